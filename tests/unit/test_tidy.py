@@ -5,6 +5,7 @@ Every rule is a function from source text to offences, and is first shown a text
 """
 
 import ast
+import re
 import subprocess
 import sys
 import sysconfig
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from realmconf.errors import GenerationConflict, RealmconfError
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src"
@@ -282,3 +285,44 @@ def test_dear_import_is_seen() -> None:
     """The look into the interpreter finds what it is looking for."""
     assert {"typing", "logging"} <= modules_after("import typing, logging")
     assert not modules_after("import sys").intersection(NOT_AT_IMPORT)
+
+
+def leaves(root: type[RealmconfError]) -> Iterator[type[RealmconfError]]:
+    """Yield the classes below *root* that are raised: those that realmconf derives nothing from."""
+    for below in root.__subclasses__():
+        if below.__module__ == "realmconf.errors":
+            yield from list(leaves(below)) or [below]
+
+
+def doubtful_codes(classes: list[type[RealmconfError]]) -> Offences:
+    """Find error classes whose code is missing, malformed or taken from a stranger."""
+    defined_by: dict[str, type] = {}
+    for cls in classes:
+        if cls.code == RealmconfError.code or not re.fullmatch(r"[a-z]+(_[a-z]+)*", cls.code):
+            yield f"{cls.__name__} has the code {cls.code!r}"
+            continue
+        definer = next(base for base in cls.__mro__ if "code" in vars(base))
+        if defined_by.setdefault(cls.code, definer) is not definer:
+            yield f"{cls.__name__} and {defined_by[cls.code].__name__} both define {cls.code!r}"
+
+
+def test_every_error_has_a_code() -> None:
+    """Each error that can be raised has a stable code; only a family shares one, through its base."""
+    classes = list(leaves(RealmconfError))
+    assert classes
+    assert not list(doubtful_codes(classes))
+
+
+def test_doubtful_code_is_seen() -> None:
+    """A missing, a malformed and a doubly defined code are each reported."""
+
+    class Nameless(RealmconfError):
+        pass
+
+    class Shouting(RealmconfError):
+        code = "Not-A-Code"
+
+    class Twin(RealmconfError):
+        code = GenerationConflict.code
+
+    assert len(list(doubtful_codes([GenerationConflict, Nameless, Shouting, Twin]))) == 3
