@@ -216,7 +216,7 @@ GOOD = (
 
 
 def test_a_correct_run_is_explained() -> None:
-    """Overlapping calls, an unknown outcome that came true, a conflict and a time-out are all fine."""
+    """Overlaps, an unknown outcome that came true, a conflict and a time-out are all fine."""
     assert violations(HISTORY, GOOD) == ()
 
 
@@ -274,7 +274,7 @@ def test_a_planted_history_is_found(
 
 
 def test_attempts_of_one_write_are_one_call() -> None:
-    """A retry under the same write id that got the first answer counts from the first attempt on."""
+    """A retry that got its answer under the same write id counts from the first attempt on."""
     first = write("a", 0, 10, outcome=UNKNOWN)
     retry = write("a", 90, 99, outcome=COMMITTED, generation=1)
     seen_between = read(1, 20, 30, seen="a")

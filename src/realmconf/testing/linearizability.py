@@ -56,7 +56,7 @@ class Call(Record):
     outcome: str
     generation: int | None = None
     write_id: str | None = None
-    """The write's own id; None for a read.  A hand edit is a write whose id its author put into the text."""
+    """The write's own id; None for a read.  A hand edit is a write whose id stands in its text."""
     seen: str | None = None
     """The write id of the revision that was observed, where the caller could see it."""
     expected: int | None = None
@@ -109,7 +109,8 @@ def _wrong_history(history: Sequence[Entry], calls: Sequence[Call]) -> Iterator[
         if entry.write_id not in invoked:
             yield f"generation {entry.generation} holds {entry.write_id}, which nobody wrote"
         if entry.write_id in taken:
-            yield f"generations {taken[entry.write_id]} and {entry.generation} hold the same write {entry.write_id}"
+            first = taken[entry.write_id]
+            yield f"generations {first} and {entry.generation} hold one write {entry.write_id}"
         taken[entry.write_id] = entry.generation
 
 
