@@ -1,0 +1,94 @@
+"""
+Frozen records without ``dataclasses``.
+
+A command-line read must finish in a few milliseconds of Python, and importing
+``dataclasses`` (with ``inspect``) costs more than everything else on that path.
+This gives what the domain needs of it: typed keyword construction, defaults,
+equality, hashing, ``repr``, pickling, ``replace``.  Field types are for the type
+checker; values are trusted, since parsing happens at the edge.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, Self, dataclass_transform
+else:
+
+    def dataclass_transform(**_: object):
+        return lambda cls: cls
+
+
+_set = object.__setattr__
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, eq_default=True)
+class RecordMeta(type):
+    """Turns the annotations of a class body into slots, and its assignments into defaults."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
+        own = [field for field in namespace.get("__annotations__", {}) if not field.startswith("__")]
+        inherited: list[str] = []
+        defaults: dict[str, Any] = {}
+        for base in bases:
+            inherited += getattr(base, "__fields__", ())
+            defaults |= getattr(base, "__defaults__", {})
+        for field in own:
+            if field in namespace:
+                defaults[field] = namespace.pop(field)
+        namespace["__slots__"] = tuple(field for field in own if field not in inherited)
+        namespace["__fields__"] = tuple(dict.fromkeys([*inherited, *own]))
+        namespace["__defaults__"] = defaults
+        namespace["__match_args__"] = namespace["__fields__"]
+        return super().__new__(mcs, name, bases, namespace)
+
+
+class Record(metaclass=RecordMeta):
+    """Base of all records: keyword-only construction, immutable afterwards."""
+
+    if TYPE_CHECKING:
+        __fields__: ClassVar[tuple[str, ...]]
+        __defaults__: ClassVar[dict[str, Any]]
+
+    def __init__(self, **given: Any) -> None:
+        if not given.keys() <= set(self.__fields__):
+            unknown = ", ".join(sorted(given.keys() - set(self.__fields__)))
+            raise TypeError(f"{type(self).__name__} has no field {unknown}")
+        defaults = self.__defaults__
+        for field in self.__fields__:
+            if field in given:
+                _set(self, field, given[field])
+            elif field in defaults:
+                _set(self, field, defaults[field])
+            else:
+                raise TypeError(f"{type(self).__name__} needs {field}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable; use replace({name}=…)")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, field) for field in self.__fields__)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._values() == other._values()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{field}={getattr(self, field)!r}" for field in self.__fields__)
+        return f"{type(self).__name__}({fields})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, (type(self), dict(zip(self.__fields__, self._values(), strict=True))))
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return type(self)(**{**dict(zip(self.__fields__, self._values(), strict=True)), **changes})
+
+
+def _restore(cls: type[Record], fields: dict[str, Any]) -> Record:
+    return cls(**fields)

@@ -1,0 +1,143 @@
+"""
+What a caller asks for: commands, preconditions, and the write that carries them.
+
+These records are parsed and valid; surfaces and the runtime build them, ``decide``
+judges them, stores never look inside.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from realmconf.domain.document import Document, Value
+    from realmconf.domain.names import RealmName
+    from realmconf.domain.pointer import Pointer
+    from realmconf.domain.revision import Policy, Revision
+
+
+# --- commands: what to do to the document -----------------------------------
+
+
+class Command(Record):
+    """Abstract: one way to make the next document."""
+
+
+class SetDocument(Command):
+    """Replace the whole own document. ``kind`` is that of the revision it makes."""
+
+    document: Document
+    kind: str = "set"
+    restores: int | None = None
+    reverts: tuple[str, ...] = ()
+
+
+class MergePatch(Command):
+    """RFC 7396. ``set_value`` and ``unset`` are merge patches too."""
+
+    patch: dict[str, Value | None]
+
+
+class JsonPatch(Command):
+    """RFC 6902; ``operations`` are checked for form already."""
+
+    operations: tuple[dict[str, Value | None], ...]
+
+
+class Edit(Command):
+    """
+    Set and remove single places by pointer, also inside arrays: what ``set_value``, ``unset`` and a model's
+    ``set`` come down to.  ``removals`` of absent places are no error.
+    """
+
+    assignments: tuple[tuple[Pointer, Value], ...] = ()
+    removals: tuple[Pointer, ...] = ()
+    kind: str = "patch"
+
+
+class Delete(Command):
+    """Append a tombstone."""
+
+
+class Rollback(Command):
+    """Append the document of an older generation."""
+
+    to: int
+
+
+class SetPolicy(Command):
+    """Change the realm's policy; the document stays."""
+
+    changes: dict[str, object]
+
+
+class Place(Command):
+    """
+    Put a revision's document where another history goes on: ``rename``, ``copy``, ``restore``, ``import``.
+
+    ``document is None`` places a tombstone.  ``generation_min`` lets a restore step over numbers that a
+    lost history has used.
+    """
+
+    document: Document | None
+    kind: str
+    policy: Policy | None = None
+    restores: int | None = None
+    generation_min: int = 1
+    previous: Revision | None = None
+    """The revision whose chain is continued under this realm's name (``rename``)."""
+
+
+# --- preconditions ------------------------------------------------------------
+
+
+class Expected(Record):
+    """
+    The state a write was made against.
+
+    ``digest`` (the first 12 hex digits or more of a revision digest) comes from an etag or a snapshot and
+    tells timelines apart; a bare generation cannot.
+    """
+
+    generation: int
+    digest: str | None = None
+
+
+class Write(Record):
+    """One write to one realm: the command, its precondition, its author."""
+
+    realm: RealmName
+    command: Command
+    expected: Expected | None = None
+    create: bool = False
+    """The realm must have no live document."""
+    must_exist: bool = False
+    """The realm must have a live document (``If-Match: *``)."""
+    on_conflict: str = "fail"
+    """fail | rebase"""
+    depends_on: tuple[Pointer, ...] = ()
+    author: str
+    surface: str = "sdk"
+    message: str = ""
+    write_id: str
+    write_id_given: bool = False
+    """A given id is looked up before the write is decided, and its receipt kept."""
+
+
+# --- decisions -----------------------------------------------------------------
+
+
+class Append(Record):
+    """The write becomes this revision."""
+
+    revision: Revision
+    rebased_from: int | None = None
+    """The expected generation, where the write was rebased onto a newer head."""
+
+
+class Unchanged(Record):
+    """The write changes nothing: its precondition holds and the head stands."""
+
+    head: Revision | None
+    rebased_from: int | None = None

@@ -1,0 +1,332 @@
+"""
+What a store is: the contract that every implementation keeps and the runtime relies on.
+
+A store keeps, per realm, a contiguous sequence of revisions, and admits one
+append at a time.  It decides nothing about documents: it runs a *judgement* (a
+pure function of the state at one point) and appends what that returns, all or
+nothing.  Everything here is synchronous; times are monotonic deadlines in seconds
+(``time.monotonic()``).
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Protocol
+
+    from realmconf.domain.names import RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.domain.write import Append, Unchanged, Write
+else:
+    Protocol = object
+
+
+class StoreInfo(Record):
+    """What this store promises, and where it is weaker than the embedded one."""
+
+    name: str
+    durable: bool = True
+    reads: str = "linearizable"
+    history: str = "all"
+    watch: str = "push"
+    transaction_realms_max: int = 64
+    composition: str = "snapshot"
+    cross_realm_validation: str = "strict"
+    receipts_kept: int = 100_000
+    document_bytes_max: int = 1_048_576
+    working_copy: str = "none"
+    fresh_read: str = "memory"
+
+
+class Receipt(Record):
+    """What became of a write id: kept for commits, no-ops under a given id, and voided ids."""
+
+    realm: RealmName
+    write_id: str
+    request: str
+    """Keyed digest of the request, so that an id cannot be reused for another one; empty for a void."""
+    outcome: str
+    """committed | unchanged | void"""
+    generation: int
+
+
+class Head(Record):
+    """
+    The newest state of one realm, at one point.
+
+    ``revision is None`` for a realm never written.  ``floor`` is the oldest generation still kept (1 if
+    nothing was compacted).  ``moved_to`` is the store the realm was migrated to.  ``warnings`` are
+    codes with detail for the caller (``working_copy_edited``, …).
+    """
+
+    realm: RealmName
+    revision: Revision | None
+    floor: int = 1
+    moved_to: str | None = None
+    warnings: tuple[Warning, ...] = ()
+
+    @property
+    def generation(self) -> int:
+        """0 for a realm never written."""
+        return 0 if self.revision is None else self.revision.generation
+
+
+class Warning(Record):  # noqa: A001 - the word users see
+    """Something a caller should know that failed nothing."""
+
+    code: str
+    message: str
+    path: str | None = None
+
+
+class RealmEntry(Record):
+    """One line of ``realms()``."""
+
+    realm: RealmName
+    generation: int
+    exists: bool
+    parent: str | None = None
+
+
+class Proof(Record):
+    """
+    What shows in one look at memory that *head* is still the newest: ``words[slot] == mark``.
+
+    A reader holds it as long as it likes and does nothing but that comparison; an ``IndexError`` or
+    ``ValueError`` from it means "no longer".  The store therefore takes a proof back (closing, fork, a
+    counter file that was replaced, a directory event) by releasing or emptying ``words``, and everything
+    that can make *head* old changes that one word: a rename, restore or compaction marks every slot.
+    """
+
+    head: Head
+    words: Sequence[int]
+    slot: int
+    mark: int
+
+
+class ReadView(Protocol):
+    """The committed state at one point; every method answers from that same point."""
+
+    def head(self, realm: RealmName) -> Head:
+        """The newest revision of *realm*, or a head without one."""
+        ...
+
+    def revision(self, realm: RealmName, generation: int) -> Revision:
+        """
+        The revision at *generation*.
+
+        Raises:
+            RevisionNotFound: There is no such generation.
+            HistoryCompacted: It was there and is below the floor.
+        """
+        ...
+
+    def revisions(
+        self, realm: RealmName, *, after: int = 0, before: int | None = None, limit: int | None = None, newest_first: bool = False
+    ) -> Sequence[Revision]:
+        """
+        Revisions with ``after < generation < before``, oldest first unless asked otherwise.
+
+        Raises:
+            HistoryCompacted: *after* + 1 is below the floor, and oldest first was asked (a gap would be silent).
+        """
+        ...
+
+    def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:
+        """What is known of *write_id* in *realm*."""
+        ...
+
+    def realms(self, *, after: str | None = None, limit: int | None = None) -> Sequence[RealmEntry]:
+        """Realms that were ever written, by name."""
+        ...
+
+
+class Judgement(Record):
+    """What a judgement made of one write."""
+
+    write: Write
+    decision: Append | Unchanged
+    request: str = ""
+    """Keyed digest of the request, stored in the receipt."""
+
+
+class Applied(Record):
+    """What the store made of one judgement."""
+
+    write: Write
+    decision: Append | Unchanged
+    head: Head
+    """The head after the write."""
+
+
+class Compaction(Record):
+    """What a compaction removed, per realm: the new floor and the number of revisions gone."""
+
+    realm: RealmName
+    floor: int
+    removed: int
+
+
+class Signal(Protocol):
+    """A wake-up hint for one watcher: it may come without a change, never the other way round."""
+
+    def wait(self, timeout_seconds: float | None) -> bool:
+        """Block until something may have changed since the last call, or the time is over (False)."""
+        ...
+
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Call *callback* (quick, thread-safe, from any thread) at every hint from now on: the async face uses it."""
+        ...
+
+    def close(self) -> None:
+        """Wake every waiter for good."""
+        ...
+
+
+class Store(Protocol):
+    """
+    A place that keeps realms.  Thread-safe and fork-safe.
+
+    Contracts of all methods: a *deadline* that passes while waiting for the turn to write raises
+    ``LockTimeout`` and nothing was changed.  A failure whose effect cannot be told raises
+    ``OutcomeUnknown``; any other error means that nothing was changed, ever.
+    """
+
+    info: StoreInfo
+    url: str
+    """The URL that opens this store again."""
+
+    def head(self, realm: RealmName, *, adopt: bool = True) -> Head:
+        """
+        The linearizable newest state: a cached one only if it is *proved* unchanged.
+
+        The same object is returned as long as nothing changed, so callers may key caches by identity.
+        *adopt* False never adopts a hand edit nor waits for anything but a look-up (the caller is an event
+        loop): an edit that waits is then a warning in the answer.
+        """
+        ...
+
+    def peek(self, realm: RealmName) -> Head | None:
+        """The cached head if it can be proved fresh without I/O, else None. Never blocks."""
+        ...
+
+    def proof(self, realm: RealmName) -> Proof | None:
+        """What proves the cached head of *realm* fresh by one comparison; None where there is no such thing."""
+        ...
+
+    def request_key(self) -> bytes:
+        """The secret of this store under which requests are digested for receipts: made once, kept with them."""
+        ...
+
+    def paths(self, realm: RealmName) -> Mapping[str, str]:
+        """Where *realm* lives on this machine (``root``, ``config_path``, ``database_path``); empty without files."""
+        ...
+
+    def view(self) -> ReadView:
+        """A consistent point to read from (a context manager; ends at exit)."""
+        ...
+
+    def apply(
+        self,
+        realms: Sequence[RealmName],
+        judge: Callable[[ReadView], Sequence[Judgement]],
+        *,
+        deadline: float,
+        groupable: bool = True,
+    ) -> Sequence[Applied]:
+        """
+        Run *judge* on the heads inside this store's turn, and append what it decides: all or nothing.
+
+        *judge* may be called again (after a lost race, or a COMMIT that failed) and must have no effects.
+        What it raises is raised here, after the state it was judged on is known to be committed; nothing
+        was changed then.  A judgement with a given write id is recorded in the receipts in the same
+        transaction, also when nothing changes.  Hand edits of the named realms are adopted (as revisions of their own) before
+        *judge* runs.  *groupable* False runs *judge* in the calling thread and alone (it calls user code).
+
+        Raises:
+            LockTimeout, OutcomeUnknown, StoreUnavailable, StoreFull, StoreReadOnly: See above.
+        """
+        ...
+
+    def void(self, realm: RealmName, write_id: str, *, deadline: float) -> Receipt:
+        """
+        Settle *write_id*: its receipt if it was applied, else record it as void, so that a late commit is refused.
+        """
+        ...
+
+    def signal(self, realms: Sequence[RealmName]) -> Signal:
+        """Subscribe to hints about *realms* (empty: all). Subscribe first, then read, then wait: gap-free."""
+        ...
+
+    def rename(self, old: RealmName, new: RealmName, judge: Callable[[ReadView], Sequence[Judgement]], *, deadline: float) -> Sequence[Applied]:
+        """
+        Move the history of *old* to the name *new* (never written) and append the two judged revisions.
+
+        Both names go on counting from the old head: *new* with the document, *old* with a tombstone and a floor there,
+        so no number is ever used twice under either name.
+        """
+        ...
+
+    def compact(self, realm: RealmName, *, floor: int, deadline: float) -> Compaction:
+        """Remove revisions below *floor* (never the head). Receipts stay."""
+        ...
+
+    def purge(self, realm: RealmName, generation: int, *, document: object, deadline: float) -> Revision:
+        """Erase the document and salt of one older generation; the chain stays verifiable. Also overwritten on disk."""
+        ...
+
+    def backup(self, path: str) -> None:
+        """Write a consistent copy of the whole store to *path* (a new file, mode 0600)."""
+        ...
+
+    def revisions_in(self, path: str) -> Iterator[Revision]:
+        """Every revision in the backup at *path*, realm by realm, oldest first."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is pending (publish working copies) and release everything. Idempotent."""
+        ...
+
+
+class WorkingCopyStore(Protocol):
+    """What a store with working copies offers besides."""
+
+    def working_copy(self, realm: RealmName) -> WorkingCopyState:
+        """Look at the file now and say what it means; changes nothing."""
+        ...
+
+    def publish(self, realm: RealmName | None = None) -> None:
+        """Render what is pending now, in this thread (all realms if none is named); never raises for a failed rendering: see ``working_copy``."""
+        ...
+
+    def resolve(self, realm: RealmName, document: object, *, write: Write, deadline: float) -> Applied:
+        """Settle a contested or broken file with *write*'s document, and remove what was set aside for it."""
+        ...
+
+
+class WorkingCopyState(Record):
+    """
+    What the file means: one word of the protocol's table, and what a person needs to act on it.
+
+    ``state``: clean stale saving absent broken refused restored edited contested none
+    """
+
+    realm: RealmName
+    path: str
+    state: str
+    generation: int = 0
+    """The head's."""
+    file_generation: int | None = None
+    """What the file's first line names."""
+    reason: str = ""
+    line: int | None = None
+    column: int | None = None
+    contested: tuple[str, ...] = ()
+    """Overlapping pointers."""
+    kept: tuple[str, ...] = ()
+    """Files set aside with somebody's edit in them."""
+    base_text: str | None = None
+    mine_text: str | None = None
