@@ -1,0 +1,90 @@
+"""
+What differs between two documents, leaf by leaf.
+
+Decides what counts as one change; knows nothing of how changes are shown, and
+which of them are secret.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.document import ABSENT, same
+from realmconf.domain.pointer import ROOT, Pointer
+from realmconf.domain.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from realmconf.domain.document import Absent, Document, Value
+
+
+class Change(Record):
+    """
+    The leaf at *pointer* before and after; ``ABSENT`` where there is no leaf.
+
+    A leaf is a scalar, an array, or an object without members.
+    """
+
+    pointer: Pointer
+    before: Value | Absent
+    after: Value | Absent
+
+
+def changes(before: Document | None, after: Document | None) -> tuple[Change, ...]:
+    """
+    The leaves in which two documents differ, in order of their pointers.
+
+    None is "no document", and every leaf of the other side is a change then (the
+    root itself, if that is empty).  Otherwise ``{"a": {"b": 1}}`` against
+    ``{"a": 5}`` is two changes: the leaf ``/a`` appears, the leaf ``/a/b`` goes.
+    Parts that both documents share in memory cost nothing.
+    """
+    if before is None or after is None:
+        found = _replaced(
+            ABSENT if before is None else before, ABSENT if after is None else after, ROOT
+        )
+    else:
+        found = _members(before, after, ROOT)
+    return tuple(found)
+
+
+def leaves(value: Value | Absent, at: Pointer = ROOT) -> Iterator[tuple[Pointer, Value]]:
+    """Every leaf of *value* with its place, in order."""
+    if isinstance(value, dict) and value:
+        for key in sorted(value):
+            yield from leaves(value[key], at.child(key))
+    elif value is not ABSENT:
+        yield at, value
+
+
+def _members(before: Document, after: Document, at: Pointer) -> Iterator[Change]:
+    differing = [key for key, item in after.items() if before.get(key, ABSENT) is not item]
+    differing += [key for key in before if key not in after]
+    for key in sorted(differing):
+        old = before.get(key, ABSENT)
+        new = after.get(key, ABSENT)
+        if old and new and isinstance(old, dict) and isinstance(new, dict):
+            yield from _members(old, new, at.child(key))
+        elif not same(old, new):
+            yield from _replaced(old, new, at.child(key))
+
+
+def _replaced(old: Value | Absent, new: Value | Absent, at: Pointer) -> Iterator[Change]:
+    """
+    All leaves of two values that differ and are not both objects with members.
+
+    So only one of them can have leaves below *at*; the other is a leaf at *at*, or
+    absent, and comes first.
+    """
+    if old and isinstance(old, dict):
+        if new is not ABSENT:
+            yield Change(pointer=at, before=ABSENT, after=new)
+        for pointer, leaf in leaves(old, at):
+            yield Change(pointer=pointer, before=leaf, after=ABSENT)
+    elif new and isinstance(new, dict):
+        if old is not ABSENT:
+            yield Change(pointer=at, before=old, after=ABSENT)
+        for pointer, leaf in leaves(new, at):
+            yield Change(pointer=pointer, before=ABSENT, after=leaf)
+    else:
+        yield Change(pointer=at, before=old, after=new)

@@ -1,0 +1,532 @@
+"""
+What a document may contain, and its one canonical form.
+
+Decides the rules (DESIGN's "documents have no nulls", types, limits), reads JSON
+within bounds, writes canonical bytes, compares and freezes.  Knows nothing of
+where a document comes from, and of TOML.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import isfinite
+
+from realmconf.domain.names import LIMITS
+from realmconf.errors import InvalidDocument, LimitExceeded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final, NoReturn, TypeAlias
+
+    from realmconf.domain.names import Limits
+
+    # A recursive alias would make every reader of a configuration narrow what the
+    # check at the edge has proved already.
+    Value: TypeAlias = Any
+    Document: TypeAlias = dict[str, Any]
+else:
+    Value = object
+    Document = dict
+
+INTEGER_MIN = -(2**63)
+INTEGER_MAX = 2**63 - 1
+
+
+# --- the absent value ------------------------------------------------------------
+
+
+class Absent:
+    """The type of ``ABSENT``: nothing stands at a place. It is not null, which no document has."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __reduce__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = Absent()
+
+
+# --- JSON in -----------------------------------------------------------------------
+
+_WRAPPING_DEPTH = 8
+"""Containers that a request may put around a document before it counts as too deep."""
+
+_TEXT_FACTOR = 4
+"""JSON text may be this many times as long as the canonical form: indentation, escapes, wrapping."""
+
+_INTEGER_CHARS_MAX = 20
+_FLOAT_CHARS_MAX = 1_000
+
+
+def parse_json(text: str | bytes, *, limits: Limits = LIMITS) -> Value:
+    """
+    Read one JSON value, in time and memory bounded by the limits.
+
+    The value may still be no document: nulls, and any type at the top, are for
+    ``check_document``, ``check_patch`` or ``check_operations`` to judge.
+
+    Raises:
+        InvalidDocument: Not JSON (RFC 8259) in UTF-8 without a byte order mark, or with
+            a repeated key, a number that is not finite or not an int64, or half a surrogate pair.
+        LimitExceeded: Too long, or too deep.
+    """
+    text = _decoded(text, limits)
+    _check_nesting(text, limits.depth + _WRAPPING_DEPTH)
+    try:
+        value = _decoder().decode(text)
+    except json.JSONDecodeError as error:
+        raise InvalidDocument(
+            f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})", line=error.lineno
+        ) from None
+    except RecursionError:
+        # The text is shallow; it is the caller's stack that is nearly full.
+        raise InvalidDocument("no stack is left to read it") from None
+    except MemoryError:
+        raise InvalidDocument("no memory is left to read it") from None
+    if "\\ud" in text or "\\uD" in text:
+        _check_pairs(value)
+    return value
+
+
+def _decoded(text: str | bytes, limits: Limits) -> str:
+    bytes_max = _TEXT_FACTOR * limits.document_bytes
+    # The number of characters bounds that of bytes from below, without an encoding of the text.
+    if len(text) > bytes_max:
+        raise LimitExceeded("document_bytes", len(text), maximum=bytes_max)
+    if isinstance(text, str):
+        try:
+            size_bytes = len(text) if text.isascii() else len(text.encode())
+        except UnicodeEncodeError as error:
+            raise InvalidDocument(
+                "half a surrogate pair is not text", line=text.count("\n", 0, error.start) + 1
+            ) from None
+        if size_bytes > bytes_max:
+            raise LimitExceeded("document_bytes", size_bytes, maximum=bytes_max)
+    elif isinstance(text, (bytes, bytearray, memoryview)):
+        raw = bytes(text)
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as error:
+            line = raw.count(b"\n", 0, error.start) + 1
+            raise InvalidDocument(f"not UTF-8 (line {line})", line=line) from None
+    else:
+        raise InvalidDocument(f"JSON is text or bytes, not {type(text).__name__}")
+    if text.startswith("\ufeff"):
+        raise InvalidDocument("JSON has no byte order mark", line=1)
+    return text
+
+
+def _check_nesting(text: str, depth_max: int) -> None:
+    """
+    Refuse text that opens more than *depth_max* brackets inside each other.
+
+    A parser recurses once a level, and how deep that may go without a crash of
+    the process is not ours to know.
+    """
+    if text.count("{") + text.count("[") <= depth_max:
+        return
+    import re
+
+    # A string, also one that is never closed, is skipped in one step: the pattern
+    # matches wherever it starts and gives nothing back, so the scan is linear.
+    brackets = re.sub(
+        r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[^][{}"]++', "", text, flags=re.DOTALL
+    )
+    depth = 0
+    for bracket in brackets:
+        depth += 1 if bracket in "{[" else -1
+        if depth > depth_max:
+            raise LimitExceeded("depth", depth, maximum=depth_max)
+
+
+def _object(pairs: list[tuple[str, Value]]) -> Document:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise InvalidDocument(f"the key {repeated[:100]!a} is there twice in one object")
+    return members
+
+
+def _integer(digits: str) -> int:
+    number = int(digits) if len(digits) <= _INTEGER_CHARS_MAX else INTEGER_MAX + 1
+    if not INTEGER_MIN <= number <= INTEGER_MAX:
+        raise InvalidDocument("an integer is outside the range of 64 bits")
+    return number
+
+
+def _float(digits: str) -> float:
+    if len(digits) > _FLOAT_CHARS_MAX:
+        raise InvalidDocument(f"a number has more than {_FLOAT_CHARS_MAX} characters")
+    number = float(digits)
+    if not isfinite(number):
+        raise InvalidDocument("a number is too large for a 64-bit float")
+    return number
+
+
+def _constant(name: str) -> NoReturn:
+    raise InvalidDocument(f"{name} is not JSON")
+
+
+_decoder_once: json.JSONDecoder | None = None
+
+
+def _decoder() -> json.JSONDecoder:
+    global _decoder_once
+    if _decoder_once is None:
+        _decoder_once = json.JSONDecoder(
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_constant,
+        )
+    return _decoder_once
+
+
+def _check_pairs(value: Value) -> None:
+    try:
+        _encoder.encode(value).encode()
+    except UnicodeEncodeError:
+        raise InvalidDocument("half a surrogate pair is not text") from None
+
+
+# --- the rules ---------------------------------------------------------------------
+
+
+def check_document(value: object, *, limits: Limits = LIMITS) -> Document:
+    """
+    Copy *value* into a document: a plain ``dict`` of plain types, which shares nothing with it.
+
+    Accepts any mapping, lists and tuples, and subclasses of the scalar types.
+
+    Raises:
+        InvalidDocument: Not an object, or something in it cannot be in a document; ``pointer`` says where.
+        LimitExceeded: Too large, too deep, too many keys, or a key too long.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidDocument(f"a document is an object (a table), not {_kind(value)}", pointer="")
+    return _Checking(limits, nulls=False).document(value)
+
+
+def check_value(value: object, *, limits: Limits = LIMITS, nulls: bool = False) -> Value:
+    """
+    Like ``check_document`` for a value that will be a part of one.
+
+    With *nulls*, members of objects may be null (a merge patch removes by it); in an
+    array null stays forbidden.
+    """
+    return _Checking(limits, nulls=nulls).value(value)
+
+
+class _Checking:
+    """One walk over an untrusted value: copies it, and stops as soon as a limit is passed."""
+
+    __slots__ = ("_chars", "_keys", "_limits", "_nodes", "_nulls", "_path")
+
+    def __init__(self, limits: Limits, *, nulls: bool) -> None:
+        self._limits = limits
+        self._nulls = nulls
+        self._path: list[str] = []
+        self._keys = 0
+        self._nodes = 0
+        self._chars = 0
+
+    def document(self, value: Mapping[Any, object]) -> Document:
+        members = self._members(value)
+        self._check_size(members)
+        return members
+
+    def value(self, value: object) -> Value:
+        checked = self._any(value, nulls=self._nulls)
+        self._check_size(checked)
+        return checked
+
+    def _check_size(self, checked: Value) -> None:
+        # Six bytes are the most for one character, 28 those of a number and its key's
+        # punctuation; only a large value has to be written out to know its size.
+        if 6 * self._chars + 28 * self._nodes > self._limits.document_bytes:
+            size_bytes = len(canonical_bytes(checked))
+            if size_bytes > self._limits.document_bytes:
+                raise LimitExceeded(
+                    "document_bytes", size_bytes, maximum=self._limits.document_bytes
+                )
+
+    def _members(self, source: Mapping[Any, object]) -> Document:
+        self._enter(len(source))
+        self._keys += len(source)
+        if self._keys > self._limits.keys:
+            raise LimitExceeded("keys", self._keys, maximum=self._limits.keys)
+        path = self._path
+        members: Document = {}
+        for key, item in source.items():
+            path.append(key)
+            members[self._key(key)] = self._any(item, nulls=self._nulls)
+            path.pop()
+        return members
+
+    def _elements(self, source: list[object] | tuple[object, ...]) -> list[Value]:
+        self._enter(len(source))
+        path = self._path
+        elements: list[Value] = []
+        for index, item in enumerate(source):
+            path.append(str(index))
+            elements.append(self._any(item, nulls=False))
+            path.pop()
+        return elements
+
+    def _enter(self, size: int) -> None:
+        depth = len(self._path) + 1
+        if depth > self._limits.depth:
+            raise LimitExceeded("depth", depth, maximum=self._limits.depth)
+        self._nodes += size
+        self._check_floor()
+
+    def _check_floor(self) -> None:
+        """
+        Stop once the value cannot fit any more.
+
+        Python values may share parts, so a few hundred bytes of memory can spell
+        out more text than there are atoms.
+        """
+        least_bytes = self._chars + 2 * self._nodes
+        if least_bytes > self._limits.document_bytes + 2:
+            raise LimitExceeded("document_bytes", least_bytes, maximum=self._limits.document_bytes)
+
+    def _key(self, key: object) -> str:
+        if type(key) is not str:
+            if not isinstance(key, str):
+                self._path.pop()
+                self._refuse(f"a key is text, not {type(key).__name__}")
+            key = str.__str__(key)
+        # No character takes more than four bytes.
+        if 4 * len(key) > self._limits.key_bytes or not key.isascii():
+            try:
+                size_bytes = len(key.encode())
+            except UnicodeEncodeError:
+                self._path.pop()
+                self._refuse("a key has half a surrogate pair")
+            if size_bytes > self._limits.key_bytes:
+                raise LimitExceeded("key_bytes", size_bytes, maximum=self._limits.key_bytes)
+        self._chars += len(key)
+        return key
+
+    def _any(self, item: object, *, nulls: bool) -> Value:
+        kind = type(item)
+        if kind is str:
+            return self._text(item)  # type: ignore[arg-type]
+        if kind is bool:
+            return item
+        if kind is int:
+            return self._whole(item)  # type: ignore[arg-type]
+        if kind is float:
+            return self._real(item)  # type: ignore[arg-type]
+        if kind is dict:
+            return self._members(item)  # type: ignore[arg-type]
+        if kind is list:
+            return self._elements(item)  # type: ignore[arg-type]
+        if item is None:
+            if nulls:
+                return None
+            self._refuse("documents have no nulls; leave the key out (in a patch, null removes it)")
+        return self._unusual(item)
+
+    def _unusual(self, item: object) -> Value:
+        """Subclasses of the plain types, as enumerations, frozen mappings and numeric libraries give them."""
+        if isinstance(item, str):
+            return self._text(str.__str__(item))
+        if isinstance(item, int):
+            return self._whole(int.__int__(item))
+        if isinstance(item, float):
+            return self._real(float.__float__(item))
+        if isinstance(item, Mapping):
+            return self._members(item)
+        if isinstance(item, (list, tuple)):
+            return self._elements(item)
+        return self._refuse(f"a document cannot hold {_kind(item)}")
+
+    def _text(self, text: str) -> str:
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                self._refuse("half a surrogate pair is not text")
+        self._chars += len(text)
+        if len(text) > 1_000:
+            self._check_floor()
+        return text
+
+    def _whole(self, number: int) -> int:
+        if not INTEGER_MIN <= number <= INTEGER_MAX:
+            self._refuse("an integer is outside the range of 64 bits")
+        return number
+
+    def _real(self, number: float) -> float:
+        if not isfinite(number):
+            self._refuse("a number must be finite")
+        return number
+
+    def _refuse(self, reason: str) -> NoReturn:
+        from realmconf.domain.pointer import Pointer
+
+        raise InvalidDocument(reason, pointer=str(Pointer(self._path)))
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, (int, float)):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, (list, tuple)):
+        return "an array"
+    return f"a Python {type(value).__name__}"
+
+
+# --- JSON out ------------------------------------------------------------------------
+
+_encoder = json.JSONEncoder(
+    sort_keys=True,
+    separators=(",", ":"),
+    ensure_ascii=False,
+    allow_nan=False,
+    check_circular=False,
+)
+
+
+def canonical_bytes(value: Value) -> bytes:
+    """
+    The one spelling of *value*: keys by code point, no spaces, UTF-8, ``1`` and ``1.0`` apart.
+
+    Floats have the fewest digits that give the same number back, and always a
+    point or an exponent.  Two values have equal bytes exactly if ``same`` says so.
+    """
+    return _encoder.encode(value).encode()
+
+
+def load_document(text: str) -> Document:
+    """Read a document that this library wrote itself; untrusted text goes through ``parse_json``."""
+    document: Document = json.loads(text)
+    return document
+
+
+# --- equality --------------------------------------------------------------------------
+
+
+def same(one: Value, other: Value) -> bool:
+    """
+    Equality as documents have it: ``1``, ``1.0``, ``True`` and ``-0.0``, ``0.0`` all differ.
+
+    The order of keys means nothing.  ``ABSENT`` is the same as itself only.
+    """
+    if one is other:
+        return True
+    if isinstance(one, dict):
+        if not isinstance(other, dict) or len(one) != len(other):
+            return False
+        return all(key in other and same(item, other[key]) for key, item in one.items())
+    if isinstance(one, list):
+        if not isinstance(other, list) or len(one) != len(other):
+            return False
+        return all(map(same, one, other))
+    if type(one) is not type(other) or one != other:
+        return False
+    return type(one) is not float or one != 0 or str(one) == str(other)
+
+
+# --- freezing -----------------------------------------------------------------------------
+
+
+def _frozen(*_: object, **__: object) -> NoReturn:
+    raise TypeError("a configuration is immutable; change a copy: .copy() gives a plain one")
+
+
+class FrozenDict(dict[str, Any] if TYPE_CHECKING else dict):  # type: ignore[misc]
+    """
+    An object that cannot change: equal to the plain ``dict``, and everything that reads one takes it.
+
+    ``copy()``, ``copy.copy`` and ``copy.deepcopy`` give a plain, deep, mutable copy.
+    """
+
+    __slots__ = ()
+
+    __setitem__ = __delitem__ = __ior__ = _frozen
+    clear = pop = popitem = setdefault = update = _frozen
+
+    def copy(self) -> dict[str, Any]:
+        """A plain, deep, mutable copy."""
+        return _thawed_dict(self)
+
+    def __copy__(self) -> dict[str, Any]:
+        return _thawed_dict(self)
+
+    def __deepcopy__(self, memo: object) -> dict[str, Any]:
+        return _thawed_dict(self)
+
+    def __reduce__(self) -> tuple[Callable[[Value], Value], tuple[dict[str, Any]]]:
+        return (freeze, (_thawed_dict(self),))
+
+
+class FrozenList(list[Any] if TYPE_CHECKING else list):  # type: ignore[misc]
+    """An array that cannot change; as ``FrozenDict``."""
+
+    __slots__ = ()
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _frozen
+    append = extend = insert = pop = remove = clear = sort = reverse = _frozen
+
+    def copy(self) -> list[Any]:
+        """A plain, deep, mutable copy."""
+        return _thawed_list(self)
+
+    def __copy__(self) -> list[Any]:
+        return _thawed_list(self)
+
+    def __deepcopy__(self, memo: object) -> list[Any]:
+        return _thawed_list(self)
+
+    def __reduce__(self) -> tuple[Callable[[Value], Value], tuple[list[Any]]]:
+        return (freeze, (_thawed_list(self),))
+
+
+def freeze(value: Value) -> Value:
+    """*value* with every object and array in it immutable, as a copy; what is frozen already is returned as it is."""
+    if isinstance(value, dict):
+        if type(value) is FrozenDict:
+            return value
+        return FrozenDict({key: freeze(item) for key, item in value.items()})
+    if isinstance(value, list):
+        if type(value) is FrozenList:
+            return value
+        return FrozenList([freeze(item) for item in value])
+    return value
+
+
+def thaw(value: Value) -> Value:
+    """A plain, deep, mutable copy of *value*."""
+    if isinstance(value, dict):
+        return _thawed_dict(value)
+    if isinstance(value, list):
+        return _thawed_list(value)
+    return value
+
+
+def _thawed_dict(value: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: thaw(item) if isinstance(item, (dict, list)) else item for key, item in value.items()
+    }
+
+
+def _thawed_list(value: list[Any]) -> list[Any]:
+    return [thaw(item) if isinstance(item, (dict, list)) else item for item in value]
