@@ -17,7 +17,7 @@ from realmconf.errors import InvalidDocument, LimitExceeded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, Final, NoReturn, TypeAlias
 
     from realmconf.domain.names import Limits
@@ -217,14 +217,16 @@ def check_document(value: object, *, limits: Limits = LIMITS) -> Document:
     return _Checking(limits, nulls=False).document(value)
 
 
-def check_value(value: object, *, limits: Limits = LIMITS, nulls: bool = False) -> Value:
+def check_value(
+    value: object, *, at: Sequence[str] = (), limits: Limits = LIMITS, nulls: bool = False
+) -> Value:
     """
-    Like ``check_document`` for a value that will be a part of one.
+    Like ``check_document`` for a value that will stand at *at* in a document.
 
     With *nulls*, members of objects may be null (a merge patch removes by it); in an
-    array null stays forbidden.
+    array null stays forbidden.  The keys in *at* are held to the limits too.
     """
-    return _Checking(limits, nulls=nulls).value(value)
+    return _Checking(limits, nulls=nulls, at=at).value(value)
 
 
 class _Checking:
@@ -232,10 +234,10 @@ class _Checking:
 
     __slots__ = ("_chars", "_keys", "_limits", "_nodes", "_nulls", "_path")
 
-    def __init__(self, limits: Limits, *, nulls: bool) -> None:
+    def __init__(self, limits: Limits, *, nulls: bool, at: Sequence[str] = ()) -> None:
         self._limits = limits
         self._nulls = nulls
-        self._path: list[str] = []
+        self._path = list(at)
         self._keys = 0
         self._nodes = 0
         self._chars = 0
@@ -246,6 +248,10 @@ class _Checking:
         return members
 
     def value(self, value: object) -> Value:
+        if len(self._path) > self._limits.depth:
+            raise LimitExceeded("depth", len(self._path), maximum=self._limits.depth)
+        for part in self._path:
+            self._key(part)
         checked = self._any(value, nulls=self._nulls)
         self._check_size(checked)
         return checked

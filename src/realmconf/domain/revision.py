@@ -76,9 +76,16 @@ GENESIS = "0" * 64
 """``previous`` of a realm's first revision."""
 
 
-def digest_document(document: Document | None, salt: str) -> str:
-    """SHA-256 over the salt and the canonical bytes; a tombstone has a digest of its own."""
-    body = b"tombstone" if document is None else canonical_bytes(document)
+def digest_document(document: Document | None, salt: str, *, canonical: bytes | None = None) -> str:
+    """
+    SHA-256 over the salt and the canonical bytes; a tombstone has a digest of its own.
+
+    *canonical* is for callers who have the canonical bytes of the document already.
+    """
+    if document is None:
+        body = b"tombstone"
+    else:
+        body = canonical_bytes(document) if canonical is None else canonical
     return sha256(salt.encode() + b"\0" + body).hexdigest()
 
 
@@ -107,17 +114,18 @@ def digest_revision(revision_fields: dict[str, object]) -> str:
     return sha256(canonical_bytes(stated)).hexdigest()
 
 
-def seal(**fields: object) -> Revision:
+def seal(*, canonical: bytes | None = None, **fields: object) -> Revision:
     """
     Compute both digests of a new revision and return it.
 
-    Takes every field of ``Revision`` except ``document_digest`` and ``digest``.
+    Takes every field of ``Revision`` except ``document_digest`` and ``digest``, and the
+    canonical bytes of the document where the caller has them.
     """
     document = fields["document"]
     salt = fields["salt"]
     fields.setdefault("tombstone", document is None)
     complete: dict[str, object] = {**Revision.__defaults__, **fields}
-    complete["document_digest"] = digest_document(document, salt)  # type: ignore[arg-type]
+    complete["document_digest"] = digest_document(document, salt, canonical=canonical)  # type: ignore[arg-type]
     complete["digest"] = digest_revision(complete)
     return Revision(**complete)  # type: ignore[arg-type]
 
@@ -127,4 +135,7 @@ def intact(revision: Revision) -> bool:
     fields = {name: getattr(revision, name) for name in revision.__fields__}
     if digest_revision(fields) != revision.digest:
         return False
-    return revision.purged or digest_document(revision.document, revision.salt) == revision.document_digest
+    return (
+        revision.purged
+        or digest_document(revision.document, revision.salt) == revision.document_digest
+    )

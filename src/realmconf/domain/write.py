@@ -36,13 +36,13 @@ class SetDocument(Command):
 class MergePatch(Command):
     """RFC 7396. ``set_value`` and ``unset`` are merge patches too."""
 
-    patch: dict[str, Value | None]
+    patch: dict[str, Value]
 
 
 class JsonPatch(Command):
     """RFC 6902; ``operations`` are checked for form already."""
 
-    operations: tuple[dict[str, Value | None], ...]
+    operations: tuple[dict[str, Value], ...]
 
 
 class Edit(Command):
@@ -134,6 +134,8 @@ class Append(Record):
     revision: Revision
     rebased_from: int | None = None
     """The expected generation, where the write was rebased onto a newer head."""
+    head: Revision | None = None
+    """The head it goes on from."""
 
 
 class Unchanged(Record):

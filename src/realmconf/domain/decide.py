@@ -1,0 +1,347 @@
+"""
+May this write happen, and what does it become?
+
+The only place that answers.  Judges a write against the head and its history at one
+point: preconditions first, then the command, then what the result may be.  Knows
+nothing of stores, schemas and lineage; whether the append is exclusive is the
+store's to ensure.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.diff import changes
+from realmconf.domain.document import canonical_bytes, check_document, same
+from realmconf.domain.edit import transformed
+from realmconf.domain.names import LIMITS
+from realmconf.domain.rebase import onto_head
+from realmconf.domain.record import Record
+from realmconf.domain.revision import GENESIS, Policy, seal
+from realmconf.domain.write import (
+    Append,
+    Delete,
+    Edit,
+    JsonPatch,
+    MergePatch,
+    Place,
+    Rollback,
+    SetDocument,
+    SetPolicy,
+    Unchanged,
+)
+from realmconf.errors import (
+    GenerationConflict,
+    GenerationRequired,
+    HistoryCompacted,
+    InvalidArgument,
+    LimitExceeded,
+    RealmMoved,
+    RealmNotFound,
+    TimelineChanged,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
+    from realmconf.domain.diff import Change
+    from realmconf.domain.document import Document
+    from realmconf.domain.names import Limits, RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.domain.write import Command, Expected, Write
+
+    class HeadLike(Protocol):
+        """The newest state of one realm."""
+
+        @property
+        def revision(self) -> Revision | None: ...
+        @property
+        def generation(self) -> int: ...
+        @property
+        def floor(self) -> int: ...
+        @property
+        def moved_to(self) -> str | None: ...
+
+    class History(Protocol):
+        """What a decision may look at; every method answers from the same point."""
+
+        def head(self, realm: RealmName, /) -> HeadLike: ...
+        def revision(self, realm: RealmName, generation: int, /) -> Revision: ...
+        def revisions(self, realm: RealmName, /, *, after: int = 0) -> Sequence[Revision]: ...
+
+
+_UNASKED_KINDS = frozenset(("adopt", "restore", "import", "migrate"))
+"""Kinds of ``SetDocument`` that no policy asks for a generation: nobody has read one to make them."""
+
+
+class _Next(Record):
+    """What a command makes of the head, before it is known whether that is anything new."""
+
+    document: Document | None
+    kind: str
+    policy: Policy
+    restores: int | None = None
+    reverts: tuple[str, ...] = ()
+
+
+def decide(
+    write: Write, view: History, *, created_at: str, salt: str, limits: Limits = LIMITS
+) -> Append | Unchanged:
+    """
+    The revision that *write* becomes at the head of *view*, or that it changes nothing.
+
+    *created_at* and *salt* go into the revision as they are.  A precondition is judged
+    before anything else, also of a write that would change nothing.
+
+    Raises:
+        RealmMoved: The realm lives in another store now.
+        GenerationConflict: The precondition does not hold, and a rebase was not asked for
+            or would overlap with what was changed since.
+        TimelineChanged: The expected digest is of another history.
+        GenerationRequired: The realm's policy asks for a precondition.
+        RealmNotFound, RevisionNotFound, HistoryCompacted: The command needs what is not there.
+        PatchTestFailed, PatchInapplicable, InvalidDocument, InvalidArgument: The command does not fit the head.
+        LimitExceeded: The result, a label, or the generation would pass a limit.
+    """
+    _check_labels(write, limits)
+    head = view.head(write.realm)
+    if head.moved_to is not None:
+        raise RealmMoved(head.moved_to, realm=write.realm)
+    outdated = _check_expected(write, head)
+    _check_presence(write, head)
+    _check_policy(write, head)
+    command = write.command
+    rebased_from = None
+    if outdated is not None:
+        command = onto_head(write, outdated, head, view, limits=limits)
+        rebased_from = outdated.generation
+    upcoming = _next(write.realm, command, head, view, limits)
+    if _changes_nothing(command, head.revision, upcoming):
+        return Unchanged(head=head.revision, rebased_from=rebased_from)
+    revision = _sealed(
+        write, head.revision, upcoming, created_at=created_at, salt=salt, limits=limits
+    )
+    return Append(revision=revision, rebased_from=rebased_from, head=head.revision)
+
+
+def diff_of(decision: Append | Unchanged) -> tuple[Change, ...]:
+    """The leaves that a decision changes in the realm's own document."""
+    if isinstance(decision, Unchanged):
+        return ()
+    return changes(_document(decision.head), decision.revision.document)
+
+
+def _document(revision: Revision | None) -> Document | None:
+    return None if revision is None else revision.document
+
+
+# --- preconditions -------------------------------------------------------------------
+
+
+def _check_labels(write: Write, limits: Limits) -> None:
+    for name, text, chars_max in (
+        ("message_chars", write.message, limits.message_chars),
+        ("author_chars", write.author, limits.author_chars),
+        ("write_id_chars", write.write_id, limits.write_id_chars),
+    ):
+        if len(text) > chars_max:
+            raise LimitExceeded(name, len(text), maximum=chars_max)
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                label = name.removesuffix("_chars").replace("_", " ")
+                raise InvalidArgument(
+                    f"the {label} is not text: it has half a surrogate pair"
+                ) from None
+
+
+def _check_expected(write: Write, head: HeadLike) -> Expected | None:
+    """The expectation to rebase from, or None if there is none or it holds."""
+    expected = write.expected
+    if expected is None:
+        return None
+    if expected.generation == head.generation:
+        _check_timeline(write, expected, head.revision)
+        return None
+    if write.on_conflict == "rebase" and expected.generation < head.generation:
+        return expected
+    raise GenerationConflict(expected.generation, head.generation, realm=write.realm)
+
+
+def _check_timeline(write: Write, expected: Expected, revision: Revision | None) -> None:
+    if expected.digest is not None:
+        digest = GENESIS if revision is None else revision.digest
+        if not digest.startswith(expected.digest):
+            raise TimelineChanged(realm=write.realm, generation=expected.generation)
+
+
+def _check_presence(write: Write, head: HeadLike) -> None:
+    exists = _document(head.revision) is not None
+    if write.create and exists:
+        raise GenerationConflict(
+            0, head.generation, realm=write.realm, reason="the realm has a document already"
+        )
+    if write.must_exist and not exists:
+        raise GenerationConflict(
+            max(head.generation, 1),
+            head.generation,
+            realm=write.realm,
+            reason="the realm has no document",
+        )
+
+
+def _check_policy(write: Write, head: HeadLike) -> None:
+    if head.revision is None or not head.revision.policy.require_generation:
+        return
+    if write.expected is not None or write.create or isinstance(write.command, Place):
+        return
+    if isinstance(write.command, SetDocument) and write.command.kind in _UNASKED_KINDS:
+        return
+    raise GenerationRequired(realm=write.realm, current=head.generation)
+
+
+# --- commands ------------------------------------------------------------------------
+
+
+def _next(
+    realm: RealmName, command: Command, head: HeadLike, view: History, limits: Limits
+) -> _Next:
+    """What the command makes of the head."""
+    revision = head.revision
+    policy = Policy() if revision is None else revision.policy
+    if isinstance(command, Place):
+        if command.policy is not None:
+            policy = command.policy
+        elif revision is None and command.previous is not None:
+            policy = command.previous.policy
+        return _Next(
+            document=command.document, kind=command.kind, policy=policy, restores=command.restores
+        )
+    if isinstance(command, Rollback):
+        target = view.revision(realm, command.to)
+        if target.purged:
+            raise HistoryCompacted(command.to, head.floor, realm=realm)
+        return _Next(document=target.document, kind="rollback", policy=policy, restores=command.to)
+    if isinstance(command, (Delete, SetPolicy)):
+        if revision is None:
+            raise RealmNotFound(realm=realm)
+        if isinstance(command, Delete):
+            return _Next(document=None, kind="delete", policy=policy)
+        return _Next(
+            document=revision.document, kind="policy", policy=_changed_policy(policy, command)
+        )
+    document = transformed(command, _document(revision) or {}, limits=limits)
+    if isinstance(command, SetDocument):
+        return _Next(
+            document=document,
+            kind=command.kind,
+            policy=policy,
+            restores=command.restores,
+            reverts=command.reverts,
+        )
+    if isinstance(command, Edit):
+        return _Next(document=document, kind=command.kind, policy=policy)
+    kind = "json_patch" if isinstance(command, JsonPatch) else "patch"
+    return _Next(document=document, kind=kind, policy=policy)
+
+
+def _changed_policy(policy: Policy, command: SetPolicy) -> Policy:
+    for name, value in command.changes.items():
+        if name == "require_generation":
+            if not isinstance(value, bool):
+                raise InvalidArgument("policy require_generation is true or false")
+        elif name == "history_keep":
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, int) or value < 1
+            ):
+                raise InvalidArgument(
+                    "policy history_keep is a positive number of revisions, or absent for all"
+                )
+        else:
+            raise InvalidArgument(
+                f"there is no policy {name[:100]!a}; there are require_generation and history_keep"
+            )
+    return policy.replace(**command.changes)
+
+
+# --- the result ------------------------------------------------------------------------
+
+
+def _changes_nothing(command: Command, head: Revision | None, upcoming: _Next) -> bool:
+    if isinstance(command, Place) and (
+        command.previous is not None
+        or command.generation_min > (0 if head is None else head.generation)
+    ):
+        # A history that goes on elsewhere, or steps over lost numbers, is told by a revision of its own.
+        return False
+    if head is not None and upcoming.policy != head.policy:
+        return False
+    document = _document(head)
+    if document is None and isinstance(command, (MergePatch, JsonPatch, Edit)):
+        # Such a command changes what is there. Where nothing is, and nothing comes of it,
+        # it does not call an empty document into being; only ``set`` does.
+        return not upcoming.document
+    if head is None:
+        return False
+    if document is None or upcoming.document is None:
+        return document is upcoming.document
+    return same(document, upcoming.document)
+
+
+def _sealed(
+    write: Write,
+    head: Revision | None,
+    upcoming: _Next,
+    *,
+    created_at: str,
+    salt: str,
+    limits: Limits,
+) -> Revision:
+    previous = head
+    generation = 1 if head is None else head.generation + 1
+    if isinstance(write.command, Place):
+        generation = max(generation, write.command.generation_min)
+        if write.command.previous is not None:
+            previous = write.command.previous
+            generation = max(generation, previous.generation + 1)
+    if generation > limits.generation:
+        raise LimitExceeded("generation", generation, maximum=limits.generation)
+    canonical = None
+    if upcoming.document is not None:
+        canonical = _within_limits(upcoming.document, limits)
+    schema_from = head or previous
+    return seal(
+        canonical=canonical,
+        realm=write.realm,
+        generation=generation,
+        kind=upcoming.kind,
+        document=upcoming.document,
+        tombstone=upcoming.document is None,
+        policy=upcoming.policy,
+        schema_digest=None if schema_from is None else schema_from.schema_digest,
+        author=write.author,
+        surface=write.surface,
+        message=write.message,
+        write_id=write.write_id,
+        created_at=created_at,
+        reverts=upcoming.reverts,
+        restores=upcoming.restores,
+        salt=salt,
+        previous=GENESIS if previous is None else previous.digest,
+    )
+
+
+def _within_limits(document: Document, limits: Limits) -> bytes:
+    """
+    The canonical bytes of a document, if it is within the limits that only the whole can pass.
+
+    Its parts were checked, each for the depth at which it stands, when the command was made.
+    The bytes are needed for the digest anyway, and count the keys from above.
+    """
+    canonical = canonical_bytes(document)
+    if len(canonical) > limits.document_bytes:
+        raise LimitExceeded("document_bytes", len(canonical), maximum=limits.document_bytes)
+    if canonical.count(b'":') > limits.keys:
+        check_document(document, limits=limits)
+    return canonical
