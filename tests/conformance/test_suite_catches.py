@@ -1,0 +1,245 @@
+"""The conformance suite finds what is planted: each broken store fails the claim it breaks."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+
+from realmconf.domain.names import LIMITS
+from realmconf.domain.write import Append
+from realmconf.errors import GenerationConflict, LockTimeout
+from realmconf.stores import memory as memory_module
+from realmconf.stores.memory import MemoryStore
+from realmconf.testing.conformance import ConformanceSuite
+
+SUITE = ConformanceSuite
+
+
+class StaleHead(MemoryStore):
+    """Answers the head it read first."""
+
+    def head(self, realm, *, adopt=True):
+        self.__dict__.setdefault("seen", {}).setdefault(realm, super().head(realm))
+        return self.__dict__["seen"][realm]
+
+
+class FreshObjects(MemoryStore):
+    """Makes a new head for each reader."""
+
+    def head(self, realm, *, adopt=True):
+        return super().head(realm).replace()
+
+
+class EternalProof(MemoryStore):
+    """Proves a head with a word that nobody changes."""
+
+    def proof(self, realm):
+        proof = super().proof(realm)
+        return None if proof is None else proof.replace(words=[0], slot=0, mark=0)
+
+
+class MovingView(MemoryStore):
+    """Its views follow what is written meanwhile."""
+
+    @contextmanager
+    def view(self):
+        yield self._live()
+
+
+class ForgetsTombstones(MemoryStore):
+    """Starts a deleted realm again at 1."""
+
+    def apply(self, realms, judge, **rest):
+        for realm in realms:
+            revision = self.head(realm).revision
+            if revision is not None and revision.tombstone:
+                del self._memory.histories[realm]
+        return super().apply(realms, judge, **rest)
+
+
+class JudgesOutsideTheTurn(MemoryStore):
+    """Decides first and takes the turn afterwards: the lost update."""
+
+    def apply(self, realms, judge, **rest):
+        judged = judge(self._live())
+        time.sleep(0.002)
+        return super().apply(realms, lambda view: self._at_the_head(judged, view), **rest)
+
+    @staticmethod
+    def _at_the_head(judged, view):
+        return [
+            one.replace(
+                decision=one.decision.replace(
+                    revision=one.decision.revision.replace(
+                        generation=view.head(one.write.realm).generation + 1
+                    )
+                )
+            )
+            if isinstance(one.decision, Append)
+            else one
+            for one in judged
+        ]
+
+
+class SwallowsRefusals(MemoryStore):
+    """Answers a refused write with nothing."""
+
+    def apply(self, realms, judge, **rest):
+        try:
+            return super().apply(realms, judge, **rest)
+        except GenerationConflict:
+            raise
+        except Exception:  # noqa: BLE001 - that is the bug
+            return []
+
+
+class NoReceipts(MemoryStore):
+    """Forgets every write id."""
+
+    def apply(self, realms, judge, **rest):
+        applied = super().apply(realms, judge, **rest)
+        self._memory.receipts.clear()
+        return applied
+
+
+class VoidsWhatWasCommitted(MemoryStore):
+    """Settles by assertion."""
+
+    def void(self, realm, write_id, *, deadline):
+        self._memory.receipts.get(realm, {}).pop(write_id, None)
+        return super().void(realm, write_id, deadline=deadline)
+
+
+class OneByOne(MemoryStore):
+    """Appends the realms of a transaction one after the other."""
+
+    def apply(self, realms, judge, **rest):
+        done: list = []
+        for realm in realms:
+            time.sleep(0.002)
+            done += super().apply(
+                [realm],
+                partial(_of_one_realm, judge, realm),
+                **rest,
+            )
+        return done
+
+
+def _of_one_realm(judge, realm, view):
+    return [one for one in judge(view) if one.write.realm == realm]
+
+
+class SilentTimeout(MemoryStore):
+    """Gives up without a word when the turn does not come."""
+
+    def apply(self, realms, judge, **rest):
+        try:
+            return super().apply(realms, judge, **rest)
+        except LockTimeout:
+            return []
+
+
+class CompactsTheHead(MemoryStore):
+    """Takes the floor it is told."""
+
+    def compact(self, realm, *, floor, deadline):
+        done = super().compact(realm, floor=floor, deadline=deadline)
+        history = self._memory.histories[realm]
+        history.floor = floor
+        history.head = history.head.replace(floor=floor)
+        return done.replace(floor=floor)
+
+
+class SilentGap(MemoryStore):
+    """Leaves out what was compacted without a word."""
+
+    def compact(self, realm, *, floor, deadline):
+        done = super().compact(realm, floor=floor, deadline=deadline)
+        self._memory.histories[realm].floor = 1
+        return done
+
+
+class DeafSignal(MemoryStore):
+    """Hints only at whoever waits already."""
+
+    def signal(self, realms):
+        signal = super().signal(realms)
+        plain = signal.wait
+
+        def wait(timeout_seconds):
+            signal._hinted = False
+            return plain(0.2)
+
+        setattr(signal, "wait", wait)  # noqa: B010 - a method, which the types forbid
+        return signal
+
+
+class Forgetful(MemoryStore):
+    """Declares itself durable and is not."""
+
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        self.info = self.info.replace(durable=True)
+
+    def close(self):
+        super().close()
+        self._memory.histories.clear()
+
+
+PLANTED = [
+    (StaleHead, SUITE.test_another_handle_sees_a_write_at_once),
+    (FreshObjects, SUITE.test_an_unchanged_head_is_the_same_object),
+    (EternalProof, SUITE.test_a_proof_ends_with_the_next_write),
+    (MovingView, SUITE.test_a_view_stays_at_its_point),
+    (ForgetsTombstones, SUITE.test_generations_are_one_two_three),
+    (JudgesOutsideTheTurn, SUITE.test_one_winner_at_each_generation),
+    (JudgesOutsideTheTurn, SUITE.test_a_judgement_sees_the_head),
+    (SwallowsRefusals, SUITE.test_what_a_judgement_raises_is_raised),
+    (NoReceipts, SUITE.test_a_given_id_leaves_a_receipt),
+    (VoidsWhatWasCommitted, SUITE.test_a_committed_id_cannot_be_voided),
+    (OneByOne, SUITE.test_several_realms_together),
+    (OneByOne, SUITE.test_all_or_nothing),
+    (SilentTimeout, SUITE.test_a_deadline_ends_the_wait_for_the_turn),
+    (CompactsTheHead, SUITE.test_the_head_is_never_compacted),
+    (SilentGap, SUITE.test_a_gap_is_never_silent),
+    (DeafSignal, SUITE.test_a_hint_before_the_wait_is_kept),
+    (Forgetful, SUITE.test_what_is_declared_durable_is_there_after_closing),
+]
+
+
+@pytest.mark.parametrize(
+    ("broken", "claim"), PLANTED, ids=[f"{one.__name__}-{two.__name__}" for one, two in PLANTED]
+)
+def test_a_broken_store_fails(broken, claim, request, monkeypatch) -> None:
+    """The claim that a store breaks is red for it, and green for the store it was broken from."""
+
+    def verdict(kind: type[MemoryStore]) -> BaseException | None:
+        shared = memory_module._Memory()
+
+        def opened(url: str) -> MemoryStore:
+            return kind(shared, name="planted", read_only=False, limits=LIMITS)
+
+        suite = SUITE()
+        monkeypatch.setattr(suite, "open", opened)
+        available = {
+            "store": opened(""),
+            "other": opened(""),
+            "store_url": "",
+        }
+        if "tmp_path" in inspect.signature(claim).parameters:
+            available["tmp_path"] = request.getfixturevalue("tmp_path")
+        needed = {
+            name: available[name] for name in inspect.signature(claim).parameters if name != "self"
+        }
+        try:
+            claim(suite, **needed)
+        except (Exception, pytest.fail.Exception) as failure:  # noqa: BLE001 - any red will do
+            return failure
+        return None
+
+    assert verdict(broken) is not None
+    assert verdict(MemoryStore) is None
