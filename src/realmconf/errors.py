@@ -291,14 +291,25 @@ class InvalidRealm(RealmconfError):
 
 
 class InvalidDocument(RealmconfError):
-    """Not a document; ``pointer`` says where."""
+    """Not a document; ``pointer``, or ``line`` and ``column`` of its text, say where."""
 
     code = "invalid_document"
     pointer: str | None
+    line: int | None
+    column: int | None
 
-    def __init__(self, reason: str, *, pointer: str | None = None, line: int | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        pointer: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
         place = f" at {pointer or '/'}" if pointer is not None else ""
-        super().__init__(f"invalid document{place}: {reason}", pointer=pointer, line=line)
+        super().__init__(
+            f"invalid document{place}: {reason}", reason=reason, pointer=pointer, line=line, column=column
+        )
 
 
 class InvalidPatch(RealmconfError):
@@ -496,6 +507,11 @@ class OutcomeUnknown(RealmconfError):
             write_id=write_id,
             realm=realm,
         )
+        self._reason = reason
+
+    def for_write(self, write_id: str, *, realm: str | None = None) -> OutcomeUnknown:
+        """The same failure, for another write of the same transaction."""
+        return OutcomeUnknown(write_id, realm=realm or self.realm, reason=self._reason)
 
 
 class WorkingCopyError(RealmconfError):

@@ -1,0 +1,5 @@
+"""The command line: ``realmconf COMMAND``."""
+
+from realmconf.surfaces.cli.entry import main
+
+__all__ = ["main"]

@@ -1,0 +1,537 @@
+"""
+The table of commands: every name, argument and summary of the command line.
+
+Help, completion and ``docs/reference/cli.md`` are printed from it.  What the commands do is in
+the modules that ``run`` names.
+"""
+
+from __future__ import annotations
+
+from realmconf.surfaces.cli.table import Command, Operand, Option
+
+# --- options that several commands share ---------------------------------------
+
+GLOBAL_OPTIONS = (
+    Option(
+        names=("--store",),
+        kind="text",
+        label="URL",
+        help="the store: a folder, sqlite:///folder or memory:// (else $REALMCONF_STORE, the nearest "
+        ".realmconf/ folder, the user's data folder)",
+    ),
+    Option(
+        names=("--realm",),
+        kind="realm",
+        label="NAME",
+        help="the realm (else $REALMCONF_REALM, the project's, a name derived from the project's folder)",
+    ),
+    Option(
+        names=("--author",),
+        kind="text",
+        label="NAME",
+        help="who writes (else $REALMCONF_AUTHOR, else user@host)",
+    ),
+    Option(
+        names=("-o", "--output"),
+        kind="choice",
+        label="FORMAT",
+        choices=("text", "json"),
+        help="text for people (default), or one JSON value on standard output, errors included",
+    ),
+    Option(
+        names=("--timeout",),
+        kind="seconds",
+        label="SECONDS",
+        help="how long to wait for the turn to write",
+    ),
+)
+
+EXPECTED_GENERATION = Option(
+    names=("--expected-generation",),
+    kind="generation",
+    label="N",
+    help="refuse unless the realm is at generation N (0: never written)",
+)
+EXPECTED = Option(
+    names=("--expected",), kind="text", label="ETAG", help="refuse unless the realm is at this etag"
+)
+CREATE = Option(names=("--create",), help="refuse if the realm has a document")
+ON_CONFLICT = Option(
+    names=("--on-conflict",),
+    kind="choice",
+    label="WHAT",
+    choices=("fail", "rebase"),
+    help="rebase: apply to the newest generation if nothing that this write touches has changed since "
+    "the expected one",
+)
+DEPENDS_ON = Option(
+    names=("--depends-on",),
+    kind="pointer",
+    label="PATH",
+    repeats=True,
+    help="with rebase: a value this write relies on; may be repeated",
+)
+MESSAGE = Option(names=("-m", "--message"), kind="text", label="TEXT", help="why, for the history")
+WRITE_ID = Option(
+    names=("--write-id",),
+    kind="text",
+    label="ID",
+    help="makes a retry safe: the same id and request get the first answer",
+)
+DRY_RUN = Option(names=("--dry-run",), help="print what would change, and change nothing")
+SHOW_SECRETS = Option(
+    names=("--show-secrets",), help="print literals that look secret, instead of a mark"
+)
+
+WRITING = (
+    EXPECTED_GENERATION,
+    EXPECTED,
+    CREATE,
+    ON_CONFLICT,
+    DEPENDS_ON,
+    MESSAGE,
+    WRITE_ID,
+    DRY_RUN,
+)
+ONE_PRECONDITION = (("expected_generation", "expected"),)
+
+PATH = Operand(
+    destination="path",
+    label="PATH",
+    kind="pointer",
+    help="dotted (agent.model), or a JSON Pointer if it starts with / (/agent/model)",
+)
+OPTIONAL_PATH = PATH.replace(required=False)
+FORMAT = Option(
+    names=("--format",),
+    kind="choice",
+    label="FORMAT",
+    choices=("toml", "json", "yaml"),
+    help="toml (default), json, or yaml",
+)
+LIMIT = Option(names=("-n", "--limit"), kind="count", label="N", help="at most N")
+
+
+def _generation(destination: str, label: str, meaning: str, *, required: bool = True) -> Operand:
+    return Operand(
+        destination=destination, label=label, kind="revision", help=meaning, required=required
+    )
+
+
+def _realm(destination: str, label: str, meaning: str) -> Operand:
+    return Operand(destination=destination, label=label, kind="realm", help=meaning)
+
+
+def _file(meaning: str, *, required: bool) -> Operand:
+    return Operand(destination="file", label="FILE", kind="file", help=meaning, required=required)
+
+
+def _json_text(meaning: str) -> Option:
+    return Option(names=("--json",), kind="text", label="TEXT", help=meaning)
+
+
+_MODULES = "realmconf.surfaces.cli."
+
+READING, CHANGING, HISTORY, FILES, REALMS, STORE, OTHER = (
+    "Read",
+    "Change",
+    "History",
+    "Working copy",
+    "Realms",
+    "The store",
+    "Other",
+)
+GROUPS = (READING, CHANGING, HISTORY, FILES, REALMS, STORE, OTHER)
+
+COMMANDS: tuple[Command, ...] = (
+    # --- read
+    Command(
+        name="get",
+        group=READING,
+        summary="print the configuration, or one value of it",
+        details="A single string, number or boolean is printed bare. A whole configuration in JSON or YAML is "
+        "the envelope: the configuration with its generation, realm and view.",
+        run=_MODULES + "reading:get",
+        operands=(OPTIONAL_PATH,),
+        options=(
+            Option(names=("--own",), help="only what the realm itself states"),
+            Option(names=("--effective",), help="what applies to the realm (default)"),
+            Option(
+                names=("--at",),
+                kind="revision",
+                label="G",
+                help="the realm's own document as it was at generation G",
+            ),
+            FORMAT,
+            Option(names=("--with-generation",), help="print the generation too"),
+            SHOW_SECRETS,
+        ),
+        exclusive=(("own", "effective"), ("at", "effective")),
+    ),
+    Command(
+        name="watch",
+        group=READING,
+        summary="print every change as it happens",
+        details="A line for each change, or a JSON line for each generation. Each generation comes once and in order; "
+        "where that cannot be kept, a reset is printed. Ends with Ctrl-C.",
+        run=_MODULES + "watching:watch",
+        operands=(OPTIONAL_PATH,),
+        options=(
+            Option(
+                names=("--after",),
+                kind="text",
+                label="CURSOR",
+                help="start after this generation, etag or cursor instead of now",
+            ),
+            Option(names=("--own",), help="only what the realm itself states"),
+            Option(
+                names=("--exec",),
+                kind="text",
+                label="COMMAND",
+                help="run a shell command at every generation, with the new configuration as JSON on its standard input",
+            ),
+            Option(
+                names=("-n", "--count"), kind="count", label="N", help="end after N generations"
+            ),
+            SHOW_SECRETS,
+        ),
+    ),
+    # --- change
+    Command(
+        name="set",
+        group=CHANGING,
+        summary="set one value",
+        details="VALUE is read as exactly one TOML value (12, 0.5, true, [1, 2], \"text\"), else it is taken "
+        "as text. Put -- before a VALUE that starts with a dash.",
+        run=_MODULES + "writing:set_value",
+        operands=(
+            PATH,
+            Operand(
+                destination="value",
+                label="VALUE",
+                kind="text",
+                required=False,
+                help="the new value",
+            ),
+        ),
+        options=(
+            Option(names=("--text",), help="take VALUE as text, whatever it looks like"),
+            Option(
+                names=("--stdin",),
+                help="read the text from standard input, so that a secret is in no process list",
+            ),
+            *WRITING,
+        ),
+        exclusive=ONE_PRECONDITION,
+    ),
+    Command(
+        name="unset",
+        group=CHANGING,
+        summary="remove one value",
+        run=_MODULES + "writing:unset",
+        operands=(PATH,),
+        options=WRITING,
+        exclusive=ONE_PRECONDITION,
+    ),
+    Command(
+        name="replace",
+        group=CHANGING,
+        summary="replace the whole document",
+        details="Takes TOML or JSON: a bare document, or what `get --own --format json` printed, whose generation "
+        "is then the expected one. A mark that stands for a secret keeps the stored secret.",
+        run=_MODULES + "writing:replace",
+        operands=(_file("TOML or JSON; - or nothing: standard input", required=False),),
+        options=(
+            Option(names=("--toml",), kind="text", label="TEXT", help="the document as TOML"),
+            _json_text("the document as JSON"),
+            *WRITING,
+        ),
+        exclusive=(("file", "toml", "json"), *ONE_PRECONDITION),
+    ),
+    Command(
+        name="patch",
+        group=CHANGING,
+        summary="apply a merge patch (RFC 7396)",
+        details="Objects are merged key by key, everything else is replaced, null removes.",
+        run=_MODULES + "writing:patch",
+        operands=(_file("JSON or TOML; - or nothing: standard input", required=False),),
+        options=(_json_text("the patch as JSON"), *WRITING),
+        exclusive=(("file", "json"), *ONE_PRECONDITION),
+    ),
+    Command(
+        name="json-patch",
+        group=CHANGING,
+        summary="apply a JSON Patch (RFC 6902)",
+        details="All operations or none; `test` operations are preconditions.",
+        run=_MODULES + "writing:json_patch",
+        operands=(_file("a JSON array; - or nothing: standard input", required=False),),
+        options=(_json_text("the operations as JSON"), *WRITING),
+        exclusive=(("file", "json"), *ONE_PRECONDITION),
+    ),
+    Command(
+        name="edit",
+        group=CHANGING,
+        summary="edit the document in $EDITOR",
+        details="What somebody else changes meanwhile is merged; where both changed the same value, both are shown "
+        "for a decision. Your text stays on disk until it is in. Secrets are shown as a mark; a mark that is left in its place keeps the secret.",
+        run=_MODULES + "editing:edit",
+        options=(MESSAGE, WRITE_ID, DRY_RUN),
+    ),
+    # --- history
+    Command(
+        name="log",
+        group=HISTORY,
+        summary="list who changed what, when and why, newest first",
+        run=_MODULES + "history:log",
+        options=(
+            LIMIT.replace(default="20", help="at most N generations (default 20)"),
+            Option(
+                names=("--before",), kind="revision", label="G", help="only generations before G"
+            ),
+            Option(names=("-p", "--patch"), help="with the changes of each"),
+            SHOW_SECRETS,
+        ),
+    ),
+    Command(
+        name="show",
+        group=HISTORY,
+        summary="print one generation: its record and its changes",
+        run=_MODULES + "history:show",
+        operands=(_generation("generation", "G", "the generation"),),
+        options=(SHOW_SECRETS,),
+    ),
+    Command(
+        name="diff",
+        group=HISTORY,
+        summary="print the changes between two generations",
+        details="Without A: the last change. With A alone: from A to the newest generation.",
+        run=_MODULES + "history:diff",
+        operands=(
+            _generation("a", "A", "from this generation", required=False),
+            _generation("b", "B", "to this one", required=False),
+        ),
+        options=(SHOW_SECRETS,),
+    ),
+    Command(
+        name="blame",
+        group=HISTORY,
+        summary="print who set each value",
+        run=_MODULES + "history:blame",
+        operands=(OPTIONAL_PATH,),
+        options=(SHOW_SECRETS,),
+    ),
+    Command(
+        name="rollback",
+        group=HISTORY,
+        summary="bring back the document of an older generation, as a new one",
+        run=_MODULES + "writing:rollback",
+        operands=(_generation("generation", "G", "the generation whose document comes back"),),
+        options=tuple(option for option in WRITING if option is not CREATE),
+        exclusive=ONE_PRECONDITION,
+    ),
+    Command(
+        name="delete",
+        group=HISTORY,
+        summary="delete the document; the history stays, and goes on counting",
+        run=_MODULES + "writing:delete",
+        options=tuple(option for option in WRITING if option is not CREATE),
+        exclusive=ONE_PRECONDITION,
+    ),
+    Command(
+        name="purge",
+        group=HISTORY,
+        summary="erase the document of an older generation for good, or one value of it",
+        details="For a secret that must not stay in the history. The record of the generation stays, and "
+        "the chain of digests stays verifiable.",
+        run=_MODULES + "maintenance:purge",
+        operands=(_generation("generation", "G", "the generation, older than the newest"),),
+        options=(
+            Option(
+                names=("--path",), kind="pointer", label="PATH", help="erase this value only"
+            ),
+        ),
+    ),
+    # --- working copy
+    Command(
+        name="status",
+        group=FILES,
+        summary="print the state of the working copy, and what to do about it",
+        run=_MODULES + "working_copy:status",
+        options=(Option(names=("--all",), help="of every realm of the store"),),
+    ),
+    Command(
+        name="resolve",
+        group=FILES,
+        summary="settle a working copy that is contested or broken",
+        run=_MODULES + "working_copy:resolve",
+        options=(
+            Option(names=("--head",), help="keep the realm as it is, drop the hand edit"),
+            Option(names=("--edit",), help="merge both in $EDITOR"),
+            Option(
+                names=("--file",), kind="file", label="FILE", help="take this file as the document"
+            ),
+            MESSAGE,
+        ),
+        exclusive=(("head", "edit", "file"),),
+    ),
+    # --- realms
+    Command(
+        name="init",
+        group=REALMS,
+        summary="make .realmconf/ here, so that the project keeps its realms in its own tree",
+        details="Also makes a fresh clone of such a project usable: the documents in its working copies become "
+        "the first generations of this machine's history.",
+        run=_MODULES + "initialise:init",
+        options=(
+            Option(
+                names=("--from",),
+                kind="file",
+                label="FILE",
+                help="start with this document (TOML or JSON)",
+            ),
+            MESSAGE,
+        ),
+    ),
+    Command(
+        name="realms",
+        group=REALMS,
+        summary="list the realms of the store",
+        run=_MODULES + "realms:realms",
+        options=(
+            Option(names=("--after",), kind="text", label="NAME", help="only names after this one"),
+            LIMIT,
+        ),
+    ),
+    Command(
+        name="rename",
+        group=REALMS,
+        summary="give a realm another name, with its history",
+        run=_MODULES + "realms:rename",
+        operands=(_realm("old", "A", "the realm"), _realm("new", "B", "its new name")),
+        options=(MESSAGE,),
+    ),
+    Command(
+        name="copy",
+        group=REALMS,
+        summary="start a realm with the document of another one",
+        run=_MODULES + "realms:copy",
+        operands=(_realm("old", "A", "the realm"), _realm("new", "B", "the new realm")),
+        options=(MESSAGE,),
+    ),
+    Command(
+        name="policy",
+        group=REALMS,
+        summary="show or set what the realm asks of its writers",
+        details="Settings: require_generation=true|false (every write must state what it expects), "
+        "history_keep=N|all (generations that compact keeps).",
+        run=_MODULES + "realms:policy",
+        operands=(
+            Operand(
+                destination="action",
+                label="show|set",
+                kind="choice",
+                choices=("show", "set"),
+                help="what to do",
+            ),
+            Operand(
+                destination="settings",
+                label="KEY=VALUE",
+                kind="text",
+                required=False,
+                repeats=True,
+                help="with set: the settings to change",
+            ),
+        ),
+        options=(EXPECTED_GENERATION, MESSAGE),
+    ),
+    # --- the store
+    Command(
+        name="export",
+        group=STORE,
+        summary="write the history of every realm, or of one, as JSON Lines",
+        details="Secrets are left out unless --show-secrets is given; only a complete export can be imported.",
+        run=_MODULES + "maintenance:export",
+        operands=(_file("a new file; - or nothing: standard output", required=False),),
+        options=(SHOW_SECRETS,),
+    ),
+    Command(
+        name="import",
+        group=STORE,
+        summary="take in an export",
+        run=_MODULES + "maintenance:import_",
+        operands=(_file("what export wrote; -: standard input", required=True),),
+        options=(DRY_RUN,),
+    ),
+    Command(
+        name="backup",
+        group=STORE,
+        summary="write a consistent copy of the whole store to a new file, while it is in use",
+        run=_MODULES + "maintenance:backup",
+        operands=(_file("a new file", required=True),),
+    ),
+    Command(
+        name="restore",
+        group=STORE,
+        summary="bring back the documents of a backup, as new generations",
+        run=_MODULES + "maintenance:restore",
+        operands=(_file("what backup wrote", required=True),),
+    ),
+    Command(
+        name="compact",
+        group=STORE,
+        summary="remove old generations",
+        details="Never the newest one. Without options: what each realm's policy does not ask to keep.",
+        run=_MODULES + "maintenance:compact",
+        options=(
+            Option(
+                names=("--keep",), kind="count", label="N", help="keep the newest N generations"
+            ),
+            Option(
+                names=("--older-than",),
+                kind="duration",
+                label="AGE",
+                help="remove only what is older: 90d, 12h, 30m",
+            ),
+        ),
+    ),
+    Command(
+        name="verify",
+        group=STORE,
+        summary="check the chain of digests of every realm, or of one",
+        run=_MODULES + "maintenance:verify",
+    ),
+    Command(
+        name="doctor",
+        group=STORE,
+        summary="look for what is wrong or weak here, and say what to do",
+        run=_MODULES + "doctor:doctor",
+    ),
+    # --- other
+    Command(
+        name="demo",
+        group=OTHER,
+        summary="show it at work: writers, a watcher, hand edits, a conflict, a rollback",
+        details="Runs in a folder of its own, which it removes.",
+        run=_MODULES + "demo:demo",
+    ),
+    Command(
+        name="completion",
+        group=OTHER,
+        summary="print the completion script for a shell",
+        details="bash: eval \"$(realmconf completion bash)\" in ~/.bashrc. zsh: save it as _realmconf in a folder of "
+        "$fpath. fish: save it as ~/.config/fish/completions/realmconf.fish. The scripts call "
+        "`completion realms` and `completion paths` for what can be chosen.",
+        run=_MODULES + "completion:completion",
+        operands=(
+            Operand(
+                destination="shell",
+                label="bash|zsh|fish",
+                kind="choice",
+                choices=("bash", "zsh", "fish", "realms", "paths"),
+                help="the shell",
+            ),
+        ),
+    ),
+)
+
+BY_NAME = {command.name: command for command in COMMANDS}

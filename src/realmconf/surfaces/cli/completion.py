@@ -1,0 +1,233 @@
+"""
+``completion``: the script that makes a shell complete our commands, options, realms and paths.
+
+The scripts are made from the table of commands.  For realms and paths they call back: ``realmconf completion
+realms`` and ``realmconf completion paths`` print what there is to choose from, one a line.
+"""
+
+from __future__ import annotations
+
+from realmconf.surfaces.cli.commands import COMMANDS, GLOBAL_OPTIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from realmconf.surfaces.cli.call import Call
+    from realmconf.surfaces.cli.table import Command, Option
+
+
+def completion(call: Call) -> None:
+    """Print a script, or what a script asks for."""
+    printers = {"bash": bash_script, "zsh": zsh_script, "fish": fish_script}
+    wanted = call.request.shell
+    if wanted in printers:
+        call.print_text(printers[wanted]())
+    else:
+        call.print(*sorted(_candidates(call, wanted)))
+
+
+def _candidates(call: Call, wanted: str) -> set[str]:
+    if wanted == "realms":
+        return {str(one.realm) for one in call.client.realms()}
+    from realmconf.domain.diff import leaves
+    from realmconf.domain.pointer import Pointer
+
+    config = call.realm().get().composed
+    found = {pointer for pointer, _ in leaves(config)}
+    # Sections too: `get agent` is as good as `get agent.model`.
+    found |= {Pointer(pointer[:depth]) for pointer in found for depth in range(1, len(pointer))}
+    return {pointer.dotted for pointer in found if pointer}
+
+
+# --- bash -----------------------------------------------------------------------------
+
+_BASH_ACTIONS = {
+    "file": "_realmconf_files",
+    "realm": "_realmconf_ask realms",
+    "pointer": "_realmconf_ask paths",
+}
+
+
+def bash_script() -> str:
+    """For ``~/.bashrc``: ``eval "$(realmconf completion bash)"``."""
+    valued = sorted(
+        {name for option in _all_options() if option.kind for name in option.names}
+    )
+    lines = [
+        "# Completion of realmconf for bash.",
+        "_realmconf_ask() {",
+        '    COMPREPLY=($(compgen -W "$(realmconf completion "$1" 2>/dev/null)" -- "$word"))',
+        "}",
+        "_realmconf_files() {",
+        "    compopt -o filenames 2>/dev/null",
+        '    COMPREPLY=($(compgen -f -- "$word"))',
+        "}",
+        "_realmconf_words() {",
+        '    COMPREPLY=($(compgen -W "$1" -- "$word"))',
+        "}",
+        "_realmconf() {",
+        "    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place",
+        "    for ((place = 1; place < COMP_CWORD; place++)); do",
+        '        case "${COMP_WORDS[place]}" in',
+        f"            {'|'.join(valued)}) ((place++)) ;;",
+        "            -*) ;;",
+        "            *) command=${COMP_WORDS[place]}; break ;;",
+        "        esac",
+        "    done",
+        '    case "$previous" in',
+        *(f"        {line}" for line in _bash_option_cases()),
+        "    esac",
+        '    case "$command:$word" in',
+        f'        :-*) _realmconf_words "{_spellings(GLOBAL_OPTIONS)} --help --version" ;;',
+        f'        :*) _realmconf_words "{" ".join(command.name for command in COMMANDS)}" ;;',
+    ]
+    for command in COMMANDS:
+        options = _spellings((*command.options, *GLOBAL_OPTIONS))
+        lines.append(f'        {command.name}:-*) _realmconf_words "{options} --help" ;;')
+        action = _bash_operand_action(command)
+        if action:
+            lines.append(f"        {command.name}:*) {action} ;;")
+    lines += ["    esac", "}", "complete -F _realmconf realmconf", ""]
+    return "\n".join(lines)
+
+
+def _bash_option_cases() -> Iterator[str]:
+    seen: set[str] = set()
+    for option in _all_options():
+        names = [name for name in option.names if name not in seen]
+        if option.kind is None or not names:
+            continue
+        seen.update(names)
+        action = _BASH_ACTIONS.get(option.kind, "COMPREPLY=()")
+        if option.choices:
+            action = f'_realmconf_words "{" ".join(option.choices)}"'
+        yield f"{'|'.join(names)}) {action}; return ;;"
+
+
+def _bash_operand_action(command: Command) -> str | None:
+    for operand in command.operands:
+        if operand.choices:
+            return f'_realmconf_words "{" ".join(operand.choices)}"'
+        if operand.kind in _BASH_ACTIONS:
+            return _BASH_ACTIONS[operand.kind]
+    return None
+
+
+# --- zsh ------------------------------------------------------------------------------
+
+_ZSH_ACTIONS = {"file": "_files", "realm": "_realmconf_realms", "pointer": "_realmconf_paths"}
+
+
+def zsh_script() -> str:
+    """For a file ``_realmconf`` in a folder of ``$fpath``."""
+    lines = [
+        "#compdef realmconf",
+        "# Completion of realmconf for zsh.",
+        "_realmconf_realms() { compadd -- ${(f)\"$(realmconf completion realms 2>/dev/null)\"} }",
+        "_realmconf_paths() { compadd -- ${(f)\"$(realmconf completion paths 2>/dev/null)\"} }",
+        "_realmconf() {",
+        "    local state context line",
+        "    local -a commands",
+        "    commands=(",
+        *(f"        {_quoted(f'{command.name}:{command.summary}')}" for command in COMMANDS),
+        "    )",
+        "    _arguments -C \\",
+        *(f"        {_zsh_option(option)} \\" for option in GLOBAL_OPTIONS),
+        "        '1:command:->command' \\",
+        "        '*::argument:->argument'",
+        "    case $state in",
+        "        command) _describe command commands ;;",
+        "        argument)",
+        "            case $line[1] in",
+    ]
+    for command in COMMANDS:
+        specifications = [_zsh_option(option) for option in (*command.options, *GLOBAL_OPTIONS)]
+        for place, operand in enumerate(command.operands, start=1):
+            action = f"({' '.join(operand.choices)})" if operand.choices else ""
+            action = action or _ZSH_ACTIONS.get(operand.kind, "")
+            count = "*" if operand.repeats else str(place)
+            specifications.append(_quoted(f"{count}:{operand.label}:{action}"))
+        lines.append(f"                {command.name}) _arguments {' '.join(specifications)} ;;")
+    lines += [
+        "            esac ;;",
+        "    esac",
+        "}",
+        'if [ "$funcstack[1]" = _realmconf ]; then _realmconf "$@"; else compdef _realmconf realmconf; fi',
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _zsh_option(option: Option) -> str:
+    meaning = option.help.replace("[", "(").replace("]", ")").replace(":", " -")
+    action = ""
+    if option.kind is not None:
+        chosen = f"({' '.join(option.choices)})" if option.choices else ""
+        action = f":{option.label}:{chosen or _ZSH_ACTIONS.get(option.kind, '')}"
+    repeated = "*" if option.repeats else ""
+    return " ".join(_quoted(f"{repeated}{name}[{meaning}]{action}") for name in option.names)
+
+
+# --- fish -----------------------------------------------------------------------------
+
+_FISH_ACTIONS = {
+    "file": "--force-files",
+    "realm": "--no-files --arguments '(realmconf completion realms 2>/dev/null)'",
+    "pointer": "--no-files --arguments '(realmconf completion paths 2>/dev/null)'",
+}
+
+
+def fish_script() -> str:
+    """For a file ``realmconf.fish`` in ``~/.config/fish/completions``."""
+    lines = ["# Completion of realmconf for fish.", "complete --command realmconf --no-files"]
+    for command in COMMANDS:
+        lines.append(
+            "complete --command realmconf --condition __fish_use_subcommand "
+            f"--arguments {command.name} --description {_quoted(command.summary)}"
+        )
+    lines += [_fish_option(option, condition=None) for option in GLOBAL_OPTIONS]
+    for command in COMMANDS:
+        condition = f"__fish_seen_subcommand_from {command.name}"
+        lines += [_fish_option(option, condition=condition) for option in command.options]
+        for operand in command.operands:
+            action = _FISH_ACTIONS.get(operand.kind)
+            if operand.choices:
+                action = f"--no-files --arguments {_quoted(' '.join(operand.choices))}"
+            if action:
+                lines.append(
+                    f"complete --command realmconf --condition {_quoted(condition)} {action}"
+                )
+    return "\n".join([*lines, ""])
+
+
+def _fish_option(option: Option, *, condition: str | None) -> str:
+    words = ["complete --command realmconf"]
+    if condition is not None:
+        words.append(f"--condition {_quoted(condition)}")
+    for name in option.names:
+        words.append(f"--long-option {name[2:]}" if name.startswith("--") else f"--short-option {name[1:]}")
+    if option.kind is not None:
+        words.append("--require-parameter")
+        if option.choices:
+            words.append(f"--no-files --arguments {_quoted(' '.join(option.choices))}")
+        else:
+            words.append(_FISH_ACTIONS.get(option.kind, "--no-files"))
+    return " ".join([*words, f"--description {_quoted(option.help)}"])
+
+
+# --- parts ----------------------------------------------------------------------------
+
+
+def _all_options() -> Iterator[Option]:
+    yield from GLOBAL_OPTIONS
+    for command in COMMANDS:
+        yield from command.options
+
+
+def _spellings(options: tuple[Option, ...]) -> str:
+    return " ".join(name for option in options for name in option.names)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"

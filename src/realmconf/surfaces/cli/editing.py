@@ -1,0 +1,269 @@
+"""
+``edit``: the own document in the user's editor, until it is in or given up.
+
+Decides what happens between opening the text and the commit: what others changed meanwhile is
+merged, what both changed is put before the user, what is no document comes back with the reason.
+The text stays on disk until it is in.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.document import thaw
+from realmconf.domain.merge import Merged, merge_three
+from realmconf.domain.names import LIMITS
+from realmconf.domain.pointer import Pointer
+from realmconf.domain.rebase import contested_entry
+from realmconf.domain.toml import parse_toml, render
+from realmconf.domain.workfile import header_line, without_header
+from realmconf.errors import (
+    GenerationConflict,
+    InvalidDocument,
+    LimitExceeded,
+    SchemaViolation,
+    SecretMarkMisplaced,
+)
+from realmconf.surfaces.cli.editor import EditedText
+from realmconf.surfaces.cli.markers import Dispute, with_markers
+from realmconf.surfaces.cli.working_copy import refuse_unsettled
+from realmconf.surfaces.cli.writing import print_result, write_options
+from realmconf.surfaces.intake import with_secrets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from realmconf.surfaces.cli.call import Call
+
+UNUSABLE = (InvalidDocument, LimitExceeded, SchemaViolation, SecretMarkMisplaced)
+"""What is wrong with the text itself, and may be mended in it."""
+
+CHOOSE = "Choose between the markers (<<<<<<< yours … >>>>>>> theirs) and save, or leave it as it is to give up."
+
+
+def edit(call: Call) -> None:
+    """Edit the realm's own document; print what came of it."""
+    realm = call.realm()
+    refuse_unsettled(realm)
+    head = realm.get()
+    options = write_options(call)
+    editing = Editing(
+        call,
+        realm,
+        base=head,
+        shown=plain(head),
+        write=lambda document, newest: realm.set(document, expected=newest, **options),
+    )
+    text = realm.working_copy_text()
+    result = editing.until_written(
+        render(
+            call.veil.over(plain(head)),
+            text=None if text is None else without_header(text),
+            header=header_line(head.realm_id, head.generation),
+        )
+    )
+    if result is None:
+        call.say("nothing was changed")
+    else:
+        print_result(call, result)
+
+
+def resolve_in_editor(call: Call, realm: Any, state: Any) -> Any:
+    """Put a contested or broken working copy before the user; the result of the write, or None if they gave up."""
+    head = realm.get()
+    options = write_options(call)
+
+    def editing(shown: dict[str, Any]) -> Editing:
+        return Editing(
+            call,
+            realm,
+            base=head,
+            shown=shown,
+            write=lambda document, newest: realm.resolve(document, expected=newest, **options),
+        )
+
+    text = state.mine_text or ""
+    try:
+        mine = parse_toml(text).document
+    except UNUSABLE as unusable:
+        return editing(plain(head)).until_written(text, note=str(unusable))
+    base = parse_toml(state.base_text or "").document
+    merged = merge_three(base, plain(head), mine)
+    blamed = culprits(realm, merged.contested, after=state.file_generation or 0)
+    disputed = disputed_text(
+        call, merged, mine=mine, theirs=plain(head), blamed=blamed, text=text, head=head
+    )
+    return editing(without(merged.document, merged.contested)).until_written(
+        disputed, note=CHOOSE
+    )
+
+
+class Editing:
+    """
+    One text on its way from the editor into the realm.
+
+    *base* is the snapshot that the text in the editor was made from, and moves on with each merge that
+    the user has seen.  *shown* is the document that the text shows with marks in place of secrets.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        realm: Any,
+        *,
+        base: Any,
+        shown: dict[str, Any],
+        write: Callable[[dict[str, Any], Any], Any],
+    ) -> None:
+        self._call = call
+        self._realm = realm
+        self._base = base
+        self._shown = shown
+        self._write = write
+        self._file = EditedText(name=str(realm.realm_id), environment=call.environment)
+
+    def until_written(self, text: str, *, note: str | None = None) -> Any:
+        """
+        Edit and try until the document is in; None if the user changed nothing.
+
+        Raises:
+            RealmconfError: What the user left unmended when they gave up; the file's path is said.
+        """
+        problem: Exception | None = None
+        try:
+            while True:
+                saved = self._file.edit(text, note=note)
+                if saved is None or (saved == text and problem is None):
+                    if problem is not None:
+                        raise problem
+                    self._file.discard()
+                    return None
+                text = saved
+                try:
+                    result = self._written(saved)
+                except Undecided as undecided:
+                    problem, text, note = undecided.conflict, undecided.text, undecided.note
+                except UNUSABLE as unusable:
+                    problem = unusable
+                    note = f"{unusable}\nMend it and save, or leave it as it is to give up."
+                else:
+                    self._file.discard()
+                    return result
+        except BaseException:
+            self._call.say(f"your text is kept in {self._file.path}")
+            raise
+
+    def _written(self, text: str) -> Any:
+        parsed = parse_toml(text.encode("utf-8", "surrogateescape")).document
+        mine = with_secrets(parsed, self._shown, at=Pointer())
+        while True:
+            head = self._realm.get()
+            document = mine if head == self._base else self._merged(mine, head, text=text)
+            try:
+                return self._write(document, head)
+            except GenerationConflict:
+                # Somebody came between the merge and the write: merge with them too.
+                continue
+
+    def _merged(self, mine: dict[str, Any], head: Any, *, text: str) -> dict[str, Any]:
+        """
+        *mine* on top of *head*.
+
+        Raises:
+            Undecided: Both changed the same place; ``base`` is *head* from now on.
+            GenerationConflict: The document was deleted.
+        """
+        name = str(self._realm.realm_id)
+        before, now = self._base.generation, head.generation
+        if self._base.exists and not head.exists:
+            raise GenerationConflict(before, now, realm=name, reason="the document was deleted since")
+        merged = merge_three(plain(self._base), plain(head), mine)
+        if not merged.contested:
+            self._call.say(f"merged with what was changed up to generation {now}")
+            return merged.document
+        blamed = culprits(self._realm, merged.contested, after=before)
+        conflict = GenerationConflict(before, now, blamed, realm=name)
+        disputed = disputed_text(
+            self._call, merged, mine=mine, theirs=plain(head), blamed=blamed, text=text, head=head
+        )
+        self._base = head
+        self._shown = without(merged.document, merged.contested)
+        raise Undecided(conflict, text=disputed)
+
+
+class Undecided(Exception):
+    """A merge that the user has to decide."""
+
+    def __init__(self, conflict: GenerationConflict, *, text: str) -> None:
+        super().__init__(str(conflict))
+        self.conflict = conflict
+        self.text = text
+        self.note = f"{conflict}\n{CHOOSE}"
+
+
+def culprits(realm: Any, places: Iterable[Pointer], *, after: int) -> list[dict[str, Any]]:
+    """For each of *places*, the newest revision after generation *after* that changed it."""
+    waiting = dict.fromkeys(places)
+    found: dict[Pointer, dict[str, Any]] = {}
+    newest = realm.get().revision
+    for revision in realm.history(limit=LIMITS.history_page):
+        if revision.generation <= after or not waiting:
+            break
+        for change in realm.diff(revision.generation - 1, revision.generation):
+            for place in [one for one in waiting if one.overlaps(change.pointer)]:
+                del waiting[place]
+                found[place] = contested_entry(place, revision)
+    # What is older than a page of history is at least not older than the newest.
+    found |= {place: contested_entry(place, newest) for place in waiting}
+    return [found[place] for place in sorted(found)]
+
+
+def disputed_text(
+    call: Call,
+    merged: Merged,
+    *,
+    mine: dict[str, Any],
+    theirs: dict[str, Any],
+    blamed: Iterable[dict[str, Any]],
+    text: str,
+    head: Any,
+) -> str:
+    """*merged* as TOML with both sides of what is contested, and the comments of *text*."""
+    veil = call.veil
+    disputes = [
+        Dispute(
+            pointer=pointer,
+            mine=veil.over(pointer.resolve(mine), pointer),
+            theirs=veil.over(pointer.resolve(theirs), pointer),
+            whose=f"generation {entry['generation']}, {entry['author']}",
+        )
+        for pointer, entry in zip(merged.contested, blamed, strict=True)
+    ]
+    return with_markers(
+        veil.over(merged.document),
+        disputes,
+        text=without_header(text),
+        header=header_line(head.realm_id, head.generation),
+    )
+
+
+def without(document: dict[str, Any], places: Iterable[Pointer]) -> dict[str, Any]:
+    """*document* less what stands at *places*: a mark there would not say whose secret is meant."""
+    for place in places:
+        document = _removed(document, place)
+    return document
+
+
+def _removed(document: dict[str, Any], place: Pointer) -> dict[str, Any]:
+    key, *below = place
+    rest = {name: value for name, value in document.items() if name != key}
+    inner = document.get(key)
+    if below and isinstance(inner, dict):
+        rest[key] = _removed(inner, Pointer(below))
+    return rest
+
+
+def plain(snapshot: Any) -> dict[str, Any]:
+    """The own document of *snapshot* to work on; empty if there is none."""
+    document: dict[str, Any] = {} if snapshot.document is None else thaw(snapshot.document)
+    return document

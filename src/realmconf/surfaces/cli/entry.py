@@ -1,0 +1,137 @@
+"""
+The way in: from the words of a command line to an exit code.
+
+Decides what happens to everything that can go wrong, so that nobody ever sees a traceback: typed
+errors by the one table, usage, interruption, a closed pipe, and our own defects.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from realmconf.errors import RealmconfError
+from realmconf.surfaces.cli.call import Call
+from realmconf.surfaces.cli.parsing import HelpWanted, UsageError, read, wants_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TextIO
+
+INTERRUPTED = 130
+"""128 + SIGINT, as shells count."""
+PIPE_CLOSED = 141
+"""128 + SIGPIPE: whoever read our output has enough."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """
+    Run one command line and return its exit code; *words* default to those of this process.
+
+    ``sys.stdin``, ``sys.stdout`` and ``sys.stderr`` of the moment of the call are used.
+    """
+    if words is None:
+        words = sys.argv[1:]
+        _speak_any_text(sys.stdout, sys.stderr)
+    try:
+        code = _answered(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _abandon_output()
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def _answered(words: Sequence[str]) -> int:
+    """Run the command; print whatever error it ends with."""
+    from realmconf.surfaces.envelope import EXIT_DEFECT, EXIT_OK, EXIT_USAGE
+
+    try:
+        request = read(words)
+        call = Call(
+            request,
+            environment=os.environ,
+            standard_input=sys.stdin,
+            output=sys.stdout,
+            diagnostics=sys.stderr,
+        )
+        run = _function(request.command.run)
+        try:
+            code = run(call)
+        finally:
+            call.close()
+    except HelpWanted as help_wanted:
+        sys.stdout.write(str(help_wanted))
+        return EXIT_OK
+    except UsageError as error:
+        _report("usage", str(error), {"code": "usage", "message": str(error)}, words)
+        if not wants_json(words):
+            sys.stderr.write(error.usage + "\n")
+        return EXIT_USAGE
+    except RealmconfError as error:
+        from realmconf.surfaces.envelope import answer_to, error_object
+
+        _report(error.code, str(error), error_object(error), words)
+        return answer_to(error).exit
+    except BrokenPipeError:
+        raise
+    except Exception as defect:  # noqa: BLE001 - the one place that turns a defect into an answer
+        text = _as_request_for_report(defect)
+        _report("defect", text, {"code": "defect", "message": text}, words)
+        return EXIT_DEFECT
+    return EXIT_OK if code is None else code
+
+
+def _function(place: str) -> Callable[[Call], int | None]:
+    from importlib import import_module
+
+    module, _, name = place.partition(":")
+    function: Callable[[Call], int | None] = getattr(import_module(module), name)
+    return function
+
+
+def _report(code: str, text: str, as_json: dict[str, Any], words: Sequence[str]) -> None:
+    if wants_json(words):
+        from realmconf.surfaces.cli.formats import json_text
+
+        sys.stdout.write(json_text({"error": as_json}) + "\n")
+    else:
+        from realmconf.surfaces.cli.terminal import printable
+
+        sys.stdout.flush()
+        sys.stderr.write(f"realmconf: {code}: {printable(text)}\n")
+
+
+def _as_request_for_report(defect: Exception) -> str:
+    """
+    What a report of *defect* needs: kind and places.
+
+    Neither its text nor local values, which could hold somebody's configuration.
+    """
+    places = []
+    trace = defect.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return (
+        f"this is a defect of realmconf, please report it: {type(defect).__name__} at "
+        + " < ".join(reversed(places[-6:]))
+    )
+
+
+def _speak_any_text(*streams: TextIO) -> None:
+    """Let no locale turn an answer into an encoding error."""
+    for stream in streams:
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _abandon_output() -> None:
+    """Keep the interpreter from flushing into the closed pipe again when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

@@ -1,0 +1,184 @@
+"""The commands that read the history: log, show, diff, blame."""
+
+from __future__ import annotations
+
+from realmconf.domain.pointer import Pointer
+from realmconf.surfaces import envelope
+from realmconf.surfaces.cli.formats import toml_value
+from realmconf.surfaces.cli.terminal import moment, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from realmconf.domain.diff import Change
+    from realmconf.runtime.history import Revision
+    from realmconf.surfaces.cli.call import Call
+
+
+def log(call: Call) -> None:
+    """List revisions, newest first."""
+    request = call.request
+    realm = call.realm()
+    revisions = realm.history(limit=request.limit, before=request.before)
+    if call.json:
+        call.print_json(
+            [
+                envelope.revision(one, veil=call.veil, with_document=False)
+                | (_changes_as_json(call, realm, one) if request.patch else {})
+                for one in revisions
+            ]
+        )
+    elif request.patch:
+        for place, one in enumerate(revisions):
+            call.print(*([""] if place else []), *_record_lines(call, one))
+            call.print(*_change_lines(call, realm, one))
+    else:
+        call.print(
+            *call.terminal.table(
+                ("generation", "time (utc)", "author", "surface", "change", "message"),
+                (
+                    (
+                        str(one.generation),
+                        moment(one.created_at),
+                        one.author,
+                        one.surface,
+                        _kind(one),
+                        one.message,
+                    )
+                    for one in revisions
+                ),
+            )
+        )
+
+
+def show(call: Call) -> None:
+    """Print one revision: its record, its changes; as JSON its document too."""
+    realm = call.realm()
+    one = realm.at(call.request.generation).revision
+    if call.json:
+        shown = envelope.revision(one, veil=call.veil, with_document=True)
+        call.print_json(shown | _changes_as_json(call, realm, one))
+        return
+    call.print(*_record_lines(call, one), *_change_lines(call, realm, one))
+
+
+def diff(call: Call) -> None:
+    """Print the changes between two generations; by default the last change."""
+    request = call.request
+    realm = call.realm()
+    head = realm.get().generation
+    start = max(head - 1, 0) if request.a is None else request.a
+    end = head if request.b is None else request.b
+    changes = realm.diff(start, end)
+    if call.json:
+        call.print_json(
+            {
+                "realm": str(realm.realm_id),
+                "from": start,
+                "to": end,
+                "changes": envelope.changes(changes, veil=call.veil),
+            }
+        )
+        return
+    call.print(call.terminal.paint(f"{realm.realm_id}: generation {start} → {end}", "dim"))
+    call.print(*(call.terminal.changes(changes, veil=call.veil) or ["no difference"]))
+
+
+def blame(call: Call) -> None:
+    """Print, for each value of the document, the revision that set it."""
+    from realmconf.domain.blame import blame as attribute
+
+    realm = call.realm()
+    below = call.request.path or Pointer()
+    revisions = _newest_first(realm)
+    found = [one for one in attribute(revisions) if one.pointer.within(below)]
+    if call.json:
+        call.print_json(
+            [
+                {
+                    "pointer": str(one.pointer),
+                    "value": call.veil.over(one.value, one.pointer),
+                    "at_least": one.at_least,
+                    **envelope.revision(one.revision, veil=call.veil, with_document=False),
+                }
+                for one in found
+            ]
+        )
+        return
+    call.print(
+        *call.terminal.table(
+            ("generation", "time (utc)", "author", "message", "value"),
+            (
+                (
+                    ("<= " if one.at_least else "") + str(one.revision.generation),
+                    moment(one.revision.created_at),
+                    one.revision.author,
+                    _shortened(one.revision.message),
+                    f"{one.pointer.dotted} = {toml_value(call.veil.over(one.value, one.pointer))}",
+                )
+                for one in found
+            ),
+        )
+    )
+
+
+# --- parts --------------------------------------------------------------------------
+
+MESSAGE_COLUMN_CHARACTERS = 40
+
+
+def _newest_first(realm: Any) -> Iterator[Revision]:
+    before = None
+    while page := realm.history(limit=100, before=before):
+        yield from page
+        before = page[-1].generation
+
+
+def _changes_of(realm: Any, one: Revision) -> tuple[Change, ...] | None:
+    """What the revision changed, or None where the one before it is no longer there to compare with."""
+    from realmconf.errors import HistoryCompacted
+
+    try:
+        return tuple(realm.diff(one.generation - 1, one.generation))
+    except HistoryCompacted:
+        return None
+
+
+def _changes_as_json(call: Call, realm: Any, one: Revision) -> dict[str, Any]:
+    changes = _changes_of(realm, one)
+    return {"changes": None if changes is None else envelope.changes(changes, veil=call.veil)}
+
+
+def _change_lines(call: Call, realm: Any, one: Revision) -> list[str]:
+    changes = _changes_of(realm, one)
+    if changes is None:
+        return ["  (the generation before it was compacted)"]
+    return call.terminal.changes(changes, veil=call.veil, indent="  ")
+
+
+def _record_lines(call: Call, one: Revision) -> list[str]:
+    by = f"{printable(one.author)} by {one.surface}"
+    lines = [
+        call.terminal.paint(f"generation {one.generation}", "yellow")
+        + f"  {_kind(one)}  {moment(one.created_at)} UTC  {by}"
+    ]
+    if one.message:
+        lines += [f"  {printable(line)}" for line in one.message.splitlines()]
+    if one.reverts:
+        lines.append("  puts back what a newer write had changed: " + ", ".join(one.reverts))
+    return lines
+
+
+def _kind(one: Revision) -> str:
+    if one.purged:
+        return f"{one.kind} (purged)"
+    return f"{one.kind} of {one.restores}" if one.restores else one.kind
+
+
+def _shortened(message: str) -> str:
+    line = message.partition("\n")[0]
+    if len(line) <= MESSAGE_COLUMN_CHARACTERS:
+        return line
+    return line[: MESSAGE_COLUMN_CHARACTERS - 1] + "…"

@@ -1,0 +1,167 @@
+"""
+The commands about ``config.toml``: what it means now, and how to settle it when it needs a person.
+
+Decides only how a state is explained; what the file means is decided in the domain.
+"""
+
+from __future__ import annotations
+
+from realmconf.errors import WorkingCopyBroken, WorkingCopyContested, WorkingCopyRefused
+from realmconf.surfaces.cli.terminal import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from realmconf.surfaces.cli.call import Call
+
+MEANINGS = {
+    "none": ("there is no working copy", ""),
+    "clean": ("the file is the newest generation", ""),
+    "stale": ("an older rendering of ours", "nothing: the next look writes it anew"),
+    "saving": ("somebody has it open for writing", "nothing: it is looked at when they are done"),
+    "absent": ("the file is not there, or empty", "nothing: it is written anew"),
+    "edited": ("edited by hand", "nothing: the next read or write takes it in"),
+    "restored": ("an older generation put back by hand", "nothing: the next write takes it in"),
+    "broken": (
+        "it is no valid document; reads and writes go on with the newest generation",
+        "mend the file, or: realmconf resolve --edit (or --head, to drop the edit)",
+    ),
+    "contested": (
+        "the edit overlaps with newer changes; reads and writes go on with the newest generation",
+        "realmconf resolve --edit (both sides in your editor), --head (drop the edit) or --file FILE",
+    ),
+    "refused": (
+        "it is not a regular file of this user; it is neither read nor written",
+        "move it away",
+    ),
+}
+"""State -> what it means, and what to do."""
+
+
+# --- commands ------------------------------------------------------------------------
+
+
+def status(call: Call) -> None:
+    """Print the state of the working copy of the realm, or of all."""
+    client = call.client
+    names = [one.realm for one in client.realms()] if call.request.all else [call.realm_name()]
+    states = [client.realm(name).working_copy() for name in names]
+    if call.json:
+        shown = [state_as_json(state) for state in states]
+        call.print_json(shown if call.request.all else shown[0])
+        return
+    for state in states:
+        call.print(*state_lines(call, state))
+
+
+def resolve(call: Call) -> None:
+    """Settle a contested or broken working copy with a document that the user chooses."""
+    from realmconf.surfaces.cli.documents import read_document
+    from realmconf.surfaces.cli.editing import resolve_in_editor
+    from realmconf.surfaces.cli.parsing import UsageError, parser_of
+    from realmconf.surfaces.cli.writing import print_result, write_options
+
+    request = call.request
+    realm = call.realm()
+    if not (request.head or request.edit or request.file):
+        raise UsageError(
+            "say how: --head, --edit or --file FILE",
+            usage=parser_of(request.command).format_usage().strip(),
+        )
+    state = realm.working_copy()
+    if state.state == "refused":
+        raise WorkingCopyRefused(realm=str(realm.realm_id), path=state.path, reason=state.reason)
+    if state.state not in ("contested", "broken"):
+        call.say(f"nothing to settle: {MEANINGS[state.state][0]}")
+        return
+    if request.edit:
+        result = resolve_in_editor(call, realm, state)
+    else:
+        document = (
+            realm.get().document or {}
+            if request.head
+            else read_document(call, file=request.file).document
+        )
+        result = realm.resolve(document, **write_options(call))
+    if result is None:
+        call.say("nothing was changed")
+    else:
+        print_result(call, result)
+
+
+# --- states -----------------------------------------------------------------------------
+
+
+def state_as_json(state: Any) -> dict[str, Any]:
+    """A state as JSON, without texts: they hold values."""
+    return {
+        "realm": str(state.realm),
+        "state": state.state,
+        "path": state.path or None,
+        "generation": state.generation,
+        "file_generation": state.file_generation,
+        "reason": state.reason or None,
+        "line": state.line,
+        "column": state.column,
+        "contested": list(state.contested),
+        "kept": list(state.kept),
+        "advice": advice(state) or None,
+    }
+
+
+def state_lines(call: Call, state: Any) -> list[str]:
+    """A state for people."""
+    meaning, _ = MEANINGS[state.state]
+    colour = "green" if state.state in ("clean", "none") else "yellow"
+    colour = "red" if state.state in ("broken", "contested", "refused") else colour
+    lines = [
+        f"{state.realm}, generation {state.generation}: "
+        f"{call.terminal.paint(state.state, colour)} ({meaning})"
+    ]
+    if state.path:
+        lines.append(f"  file: {printable(state.path)}")
+    if state.file_generation is not None and state.file_generation != state.generation:
+        lines.append(f"  its first line names generation {state.file_generation}")
+    if state.reason:
+        place = f"line {state.line}" if state.line else ""
+        place += f", column {state.column}" if state.line and state.column else ""
+        lines.append(f"  reason: {place}{': ' if place else ''}{printable(state.reason)}")
+    lines += [f"  contested: {printable(pointer) or '/'}" for pointer in state.contested]
+    lines += [f"  kept: {printable(path)}" for path in state.kept]
+    if advice(state):
+        lines.append(f"  to do: {advice(state)}")
+    return lines
+
+
+def advice(state: Any) -> str:
+    """What a person should do about *state*; empty for nothing."""
+    return MEANINGS[state.state][1]
+
+
+def refuse_unsettled(realm: Any) -> None:
+    """
+    Make sure that the file is not waiting for a decision.
+
+    Raises:
+        WorkingCopyContested, WorkingCopyBroken, WorkingCopyRefused: It is.
+    """
+    state = realm.working_copy()
+    name = str(realm.realm_id)
+    if state.state == "contested":
+        raise WorkingCopyContested(
+            realm=name,
+            path=state.path,
+            kept=state.kept[0] if state.kept else None,
+            pointers=state.contested,
+        )
+    if state.state == "broken":
+        raise WorkingCopyBroken(
+            realm=name,
+            path=state.path,
+            reason=state.reason,
+            line=state.line,
+            column=state.column,
+        )
+    if state.state == "refused":
+        raise WorkingCopyRefused(realm=name, path=state.path, reason=state.reason)

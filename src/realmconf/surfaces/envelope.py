@@ -1,0 +1,203 @@
+"""
+The wire form of what the library returns and raises; the same for every surface.
+
+Decides three things: how snapshots, receipts, revisions and changes look as JSON;
+which HTTP status, JSON-RPC code and exit code an error class has; and what a
+surface shows in place of a secret.  Knows nothing of any transport: a surface
+takes its column of the table and prints.
+"""
+
+from __future__ import annotations
+
+from realmconf import errors
+from realmconf.domain.document import ABSENT
+from realmconf.domain.pointer import Pointer
+from realmconf.domain.record import Record
+from realmconf.domain.secrets import redact
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from realmconf.domain.diff import Change
+    from realmconf.domain.document import Value
+    from realmconf.runtime.history import Revision
+
+
+# --- errors ------------------------------------------------------------------
+
+
+class Answer(Record):
+    """How the surfaces answer one class of error."""
+
+    status: int | None
+    """HTTP; None for what can only happen in the asking process."""
+    rpc: int | None
+    """JSON-RPC; None likewise."""
+    exit: int
+    status_for_header: int | None = None
+    """HTTP, where the failed precondition came in a header (RFC 9110, 13.1)."""
+
+
+EXIT_OK = 0
+EXIT_DEFECT = 1
+EXIT_USAGE = 2
+
+_UNUSABLE = Answer(status=400, rpc=-32602, exit=4)
+_UNKNOWN_PLACE = Answer(status=404, rpc=-32049, exit=5)
+_BAD_LINEAGE = Answer(status=422, rpc=-32046, exit=4)
+_BAD_WRITE_ID = Answer(status=422, rpc=-32047, exit=4)
+_STORE_IN_THE_WAY = Answer(status=503, rpc=-32055, exit=6)
+_STORE_UNUSABLE = Answer(status=500, rpc=-32056, exit=6)
+_MACHINE_UNUSABLE = Answer(status=500, rpc=-32060, exit=6)
+
+ANSWERS: dict[type[errors.RealmconfError], Answer] = {
+    errors.GenerationConflict: Answer(status=409, status_for_header=412, rpc=-32040, exit=3),
+    errors.TimelineChanged: Answer(status=409, status_for_header=412, rpc=-32041, exit=3),
+    errors.GenerationRequired: Answer(status=428, rpc=-32042, exit=3),
+    errors.PatchTestFailed: Answer(status=409, rpc=-32043, exit=3),
+    errors.SchemaViolation: Answer(status=422, rpc=-32044, exit=4),
+    errors.PatchInapplicable: Answer(status=422, rpc=-32045, exit=4),
+    errors.LineageCycle: _BAD_LINEAGE,
+    errors.LineageTooDeep: _BAD_LINEAGE,
+    errors.ParentNotFound: _BAD_LINEAGE,
+    errors.WriteIdReused: _BAD_WRITE_ID,
+    errors.WriteIdVoid: _BAD_WRITE_ID,
+    errors.Unsupported: Answer(status=501, rpc=-32059, exit=6),
+    errors.LimitExceeded: Answer(status=413, rpc=-32048, exit=4),
+    errors.InvalidRealm: _UNUSABLE,
+    errors.InvalidDocument: _UNUSABLE,
+    errors.InvalidPatch: _UNUSABLE,
+    errors.InvalidPointer: _UNUSABLE,
+    errors.InvalidArgument: _UNUSABLE,
+    errors.RealmNotFound: _UNKNOWN_PLACE,
+    errors.RevisionNotFound: _UNKNOWN_PLACE,
+    errors.ValueNotFound: _UNKNOWN_PLACE,
+    errors.HistoryCompacted: Answer(status=410, rpc=-32050, exit=5),
+    errors.RealmMoved: Answer(status=421, rpc=-32051, exit=6),
+    errors.LockTimeout: Answer(status=503, rpc=-32054, exit=6),
+    errors.StoreUnavailable: _STORE_IN_THE_WAY,
+    errors.StoreFull: _STORE_IN_THE_WAY,
+    errors.StoreReadOnly: _STORE_IN_THE_WAY,
+    errors.StoreNotInstalled: _STORE_IN_THE_WAY,
+    errors.StoreCorrupt: _STORE_UNUSABLE,
+    errors.StoreTooNew: _STORE_UNUSABLE,
+    errors.HistoryMissing: _STORE_UNUSABLE,
+    errors.OutcomeUnknown: Answer(status=504, rpc=-32057, exit=7),
+    errors.WorkingCopyContested: Answer(status=409, rpc=-32058, exit=3),
+    errors.WorkingCopyBroken: Answer(status=422, rpc=-32058, exit=4),
+    errors.WorkingCopyRefused: Answer(status=422, rpc=-32058, exit=4),
+    errors.ForkedInTransaction: _MACHINE_UNUSABLE,
+    errors.UnsupportedFilesystem: _MACHINE_UNUSABLE,
+    errors.SecretMarkMisplaced: Answer(status=400, rpc=-32061, exit=4),
+}
+
+
+def answer_to(error: errors.RealmconfError) -> Answer:
+    """The row of the error's class; a class without a row is a defect, and a test looks for it."""
+    return ANSWERS[type(error)]
+
+
+def error_object(error: errors.RealmconfError) -> dict[str, Any]:
+    """``code``, ``message``, ``retryable`` and the typed fields: HTTP's problem, JSON-RPC's data, the CLI's JSON."""
+    return error.to_dict()
+
+
+# --- what may be seen --------------------------------------------------------
+
+
+class Veil(Record):
+    """What a surface shows of values: everything, or a mark in the place of each literal that looks secret."""
+
+    shows_secrets: bool = False
+
+    def over(self, value: Value, at: Pointer | None = None) -> Value:
+        """*value*, which stands at the pointer *at*, as it may be shown."""
+        if self.shows_secrets:
+            return value
+        hidden: Value = redact(value, at=Pointer() if at is None else at)
+        return hidden
+
+
+# --- wire forms --------------------------------------------------------------
+
+
+def envelope(snapshot: Any, *, view: str, veil: Veil) -> dict[str, Any]:
+    """One view of a snapshot: ``config, generation, realm_id, instance_id, backend, view``."""
+    return _veiled(snapshot.envelope(view=view).to_dict(), veil)
+
+
+def receipt(snapshot: Any, *, veil: Veil) -> dict[str, Any]:
+    """What a write answers: the own envelope, and what became of the write."""
+    return {
+        **envelope(snapshot, view="own", veil=veil),
+        "changed": snapshot.changed,
+        "rebased_from": snapshot.rebased_from,
+        "write_id": snapshot.write_id,
+        "warnings": warnings(snapshot.warnings),
+    }
+
+
+def warnings(given: Iterable[Any]) -> list[dict[str, Any]]:
+    """Warnings as JSON: ``code``, ``message`` and, where a file is meant, ``path``."""
+    return [
+        {"code": warning.code, "message": warning.message}
+        | ({"path": warning.path} if warning.path else {})
+        for warning in given
+    ]
+
+
+def plan(planned: Any, *, veil: Veil) -> dict[str, Any]:
+    """What a dry run answers; nothing was written."""
+    return {
+        "dry_run": True,
+        "generation": planned.generation,
+        "changes": changes(planned.changes, veil=veil),
+        "effective_changes": changes(planned.effective_changes, veil=veil),
+        "descendants": [str(realm) for realm in planned.descendants],
+        "warnings": warnings(planned.warnings),
+    }
+
+
+def changes(given: Iterable[Change], *, veil: Veil) -> list[dict[str, Any]]:
+    """Changes as JSON: a side that was absent has no member."""
+    return [change(one, veil=veil) for one in given]
+
+
+def change(given: Change, *, veil: Veil) -> dict[str, Any]:
+    """One change: ``pointer``, and ``before`` and ``after`` where there was and is a value."""
+    shown: dict[str, Any] = {"pointer": str(given.pointer)}
+    if given.before is not ABSENT:
+        shown["before"] = veil.over(given.before, given.pointer)
+    if given.after is not ABSENT:
+        shown["after"] = veil.over(given.after, given.pointer)
+    return shown
+
+
+def revision(given: Revision, *, veil: Veil, with_document: bool) -> dict[str, Any]:
+    """A revision without its salt and bare document digest, which would confirm a guessed secret."""
+    shown: dict[str, Any] = {
+        "realm": str(given.realm),
+        "generation": given.generation,
+        "kind": given.kind,
+        "author": given.author,
+        "surface": given.surface,
+        "message": given.message,
+        "write_id": given.write_id,
+        "created_at": given.created_at,
+        "deleted": given.tombstone,
+        "purged": given.purged,
+        "restores": given.restores,
+        "reverts": list(given.reverts),
+        "etag": given.etag,
+        "digest": given.digest,
+        "previous": given.previous,
+    }
+    if with_document:
+        shown["document"] = None if given.document is None else veil.over(given.document)
+    return shown
+
+
+def _veiled(wire: dict[str, Any], veil: Veil) -> dict[str, Any]:
+    return {**wire, "config": veil.over(wire["config"])}
