@@ -38,6 +38,7 @@ class RecordMeta(type):
                 defaults[field] = namespace.pop(field)
         namespace["__slots__"] = tuple(field for field in own if field not in inherited)
         namespace["__fields__"] = tuple(dict.fromkeys([*inherited, *own]))
+        namespace["__names__"] = frozenset(namespace["__fields__"])
         namespace["__defaults__"] = defaults
         namespace["__match_args__"] = namespace["__fields__"]
         return super().__new__(mcs, name, bases, namespace)
@@ -48,20 +49,21 @@ class Record(metaclass=RecordMeta):
 
     if TYPE_CHECKING:
         __fields__: ClassVar[tuple[str, ...]]
+        __names__: ClassVar[frozenset[str]]
         __defaults__: ClassVar[dict[str, Any]]
+        __hidden__: ClassVar[frozenset[str]]
+    else:
+        __hidden__ = frozenset()
 
     def __init__(self, **given: Any) -> None:
-        if not given.keys() <= set(self.__fields__):
-            unknown = ", ".join(sorted(given.keys() - set(self.__fields__)))
-            raise TypeError(f"{type(self).__name__} has no field {unknown}")
-        defaults = self.__defaults__
-        for field in self.__fields__:
-            if field in given:
-                _set(self, field, given[field])
-            elif field in defaults:
-                _set(self, field, defaults[field])
-            else:
-                raise TypeError(f"{type(self).__name__} needs {field}")
+        values = {**self.__defaults__, **given}
+        if values.keys() != self.__names__:
+            unknown = ", ".join(sorted(values.keys() - self.__names__))
+            missing = ", ".join(sorted(self.__names__ - values.keys()))
+            fault = f"has no field {unknown}" if unknown else f"needs {missing}"
+            raise TypeError(f"{type(self).__name__} {fault}")
+        for field, value in values.items():
+            _set(self, field, value)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable; use replace({name}=…)")
@@ -79,7 +81,10 @@ class Record(metaclass=RecordMeta):
         return hash((type(self), self._values()))
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{field}={getattr(self, field)!r}" for field in self.__fields__)
+        # Hidden fields may hold secrets, and a repr ends up in logs and tracebacks.
+        fields = ", ".join(
+            f"{field}={'…' if field in self.__hidden__ else repr(getattr(self, field))}" for field in self.__fields__
+        )
         return f"{type(self).__name__}({fields})"
 
     def __reduce__(self) -> tuple[Any, ...]:

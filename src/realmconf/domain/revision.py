@@ -41,6 +41,8 @@ class Revision(Record):
     and has neither document nor salt, so the chain stays verifiable.
     """
 
+    __hidden__ = frozenset({"document", "salt", "document_digest"})
+
     realm: RealmName
     generation: int
     kind: str

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class Command(Record):
     """Abstract: one way to make the next document."""
 
+    __hidden__ = frozenset({"document", "patch", "operations", "assignments"})
+
 
 class SetDocument(Command):
     """Replace the whole own document. ``kind`` is that of the revision it makes."""

@@ -15,6 +15,7 @@ from realmconf.domain.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import Protocol
 
     from realmconf.domain.names import RealmName
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from realmconf.domain.write import Append, Unchanged, Write
 else:
     Protocol = object
+
+
+MINTED = "w-"
+"""How a write id begins that we minted: it has no receipt of its own, its revision is one."""
 
 
 class StoreInfo(Record):
@@ -225,7 +230,7 @@ class Store(Protocol):
         """Where *realm* lives on this machine (``root``, ``config_path``, ``database_path``); empty without files."""
         ...
 
-    def view(self) -> ReadView:
+    def view(self) -> AbstractContextManager[ReadView]:
         """A consistent point to read from (a context manager; ends at exit)."""
         ...
 
@@ -236,6 +241,7 @@ class Store(Protocol):
         *,
         deadline: float,
         groupable: bool = True,
+        precheck: Callable[[ReadView], None] | None = None,
     ) -> Sequence[Applied]:
         """
         Run *judge* on the heads inside this store's turn, and append what it decides: all or nothing.
@@ -245,6 +251,8 @@ class Store(Protocol):
         was changed then.  A judgement with a given write id is recorded in the receipts in the same
         transaction, also when nothing changes.  Hand edits of the named realms are adopted (as revisions of their own) before
         *judge* runs.  *groupable* False runs *judge* in the calling thread and alone (it calls user code).
+        *precheck* is asked before queueing, on heads that are proved newest: what it raises is raised at once (a write that
+        is already stale does not stand in the queue). It is never asked while an outcome is open.
 
         Raises:
             LockTimeout, OutcomeUnknown, StoreUnavailable, StoreFull, StoreReadOnly: See above.

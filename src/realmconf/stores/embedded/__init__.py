@@ -1,0 +1,42 @@
+"""The embedded store: realms in a folder of this machine, shared by any number of processes, with no server."""
+
+from __future__ import annotations
+
+from realmconf.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from realmconf.domain.names import Limits
+    from realmconf.stores.embedded.store import EmbeddedStore
+
+
+def open_store(
+    location: str, *, options: Mapping[str, str], limits: Limits, read_only: bool = False, recover: bool = False
+) -> EmbeddedStore:
+    """
+    Open the root *location*; it is made by the first write.
+
+    Options: ``working_copies=on|off`` (only where the store is made: whether realms have a ``config.toml``).
+
+    Raises:
+        InvalidArgument: An unknown option.
+        HistoryMissing: The record is gone, but something shows that there was one.
+        StoreError: It cannot be opened.
+    """
+    from realmconf.stores.embedded.store import EmbeddedStore
+
+    unknown = set(options) - {"working_copies"}
+    if unknown:
+        raise InvalidArgument(f"the embedded store has no option {', '.join(sorted(unknown))}")
+    choice = options.get("working_copies")
+    if choice not in (None, "on", "off"):
+        raise InvalidArgument("working_copies is on or off")
+    return EmbeddedStore(
+        location,
+        limits=limits,
+        read_only=read_only,
+        recover=recover,
+        working_copies=choice != "off",
+    )

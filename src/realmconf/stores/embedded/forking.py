@@ -1,0 +1,109 @@
+"""
+What a fork must not carry over: connections, locks, notification descriptors.
+
+SQLite's per-process lock tables survive a fork and then lie: a child that opens anew takes no kernel lock, and an
+acknowledged write can be lost that way.  So before every fork each store waits out the operation that holds the turn and closes
+what it has open; parent and child open again when they need to.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from weakref import WeakSet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from realmconf.stores.embedded.session import Session
+    from realmconf.stores.embedded.store import EmbeddedStore
+
+_VIEWS_SECONDS = 10.0
+"""How long a fork waits for reads of other threads; they take microseconds."""
+
+_stores: WeakSet[EmbeddedStore] = WeakSet()
+_forking: list[EmbeddedStore] = []
+
+
+class Gate:
+    """Holds threads back while a fork is under way, and counts the reads it waits for."""
+
+    __slots__ = ("_count", "_guard", "_open", "closing")
+
+    def __init__(self) -> None:
+        self.closing = False
+        self._guard = threading.Lock()
+        self._open = threading.Event()
+        self._open.set()
+        self._count = 0
+
+    def pass_through(self) -> None:
+        """Wait while a fork is under way."""
+        if self.closing:
+            self._open.wait(_VIEWS_SECONDS)
+
+    def enter_view(self) -> None:
+        self.pass_through()
+        with self._guard:
+            self._count += 1
+
+    def leave_view(self) -> None:
+        with self._guard:
+            self._count -= 1
+
+    def begin(self) -> None:
+        self.closing = True
+        self._open.clear()
+
+    def wait_for_views(self) -> None:
+        deadline = time.monotonic() + _VIEWS_SECONDS
+        while self._count and time.monotonic() < deadline:
+            time.sleep(0.0005)
+
+    def end(self) -> None:
+        self.closing = False
+        self._open.set()
+
+
+def register(store: EmbeddedStore) -> None:
+    """Prepare *store* for forks."""
+    _stores.add(store)
+
+
+def unregister(store: EmbeddedStore) -> None:
+    _stores.discard(store)
+
+
+def leak(session: Session) -> None:
+    """
+    Keep an inherited session with an open transaction for ever: closing it would roll back in memory that the
+    parent shares.
+    """
+    import ctypes
+
+    for connection in (session.writer, session.connection, *session.idle_views):
+        if connection is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+def _before() -> None:
+    global _forking
+    _forking = list(_stores)
+    for store in _forking:
+        store.before_fork()
+
+
+def _after_in_parent() -> None:
+    for store in _forking:
+        store.after_fork_in_parent()
+    _forking.clear()
+
+
+def _after_in_child() -> None:
+    for store in _forking:
+        store.after_fork_in_child()
+    _forking.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

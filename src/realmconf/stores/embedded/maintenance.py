@@ -1,0 +1,209 @@
+"""
+What is rare: renaming, compaction, purging, backup, starting again after a loss.
+"""
+
+from __future__ import annotations
+
+import os
+
+import apsw
+
+from realmconf.domain.document import canonical_bytes
+from realmconf.errors import (
+    InvalidArgument,
+    RealmNotFound,
+    RevisionNotFound,
+    StoreUnavailable,
+)
+from realmconf.stores.embedded import database
+from realmconf.stores.embedded.view import Pending
+from realmconf.stores.protocol import Applied, Compaction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from realmconf.domain.document import Document
+    from realmconf.domain.names import RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.domain.write import Append
+    from realmconf.stores.embedded.layout import Layout
+    from realmconf.stores.embedded.session import Session
+    from realmconf.stores.embedded.turn import Turn
+    from realmconf.stores.embedded.turns import Turns
+    from realmconf.stores.embedded.workcopy import WorkingCopies
+    from realmconf.stores.protocol import Judgement, ReadView, Warning
+
+COMPACT_ROWS = 2_000
+"""Revisions removed in one turn: writers wait for no more than that."""
+
+RECEIPTS_KEPT = 100_000
+
+
+def rename(
+    turn: Turn,
+    old: RealmName,
+    new: RealmName,
+    judge: Callable[[ReadView], Sequence[Judgement]],
+    warnings: Mapping[str, tuple[Warning, ...]],
+    working: WorkingCopies | None,
+) -> Sequence[Applied]:
+    """Give the history of *old* to *new*, and *old* a tombstone that goes on counting."""
+    judgements = judge(Pending(turn))
+    decisions = {judgement.write.realm: judgement.decision for judgement in judgements}
+    placed, left = _revision(decisions[new]), _revision(decisions[old])
+    key = turn.session.realm_id(turn.connection, old)
+    if key is None:
+        raise RealmNotFound(realm=old)
+
+    def move(connection: apsw.Connection) -> None:
+        try:
+            connection.execute("UPDATE realm SET name = ? WHERE id = ?", (str(new), key))
+        except apsw.ConstraintError:
+            raise InvalidArgument(f"realm {new} exists already, or differs from one that does only by case") from None
+        connection.execute("INSERT INTO realm(name, floor) VALUES(?, ?)", (str(old), left.generation))
+        old_key = connection.last_insert_rowid()
+        for realm_key, revision, after in ((key, placed, placed.generation - 1), (old_key, left, 0)):
+            text = "" if revision.document is None else canonical_bytes(revision.document).decode()
+            if not database.insert(connection, realm_key, revision, head_generation=after, text=text):
+                raise StoreUnavailable("the realm was written while it was renamed; try again")
+        if working is not None:
+            working.renamed(connection, old, new)
+
+    turn.append((), also=move, store_wide=True)
+    turn.session.forget_all()
+    turn.committed += [old, new]
+    return [
+        Applied(
+            write=judgement.write,
+            decision=judgement.decision,
+            head=turn.head(judgement.write.realm).replace(warnings=warnings.get(judgement.write.realm, ())),
+        )
+        for judgement in judgements
+    ]
+
+
+def _revision(decision: object) -> Revision:
+    append: Append = decision  # type: ignore[assignment]
+    return append.revision
+
+
+def compact(turns: Turns, realm: RealmName, *, floor: int, deadline: float) -> Compaction:
+    """Remove revisions below *floor*, a bounded number in each turn; ids that were minted get receipts first."""
+    removed = 0
+    while True:
+        with turns.hold(deadline) as turn:
+            head = turn.head(realm)
+            if head.revision is None:
+                raise RealmNotFound(realm=realm)
+            target = min(floor, head.generation)
+            step = min(target, head.floor + COMPACT_ROWS)
+            if step <= head.floor:
+                return Compaction(realm=realm, floor=head.floor, removed=removed)
+            key = turn.session.realm_id(turn.connection, realm)
+            assert key is not None
+            removed += step - head.floor
+            turn.append((), also=_remover(key, step), store_wide=True)
+            turn.session.forget_all()
+
+
+def _remover(key: int, floor: int) -> Callable[[apsw.Connection], None]:
+    def remove(connection: apsw.Connection) -> None:
+        connection.execute(
+            "INSERT OR IGNORE INTO receipt SELECT realm, write_id, '', 'committed', generation FROM revision "
+            "WHERE realm = ?1 AND generation < ?2",
+            (key, floor),
+        )
+        connection.execute("DELETE FROM revision WHERE realm = ? AND generation < ?", (key, floor))
+        connection.execute("UPDATE realm SET floor = ? WHERE id = ?", (floor, key))
+        connection.execute(
+            "DELETE FROM receipt WHERE realm = ?1 AND generation < (SELECT generation FROM receipt WHERE realm = ?1 "
+            "ORDER BY generation DESC LIMIT 1 OFFSET ?2)",
+            (key, RECEIPTS_KEPT),
+        )
+
+    return remove
+
+
+def purge(
+    turn: Turn, realm: RealmName, generation: int, document: object, working: WorkingCopies | None
+) -> Revision:
+    """Erase a document from the record, from freed pages, from the log and from what renderings keep of it."""
+    head = turn.head(realm)
+    if generation == head.generation:
+        raise InvalidArgument(
+            f"generation {generation} is the current one of realm {realm}: write a new one without the secret first"
+        )
+    revision = turn.revision(realm, generation)
+    key = turn.session.realm_id(turn.connection, realm)
+    kept: Document | None = document if isinstance(document, dict) else None
+    text = None if kept is None else canonical_bytes(kept).decode()
+
+    def erase(connection: apsw.Connection) -> None:
+        connection.execute(
+            "UPDATE revision SET document = ?, salt = '', purged = 1 WHERE realm = ? AND generation = ?",
+            (text, key, generation),
+        )
+        if working is not None:
+            working.purged(connection, realm, generation)
+
+    connection = turn.connection
+    # Freed pages are overwritten with zeros in this transaction, and the log is emptied after it.
+    connection.pragma("secure_delete", 1)
+    try:
+        turn.append((), also=erase, store_wide=True)
+    finally:
+        connection.pragma("secure_delete", 0)
+    turn.session.forget_all()
+    try:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        database.grow_log(connection)
+    except apsw.Error:
+        # A reader holds the log back; its old frames are overwritten by the next checkpoints.
+        pass
+    return revision.replace(document=kept, salt="", purged=True)
+
+
+def backup(session: Session, path: str) -> None:
+    """A consistent copy of the whole store in a new file of mode 0600."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise InvalidArgument(f"{path} exists already; a backup never overwrites a file") from None
+    except OSError as error:
+        raise StoreUnavailable(f"cannot write the backup {path}: {error.strerror}") from error
+    os.fchmod(descriptor, 0o600)
+    os.close(descriptor)
+    connection = session.borrow_view()
+    try:
+        connection.execute("VACUUM INTO ?", (path,))
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException as error:
+        os.unlink(path)
+        if isinstance(error, apsw.Error):
+            raise database.explain(error, path) from error
+        raise
+    finally:
+        session.return_view(connection)
+
+
+def revisions_in(layout: Layout, path: str) -> Iterator[Revision]:
+    """Every revision of a backup; a live store is refused, since opening its files here would drop our locks."""
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise InvalidArgument(f"cannot read the backup {path}: {error.strerror}") from error
+    if os.path.lexists(layout.database) and os.path.samestat(found, os.stat(layout.database)):
+        raise InvalidArgument(f"{path} is this store's own database, not a backup of it")
+    return database.revisions_of_copy(path)
+
+
+def clear_remains(layout: Layout) -> None:
+    """Before a deliberate new start: the log and the counters of the lost database must not be taken for the new one's."""
+    for path in (f"{layout.database}-wal", f"{layout.database}-shm", layout.counters):
+        if os.path.lexists(path):
+            os.rename(path, f"{path}.lost")

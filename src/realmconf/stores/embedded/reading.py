@@ -1,0 +1,102 @@
+"""
+Read views for callers: one consistent point as a context manager, and the proved heads of a precheck.
+"""
+
+from __future__ import annotations
+
+from realmconf.errors import RevisionNotFound
+from realmconf.stores.embedded.view import Rows
+from realmconf.stores.protocol import Head
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from realmconf.domain.names import RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.stores.embedded.forking import Gate
+    from realmconf.stores.embedded.place import Place
+    from realmconf.stores.embedded.session import Session
+    from realmconf.stores.protocol import ReadView, RealmEntry, Receipt
+
+
+class View:
+    """A read transaction: everything in its block is of one point."""
+
+    def __init__(self, place: Place, gate: Gate) -> None:
+        self._place = place
+        self._gate = gate
+        self._session: Session | None = None
+
+    def __enter__(self) -> ReadView:
+        self._gate.enter_view()
+        try:
+            self._session = self._place.usable()
+            if self._session is None:
+                return Nothing()
+            self._connection = self._session.borrow_view()
+            self._connection.execute("BEGIN")
+            # A deferred transaction has no point in time before its first read.
+            self._connection.execute("SELECT count(*) FROM fence").fetchall()
+            return Rows(self._session, self._connection)
+        except BaseException:
+            self._gate.leave_view()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._session is not None:
+                if not self._connection.get_autocommit():
+                    self._connection.execute("ROLLBACK")
+                self._session.return_view(self._connection)
+        finally:
+            self._gate.leave_view()
+
+
+class Nothing:
+    """The ``ReadView`` of a root where nothing was ever written."""
+
+    def head(self, realm: RealmName) -> Head:
+        return Head(realm=realm, revision=None)
+
+    def revision(self, realm: RealmName, generation: int) -> Revision:
+        raise RevisionNotFound(realm=realm, generation=generation, current=0)
+
+    def revisions(
+        self,
+        realm: RealmName,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Sequence[Revision]:
+        return ()
+
+    def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:
+        return None
+
+    def realms(self, *, after: str | None = None, limit: int | None = None) -> Sequence[RealmEntry]:
+        return ()
+
+
+class Newest(Nothing):
+    """
+    The ``ReadView`` of a precheck: heads proved newest one by one, and receipts.
+
+    A precheck refuses what is stale already; it asks for no history.
+    """
+
+    def __init__(self, head: Callable[[RealmName], Head], view: Callable[[], View]) -> None:
+        self._head = head
+        self._view = view
+
+    def head(self, realm: RealmName) -> Head:
+        return self._head(realm)
+
+    def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:
+        with self._view() as view:
+            return view.receipt(realm, write_id)

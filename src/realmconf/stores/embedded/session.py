@@ -1,0 +1,274 @@
+"""
+What one process has open of one root, and the care with which it is opened.
+
+A session lives between two forks.  It owns the connections, the counter map and the cached heads;
+it is opened lazily and thrown away as a whole.  A cached head is valid only while its session's connection is
+open: with no connection anywhere, the next one to open may recover what a dead writer left in the log.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import apsw
+
+from realmconf.errors import HistoryMissing, StoreReadOnly
+from realmconf.stores.embedded import database, witness
+from realmconf.stores.embedded.counters import COMMITS_WORD, STORE_WORD, Counters, slot_of
+from realmconf.stores.embedded.layout import open_private
+from realmconf.stores.protocol import Head, Proof
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from realmconf.domain.names import RealmName
+    from realmconf.stores.embedded.layout import Layout
+    from realmconf.stores.embedded.turnqueue import TurnQueue
+    from realmconf.stores.protocol import Warning
+
+COMPARE_SECONDS = 0.1
+"""How long a reader trusts that the paths still name the files it has open."""
+
+_SETTLED_NANOSECONDS = 2_000_000_000
+"""A folder's time is trusted once it is this old: two changes within one clock tick look alike."""
+
+
+class Session:
+    """One process's open files of one root."""
+
+    def __init__(self, layout: Layout, *, read_only: bool) -> None:
+        self.layout = layout
+        self.connection = database.connect(layout.database, read_only=read_only)
+        self.writer: apsw.Connection | None = None
+        self.read_lock = threading.Lock()
+        self.idle_views: list[apsw.Connection] = []
+        self.heads: dict[str, Head] = {}
+        self.proofs: dict[str, Proof] = {}
+        self.closed = False
+        self.ids: dict[str, int] = {}
+        self.ids_mark = -1
+        self.compared_at = 0.0
+        self.meta: dict[str, Any] = dict(self.connection.execute("SELECT key, value FROM meta"))
+        self.read_only = read_only
+        self.counters: Counters | None = None
+        self._wake = -1
+        self._database_status = os.stat(layout.database)
+        self._folder_seen: tuple[int, ...] = ()
+        self._folder_locked: tuple[int, ...] = ()
+        try:
+            self._open_counters()
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _open_counters(self) -> None:
+        """
+        Raises:
+            HistoryMissing: The counters record more commits than the database holds: its log was lost.
+        """
+        if not os.path.lexists(self.layout.counters):
+            # The next writer makes them; until then every read asks the database.
+            self._refuse_lost_log()
+            return
+        counters = Counters(self.layout.counters)
+        # Read before the SELECT: a writer records a commit only after it is visible.
+        recorded = counters.words[COMMITS_WORD]
+        held = self.connection.execute("SELECT ifnull(max(seq), 0) FROM revision").get
+        if held < recorded:
+            counters.close()
+            raise HistoryMissing(
+                f"{self.layout.database} holds {held} of {recorded} commits: its log was lost or it was replaced "
+                "by an older copy; put them back, or restore a backup"
+            )
+        self.counters = counters
+
+    # --- writing: the turn is held ----------------------------------------------
+
+    def open_for_writing(self, *, epoch: Callable[[], int]) -> None:
+        """
+        Open what only writers need, and make the counter file if it is missing.
+
+        Raises:
+            StoreReadOnly: This session may not write.
+            HistoryMissing: The counters are missing and a working copy is ahead of the database.
+        """
+        if self.read_only:
+            raise StoreReadOnly(f"{self.layout.root} was opened for reading only")
+        if self.writer is None:
+            self.writer = database.connect(self.layout.database)
+        if self.counters is None or not self.counters.writable:
+            if not os.path.lexists(self.layout.counters):
+                self.fence()
+                held = self.writer.execute("SELECT ifnull(max(seq), 0) FROM revision").get
+                Counters.create(self.layout.counters, epoch=epoch(), commits=held)
+            self.counters = Counters(self.layout.counters)
+            if not self.counters.writable:
+                raise StoreReadOnly(f"{self.layout.counters} can be read but not written from here")
+        if self._wake < 0:
+            self._wake = open_private(self.layout.wake, os.O_RDWR | os.O_CREAT)
+
+    def _refuse_lost_log(self) -> None:
+        """The counters are gone; the working copies' first lines may still tell that the log went with them."""
+        named = witness.generations_named(self.layout)
+        for realm, generation in named.items():
+            head = self.connection.execute(
+                "SELECT max(generation) FROM revision JOIN realm ON realm.id = realm WHERE realm.name = ?", (realm,)
+            ).get
+            if head is not None and generation > head:
+                raise HistoryMissing(
+                    f"the working copy of realm {realm} is at generation {generation}, its record ends at {head}: "
+                    "the log was lost; put it back, or restore a backup"
+                )
+
+    def fence(self) -> None:
+        """
+        Commit a row that overwrites what a dead writer left in the log, so that it can never come back.
+
+        Raises what a failed commit means; the marks stay odd then.
+        """
+        assert self.writer is not None
+        try:
+            self.writer.execute("UPDATE fence SET number = number + 1")
+        except apsw.Error as error:
+            # Whether the fence itself is there does not matter: it changes nothing, and the next writer commits another.
+            raise database.explain(error, self.layout.database) from error
+        if self.counters is not None:
+            self.counters.fenced()
+
+    def wake(self) -> None:
+        """Tell watchers in other processes to look. Mapped stores raise no event; this write does."""
+        os.pwrite(self._wake, b"\0", 0)
+
+    def same_files(self, queue: TurnQueue | None = None) -> bool:
+        """
+        Whether the paths still name the files that are open here; with *queue*, its lock files too.
+
+        One stat of the folder as a rule: nothing in it was made, renamed or removed if its time stands still.
+        """
+        self.compared_at = time.monotonic()
+        try:
+            folder = os.stat(self.layout.folder)
+            seen = (folder.st_dev, folder.st_ino, folder.st_mtime_ns, folder.st_ctime_ns)
+            if seen == (self._folder_seen if queue is None else self._folder_locked):
+                return True
+            found = os.stat(self.layout.database)
+            if not os.path.samestat(found, self._database_status):
+                return False
+            if self.counters is not None:
+                status = os.stat(self.layout.counters)
+                if (status.st_dev, status.st_ino) != self.counters.identity:
+                    return False
+        except OSError:
+            return False
+        if queue is not None and not queue.holds_path():
+            return False
+        settled = time.time_ns() - folder.st_mtime_ns > _SETTLED_NANOSECONDS
+        self._folder_seen = seen if settled else ()
+        if queue is not None:
+            self._folder_locked = self._folder_seen
+        return True
+
+    # --- reading -----------------------------------------------------------------
+
+    def realm_id(self, connection: apsw.Connection, realm: str) -> int | None:
+        """The realm's key, or None for a realm never written."""
+        store_mark = self.counters.words[STORE_WORD] if self.counters is not None else 1
+        if store_mark != self.ids_mark or store_mark & 1:
+            self.ids = {}
+            self.ids_mark = store_mark
+        key = self.ids.get(realm)
+        if key is None:
+            key = connection.execute(
+                "SELECT id FROM realm WHERE name = ? COLLATE BINARY", (str(realm),)
+            ).get
+            if key is not None:
+                self.ids[realm] = key
+        return key
+
+    def read_head(self, realm: RealmName, warnings: tuple[Warning, ...] = ()) -> Head:
+        """The head from the database with *warnings*, and its proof under the mark that was read before it."""
+        counters = self.counters
+        slot = slot_of(realm)
+        mark = 1 if counters is None else counters.words[slot]
+        head = self.select_head(self.connection, realm)
+        if head.warnings != warnings:
+            head = head.replace(warnings=warnings)
+        self.remember(realm, head, slot, mark)
+        return head
+
+    def select_head(self, connection: apsw.Connection, realm: RealmName) -> Head:
+        """Read the head's row; the known object is returned where it is that row."""
+        key = self.realm_id(connection, realm)
+        row = None if key is None else database.select_head(connection, key)
+        known = self.heads.get(realm)
+        if row is None:
+            if known is not None and known.revision is None:
+                return known
+            return Head(realm=realm, revision=None)
+        if known is not None and known.revision is not None:
+            if known.revision.digest == row[-1] and known.floor == row[2] and known.moved_to == row[3]:
+                return known
+        return Head(realm=realm, revision=database.to_revision(row), floor=row[2], moved_to=row[3])
+
+    def remember(self, realm: RealmName, head: Head, slot: int, mark: int) -> None:
+        """Keep *head* as proved by *mark*, unless something was in progress when the mark was read."""
+        self.heads[realm] = head
+        self.doubt(realm)
+        if not mark & 1:
+            assert self.counters is not None
+            self.proofs[realm] = Proof(
+                head=head, words=self.counters.words[slot : slot + 1], slot=0, mark=mark
+            )
+
+    def doubt(self, realm: str) -> None:
+        """Take the proof of *realm*'s head back: the next read looks again."""
+        proof = self.proofs.pop(realm, None)
+        if proof is not None:
+            proof.words.release()  # type: ignore[attr-defined]
+
+    def forget_all(self) -> None:
+        """Drop every cached head and key: more than one realm's head has changed."""
+        for realm in list(self.proofs):
+            self.doubt(realm)
+        self.heads = {}
+        self.ids = {}
+
+    def proved(self, realm: str) -> Head | None:
+        """The known head, if its slot still stands at the mark it was read under."""
+        proof = self.proofs.get(realm)
+        try:
+            if proof is not None and proof.words[0] == proof.mark:
+                return proof.head
+        except ValueError:  # taken back by another thread at this moment
+            pass
+        return None
+
+    def borrow_view(self) -> apsw.Connection:
+        """A connection to read one consistent point with; give it back with :meth:`return_view`."""
+        try:
+            return self.idle_views.pop()
+        except IndexError:
+            return database.connect(self.layout.database, read_only=self.read_only)
+
+    def return_view(self, connection: apsw.Connection) -> None:
+        self.idle_views.append(connection)
+
+    def close(self) -> None:
+        """Close everything. Nobody may be reading or writing through this session."""
+        for connection in (self.writer, self.connection, *self.idle_views):
+            if connection is not None:
+                connection.close()
+        self.closed = True
+        self.idle_views = []
+        for realm in list(self.proofs):
+            self.doubt(realm)
+        self.heads = {}
+        if self.counters is not None:
+            self.counters.close()
+        if self._wake >= 0:
+            os.close(self._wake)
+            self._wake = -1

@@ -1,0 +1,428 @@
+"""
+The embedded store: SQLite is the only record, kernel locks are the queue, mapped counters are the proof of freshness.
+
+Decides the order of things: when a hand edit is adopted, which writes share a transaction, what a
+commit's failure means for each of them.  What a write means is not its business.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from realmconf.errors import ForkedInTransaction, OutcomeUnknown, RealmconfError, StoreUnavailable
+from realmconf.stores.embedded import forking, maintenance
+from realmconf.stores.embedded.group import Work
+from realmconf.stores.embedded.notify import NOTIFIER
+from realmconf.stores.embedded.place import Place
+from realmconf.stores.embedded.reading import Newest, View
+from realmconf.stores.embedded.session import COMPARE_SECONDS
+from realmconf.stores.embedded.turn import HeadMoved
+from realmconf.stores.embedded.turns import Turns
+from realmconf.stores.embedded.view import Pending
+from realmconf.stores.embedded.watching import Watching
+from realmconf.stores.embedded.workcopy import WorkingCopies
+from realmconf.stores.protocol import Head, Receipt, StoreInfo, WorkingCopyState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from realmconf.domain.names import Limits, RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.stores.embedded.session import Session
+    from realmconf.stores.embedded.signals import Signal
+    from realmconf.stores.embedded.turn import Turn
+    from realmconf.stores.embedded.turns import Held
+    from realmconf.stores.protocol import Applied, Compaction, Judgement, Proof, ReadView, Warning
+
+CREATE_SECONDS = 30.0
+"""How long an operation that needs the store to exist waits for its turn to make it."""
+
+
+class EmbeddedStore:
+    """The ``Store`` of one root on this machine; the contracts are those of the protocol."""
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        limits: Limits,
+        read_only: bool = False,
+        working_copies: bool = True,
+        recover: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._place = Place(
+            root,
+            read_only=read_only,
+            recover=recover,
+            working_copies=working_copies,
+            extra_schema=WorkingCopies.SCHEMA,
+            clock=clock,
+            random_bytes=random_bytes,
+        )
+        self.root = self._place.layout.root
+        self.url = self.root
+        self.read_only = read_only
+        self._turns = Turns(self._place)
+        self._watching = Watching(self._place)
+        self._working: WorkingCopies | None = None
+        self._place.on_open = self._opened
+        self._place.on_drop = self._watching.stop
+        self._forked_inside = False
+        self._place.open()
+        forking.register(self)
+
+    def _opened(self, session: Session) -> None:
+        if self._working is None and session.meta["working_copies"]:
+            self._working = WorkingCopies(self)
+            self._turns.on_commit = self._working.committed
+
+    # --- what it is ----------------------------------------------------------------
+
+    @property
+    def info(self) -> StoreInfo:
+        """What this store promises; the strength of watch and working copy depends on the system."""
+        session = self._place.session
+        return StoreInfo(
+            name="embedded",
+            document_bytes_max=self._limits.document_bytes,
+            watch="poll" if NOTIFIER.polls else "push",
+            working_copy=WorkingCopies.strength() if self._place.keeps_working_copies else "none",
+            fresh_read="query" if session is not None and session.counters is None else "memory",
+        )
+
+    def request_key(self) -> bytes:
+        """See the protocol."""
+        key = self._existing_session().meta["request_key"]
+        assert isinstance(key, bytes)
+        return key
+
+    def paths(self, realm: RealmName) -> Mapping[str, str]:
+        """See the protocol."""
+        paths = {"root": self.root, "database_path": self._place.layout.database}
+        if self._place.keeps_working_copies:
+            paths["config_path"] = os.path.join(self.root, realm, "config.toml")
+        return paths
+
+    def _existing_session(self) -> Session:
+        """The session; the store is made if nothing was ever written."""
+        session = self._place.usable()
+        if session is None:
+            with self._turns.hold(self._clock() + CREATE_SECONDS) as turn:
+                session = turn.session
+        return session
+
+    # --- reading ---------------------------------------------------------------------
+
+    def head(self, realm: RealmName, *, adopt: bool = True) -> Head:
+        """See the protocol. An unchanged head costs a look at one mapped word."""
+        session = self._place.session
+        if session is not None:
+            # Written out, not called: this is the whole of an unchanged read.
+            proof = session.proofs.get(realm)
+            try:
+                if (
+                    proof is not None
+                    and proof.words[0] == proof.mark
+                    and (self._clock() - session.compared_at < COMPARE_SECONDS or session.same_files())
+                ):
+                    return proof.head
+            except ValueError:  # taken back by another thread at this moment
+                pass
+        return self._look(realm, adopt=adopt)
+
+    def peek(self, realm: RealmName) -> Head | None:
+        """See the protocol."""
+        session = self._place.session
+        known = None if session is None else session.proved(realm)
+        if session is None or known is None or self._clock() - session.compared_at >= COMPARE_SECONDS:
+            return None
+        return known
+
+    def proof(self, realm: RealmName) -> Proof | None:
+        """See the protocol. Given out only while the kernel tells us of edits and replaced files."""
+        session = self._place.session
+        return session.proofs.get(realm) if session is not None and self._watching.active else None
+
+    def view(self) -> View:
+        """See the protocol."""
+        if self._turns.dead:
+            raise ForkedInTransaction
+        return View(self._place, self._turns.gate)
+
+    def _look(self, realm: RealmName, *, adopt: bool) -> Head:
+        """The head from the record, after a look at the working copy."""
+        self._turns.gate.pass_through()
+        if self._turns.dead:
+            raise ForkedInTransaction
+        session = self._place.usable()
+        if session is None:
+            return Head(realm=realm, revision=None)
+        # A handle that reads once asks the kernel for nothing; from the second look on it is told of edits.
+        if realm in session.heads and realm not in self._watching.edits:
+            self._watching.start()
+            self._watching.edits[realm] = 0
+        edits = self._watching.edits.get(realm)
+        warnings = self._notice_edit(realm, adopt=adopt)
+        while True:
+            session = self._place.usable()
+            assert session is not None
+            with session.read_lock:
+                if session.closed:
+                    continue
+                head = session.read_head(realm, warnings)
+                if self._working is not None and (
+                    edits is None or edits != self._watching.edits.get(realm) or not self._watching.active
+                ):
+                    # Edited while we looked, or nobody would tell us: the next read looks again.
+                    session.doubt(realm)
+                return head
+
+    def _notice_edit(self, realm: RealmName, *, adopt: bool) -> tuple[Warning, ...]:
+        working = self._working
+        if working is None or not working.suspect(realm):
+            return ()
+        held = self._turns.try_hold() if adopt else None
+        if held is None:
+            return working.warnings(realm)
+        with held as turn:
+            return working.settle(turn, realm)
+
+    # --- writing -----------------------------------------------------------------------
+
+    def apply(
+        self,
+        realms: Sequence[RealmName],
+        judge: Callable[[ReadView], Sequence[Judgement]],
+        *,
+        deadline: float,
+        groupable: bool = True,
+        precheck: Callable[[ReadView], None] | None = None,
+    ) -> Sequence[Applied]:
+        """See the protocol. Writes of several threads that wait at once share one transaction."""
+        turns = self._turns
+        turns.refuse_misuse()
+        if precheck is not None:
+            self._refuse_stale(precheck)
+        work = Work(realms, judge)
+        turn = turns.acquire(deadline, work if groupable else None)
+        if turn is not None:
+            try:
+                self._run(turn, [work, *(turns.group.take() if groupable else ())])
+            finally:
+                turns.release(turn)
+        return work.result()
+
+    def _refuse_stale(self, precheck: Callable[[ReadView], None]) -> None:
+        session = self._place.session
+        # While an outcome is open, even a refusal waits for the fence.
+        if session is not None and session.counters is not None and not session.counters.interrupted:
+            precheck(Newest(lambda realm: self.head(realm, adopt=False), self.view))
+
+    def _run(self, turn: Turn, batch: Sequence[Work]) -> None:
+        """Judge and commit *batch* in one transaction; every work in it has its verdict afterwards."""
+        try:
+            for work in batch:
+                work.warnings = self._settle_working_copies(turn, work.realms)
+            pending = Pending(turn)
+            for work in batch:
+                work.judge_on(pending)
+            if self._turns.dead:
+                # `change` forked, and this is the child: the transaction is the parent's.
+                raise ForkedInTransaction
+            try:
+                turn.append(pending.staged, receipts=pending.receipts)
+            except OutcomeUnknown as error:
+                # Also what was refused or changes nothing may have been judged on what is now in the open.
+                for work in batch:
+                    if len(batch) > 1 or work.error is None:
+                        work.error = error.for_write(work.write_id)
+            except (HeadMoved, RealmconfError) as error:
+                self._run_singly(turn, batch, error)
+        except BaseException as error:
+            for work in batch:
+                work.error = error
+            raise
+        finally:
+            self._turns.group.wake(batch)
+
+    def _run_singly(self, turn: Turn, batch: Sequence[Work], error: Exception) -> None:
+        """The common transaction did not happen: decide each again, alone, since it may have been judged on the others."""
+        if len(batch) == 1 and not isinstance(error, HeadMoved):
+            batch[0].error = batch[0].error or error
+            return
+        turn.session.forget_all()
+        for work in batch:
+            pending = Pending(turn)
+            work.judge_on(pending)
+            try:
+                turn.append(pending.staged, receipts=pending.receipts)
+            except OutcomeUnknown as unknown:
+                work.error = unknown.for_write(work.write_id)
+            except HeadMoved:
+                work.error = StoreUnavailable("another program writes to the database without its queue")
+            except RealmconfError as refused:
+                work.error = refused
+
+    def _settle_working_copies(self, turn: Turn, realms: Sequence[RealmName]) -> dict[str, tuple[Warning, ...]]:
+        working = self._working
+        if working is None:
+            return {}
+        return {realm: found for realm in realms if (found := working.settle(turn, realm))}
+
+    def void(self, realm: RealmName, write_id: str, *, deadline: float) -> Receipt:
+        """See the protocol. The turn's fence comes first, so what is not there then never will be."""
+        with self._turns.hold(deadline) as turn:
+            found = turn.receipt(realm, write_id)
+            if found is not None:
+                return found
+            receipt = Receipt(
+                realm=realm, write_id=write_id, request="", outcome="void", generation=turn.head(realm).generation
+            )
+            turn.append((), receipts=[receipt])
+            return receipt
+
+    # --- watching ------------------------------------------------------------------------
+
+    def signal(self, realms: Sequence[RealmName]) -> Signal:
+        """See the protocol."""
+        signal = self._watching.hub.add(realms)
+        if not self.read_only:
+            self._existing_session()
+        self._watching.start()
+        for realm in realms:
+            self._watching.edits.setdefault(realm, 0)
+            if self._working is not None:
+                self._working.suspect(realm)
+        return signal
+
+    # --- what the working copies need of their host -------------------------------------------
+
+    def turn(self, deadline: float) -> Held:
+        """The turn, as a context manager."""
+        return self._turns.hold(deadline)
+
+    def try_turn(self) -> Held | None:
+        """The turn if it is free now."""
+        return self._turns.try_hold()
+
+    def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Kernel notification on a realm's folder; returns what ends it."""
+        return self._watching.watch_folder(path, callback)
+
+    def stamp(self) -> tuple[str, str]:
+        """A time for display and a fresh salt, to seal an adoption with."""
+        seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+        return f"{text}.{rest // 1_000_000:03d}Z", self._place.random_bytes(16).hex()
+
+    # --- maintenance ----------------------------------------------------------------------------
+
+    def rename(
+        self,
+        old: RealmName,
+        new: RealmName,
+        judge: Callable[[ReadView], Sequence[Judgement]],
+        *,
+        deadline: float,
+    ) -> Sequence[Applied]:
+        """See the protocol."""
+        with self._turns.hold(deadline) as turn:
+            warnings = self._settle_working_copies(turn, (old, new))
+            return maintenance.rename(turn, old, new, judge, warnings, self._working)
+
+    def compact(self, realm: RealmName, *, floor: int, deadline: float) -> Compaction:
+        """See the protocol."""
+        return maintenance.compact(self._turns, realm, floor=floor, deadline=deadline)
+
+    def purge(self, realm: RealmName, generation: int, *, document: object, deadline: float) -> Revision:
+        """See the protocol."""
+        with self._turns.hold(deadline) as turn:
+            return maintenance.purge(turn, realm, generation, document, self._working)
+
+    def backup(self, path: str) -> None:
+        """See the protocol."""
+        session = self._place.usable()
+        if session is None:
+            raise StoreUnavailable(f"{self.root} holds no store yet: there is nothing to back up")
+        maintenance.backup(session, path)
+
+    def revisions_in(self, path: str) -> Iterator[Revision]:
+        """See the protocol."""
+        return maintenance.revisions_in(self._place.layout, path)
+
+    def working_copy(self, realm: RealmName) -> WorkingCopyState:
+        """See the protocol."""
+        self._place.usable()
+        if self._working is None:
+            return WorkingCopyState(realm=realm, path=os.path.join(self.root, realm, "config.toml"), state="none")
+        return self._working.state(realm)
+
+    def publish(self, realm: RealmName | None = None) -> None:
+        """See the protocol."""
+        if self._working is None:
+            return
+        if realm is None:
+            self._working.flush()
+        else:
+            self._working.publish(realm, deadline=self._clock() + CREATE_SECONDS)
+
+    # --- the end, and forks ---------------------------------------------------------------------
+
+    def close(self) -> None:
+        """See the protocol."""
+        if self._place.closed or self._turns.dead:
+            return
+        if self._working is not None:
+            self._working.close()
+        self._place.closed = True
+        forking.unregister(self)
+        for signal in self._watching.hub.signals:
+            signal.close()
+        # Whoever still has the turn finishes first.
+        self._turns.group.mutex.acquire(self._clock() + CREATE_SECONDS)
+        try:
+            if self._place.session is not None:
+                self._place.drop(self._place.session)
+            self._turns.queue.close()
+        finally:
+            self._turns.group.mutex.release()
+
+    def before_fork(self) -> None:
+        """Wait out the operation that has the turn, then close everything a child must not inherit."""
+        self._forked_inside = not self._turns.before_fork()
+        if self._forked_inside:
+            return
+        if self._working is not None:
+            self._working.before_fork()
+        if self._place.session is not None:
+            self._place.drop(self._place.session)
+        self._turns.queue.close()
+
+    def after_fork_in_parent(self) -> None:
+        """Let everybody go on; what was closed is opened again when it is needed."""
+        if self._forked_inside:
+            self._forked_inside = False
+            return
+        self._turns.after_fork_in_parent()
+        if self._working is not None:
+            self._working.after_fork_parent()
+        if self._watching.hub.signals:
+            self._place.usable()
+            self._watching.start()
+            self._watching.hub.ring()
+
+    def after_fork_in_child(self) -> None:
+        """A new life with locks of our own; of a fork inside our own transaction: none."""
+        if self._forked_inside and self._place.session is not None:
+            forking.leak(self._place.session)
+        self._turns.after_fork_in_child(inside=self._forked_inside)
+        self._place.forget()
+        self._watching.forget()
+        if self._working is not None and not self._turns.dead:
+            self._working.after_fork_child()

@@ -1,0 +1,218 @@
+"""
+The turn to write: what its holder may do, and the one place where something is committed.
+
+Exists only while the queue's locks are held, so the head it shows cannot change under it.
+"""
+
+from __future__ import annotations
+
+import apsw
+
+from realmconf.domain.document import canonical_bytes
+from realmconf.errors import InvalidRealm, OutcomeUnknown, RealmconfError
+from realmconf.stores.embedded import database
+from realmconf.stores.embedded.counters import ALL_SLOTS, slot_of
+from realmconf.stores.embedded.view import Pending, Rows
+from realmconf.stores.protocol import Head
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from realmconf.domain.names import RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.stores.embedded.session import Session
+    from realmconf.stores.protocol import Receipt
+
+    Also = Callable[[apsw.Connection], None]
+
+
+class HeadMoved(Exception):
+    """Somebody wrote without the queue: the conditional INSERT refused. What was cached is dropped and judged again."""
+
+
+class Turn(Rows):
+    """The record as its only writer sees it."""
+
+    def __init__(self, session: Session) -> None:
+        assert session.writer is not None
+        super().__init__(session, session.writer)
+        self.committed: list[RealmName] = []
+        """Realms that got a new head in this turn: their working copies are to be rendered."""
+
+    def head(self, realm: RealmName) -> Head:
+        session = self.session
+        known = session.proved(realm)
+        if known is not None:
+            return known
+        counters = session.counters
+        assert counters is not None
+        slot = slot_of(realm)
+        mark = counters.words[slot]
+        head = session.select_head(self.connection, realm)
+        session.remember(realm, head, slot, mark)
+        return head
+
+    def commit(self, revisions: Sequence[Revision], *, also: Also | None = None) -> None:
+        """
+        Append *revisions* and run *also* in one durable transaction; with no revisions, commit *also* alone.
+
+        Raises:
+            OutcomeUnknown: It may or may not have happened; the marks stay odd, the next turn decides.
+            StoreFull, StoreReadOnly, StoreUnavailable: Nothing was changed.
+        """
+        pending = Pending(self)
+        for revision in revisions:
+            head = pending.head(revision.realm)
+            pending.staged.append((revision, head.generation))
+            pending._heads[revision.realm] = head.replace(revision=revision)
+        self.append(pending.staged, also=also)
+
+    def append(
+        self,
+        staged: Sequence[tuple[Revision, int]],
+        *,
+        receipts: Sequence[Receipt] = (),
+        also: Also | None = None,
+        store_wide: bool = False,
+    ) -> None:
+        """
+        The commit: mark in progress, one transaction, mark done, wake the watchers.
+
+        *staged* are revisions with the generation each must follow.  *store_wide* tells readers that more than
+        these realms' heads changed.
+        """
+        counters = self.session.counters
+        assert counters is not None
+        slots: Collection[int] = {slot_of(revision.realm) for revision, _ in staged}
+        if store_wide:
+            slots = ALL_SLOTS
+        if not slots:
+            # Nothing a reader caches changes (a receipt, a rendering): no marks.
+            try:
+                self._transaction(staged, receipts, also)
+            except apsw.Error as error:
+                raise database.explain_commit(error, self.session.layout.database, None) from error
+            return
+        counters.begin(slots)
+        try:
+            sequence = self._write(staged, receipts, also)
+        except apsw.Error as error:
+            write_id = staged[0][0].write_id if staged else None
+            failure = database.explain_commit(error, self.session.layout.database, write_id)
+            if not isinstance(failure, OutcomeUnknown):
+                counters.refused(slots)
+            raise failure from error
+        except (HeadMoved, RealmconfError):
+            counters.refused(slots)
+            raise
+        counters.done(slots, sequence)
+        self._remember(staged)
+        self.session.wake()
+
+    def _write(self, staged: Sequence[tuple[Revision, int]], receipts: Sequence[Receipt], also: Also | None) -> int:
+        if len(staged) == 1 and not receipts and also is None:
+            revision, head_generation = staged[0]
+            key = self.session.realm_id(self.connection, revision.realm)
+            if key is not None and revision.generation == head_generation + 1:
+                # The common write: one autocommit statement, which is its own compare-and-swap.
+                sequence = database.insert(
+                    self.connection, key, revision, head_generation=head_generation, text=_text(revision)
+                )
+                if not sequence:
+                    raise HeadMoved
+                return sequence
+        return self._transaction(staged, receipts, also)
+
+    def _transaction(
+        self, staged: Sequence[tuple[Revision, int]], receipts: Sequence[Receipt], also: Also | None
+    ) -> int:
+        connection = self.connection
+        created: list[str] = []
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            sequence = 0
+            for revision, head_generation in staged:
+                sequence = self._insert(revision, head_generation, created)
+            for receipt in receipts:
+                key = self._key(receipt.realm, created)
+                database.insert_receipt(connection, key, receipt)
+            if also is not None:
+                also(connection)
+            if staged == () or not staged:
+                sequence = connection.execute("SELECT ifnull(max(seq), 0) FROM revision").get
+        except BaseException as error:
+            for realm in created:
+                self.session.ids.pop(realm, None)
+            self._roll_back()
+            if isinstance(error, apsw.Error):
+                # Not at COMMIT yet: whatever failed, nothing was changed.
+                raise database.explain(error, self.session.layout.database) from error
+            raise
+        try:
+            connection.execute("COMMIT")
+        except BaseException:
+            for realm in created:
+                self.session.ids.pop(realm, None)
+            self._roll_back()
+            raise
+        return sequence
+
+    def _insert(self, revision: Revision, head_generation: int, created: list[str]) -> int:
+        key = self._key(revision.realm, created)
+        sequence = database.insert(
+            self.connection, key, revision, head_generation=head_generation, text=_text(revision)
+        )
+        if not sequence:
+            raise HeadMoved
+        if revision.generation != head_generation + 1:
+            # It steps over numbers that a lost history may have used: nothing below it is kept.
+            self.connection.execute("UPDATE realm SET floor = ? WHERE id = ?", (revision.generation, key))
+        return sequence
+
+    def _key(self, realm: RealmName, created: list[str]) -> int:
+        key = self.session.realm_id(self.connection, realm)
+        if key is None:
+            try:
+                self.connection.execute("INSERT INTO realm(name) VALUES(?)", (str(realm),))
+            except apsw.ConstraintError:
+                other = self.connection.execute("SELECT name FROM realm WHERE name = ?", (str(realm),)).get
+                raise InvalidRealm(
+                    f"realm {realm} cannot be made: {other} exists, and two names must differ by more than case"
+                ) from None
+            key = self.connection.last_insert_rowid()
+            self.session.ids[realm] = key
+            created.append(realm)
+        return key
+
+    def _roll_back(self) -> None:
+        if not self.connection.get_autocommit():
+            try:
+                self.connection.execute("ROLLBACK")
+            except apsw.Error:
+                # SQLite has already rolled back by itself, or will when the connection is closed.
+                pass
+
+    def _remember(self, staged: Sequence[tuple[Revision, int]]) -> None:
+        session = self.session
+        counters = session.counters
+        assert counters is not None
+        for revision, head_generation in staged:
+            realm = revision.realm
+            self.committed.append(realm)
+            known = session.heads.get(realm)
+            stepped = revision.generation != head_generation + 1
+            if known is not None and known.generation == head_generation and not stepped:
+                head = known.replace(revision=revision)
+            elif head_generation == 0 and not stepped:
+                head = Head(realm=realm, revision=revision)
+            else:
+                session.heads.pop(realm, None)
+                session.doubt(realm)
+                continue
+            slot = slot_of(realm)
+            session.remember(realm, head, slot, counters.words[slot])
+
+
+def _text(revision: Revision) -> str:
+    return "" if revision.document is None else canonical_bytes(revision.document).decode()

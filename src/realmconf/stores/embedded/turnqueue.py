@@ -1,0 +1,163 @@
+"""
+The queue for the turn to write between processes: fair, with a time-out, never stolen by age.
+
+Two kernel locks make the queue between processes.  The *line* lock is held only by the next in
+line, while it waits for the *turn* lock; everybody else waits for the line.  With the turn lock alone,
+the process that just let go takes it again before the woken waiter runs.  The kernel frees both when their
+holder dies, so nothing is ever stolen by age.
+
+A blocking ``flock`` cannot time out, so one helper thread per process waits in it.  A caller that gives up leaves its place
+to the next caller of the same process; a grant that finds nobody waiting goes straight back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+
+from realmconf.errors import LockTimeout
+from realmconf.stores.embedded.layout import open_private
+
+
+class TurnQueue:
+    """
+    One process's place in the queue between processes.
+
+    Used by one thread at a time: the holder of the store's ``Mutex``.
+    """
+
+    def __init__(self, line_path: str, turn_path: str) -> None:
+        self._paths = (line_path, turn_path)
+        self._guard = threading.Lock()
+        self._requested = threading.Semaphore(0)
+        self._granted = threading.Semaphore(0)
+        self._helper: threading.Thread | None = None
+        self._queued = False  # the helper stands in the queue
+        self._wanted = False  # somebody waits for its grant
+        self._interrupted = False
+        self._line = -1
+        self._turn = -1
+        self._helper_line = -1  # the helper's own duplicates: ours may be closed while it waits in the kernel
+        self._helper_turn = -1
+
+    def try_acquire(self) -> bool:
+        """Take the turn if nobody has it and nobody waits for it."""
+        if self._queued:
+            return False
+        if self._turn < 0:
+            self._open()
+        try:
+            fcntl.flock(self._line, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        try:
+            fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            return False
+        finally:
+            fcntl.flock(self._line, fcntl.LOCK_UN)
+
+    def acquire(self, deadline: float) -> bool:
+        """
+        Wait for the turn until *deadline*.
+
+        Returns False when :meth:`interrupt` called the wait off; the place in the line is kept.
+
+        Raises:
+            LockTimeout: It did not come in time.
+        """
+        if self.try_acquire():
+            return True
+        began = time.monotonic()
+        with self._guard:
+            self._wanted = True
+            self._interrupted = False
+            if not self._queued:
+                self._queued = True
+                self._helper_line, self._helper_turn = os.dup(self._line), os.dup(self._turn)
+                self._start_helper()
+                self._requested.release()
+        woken = self._granted.acquire(timeout=max(0.0, deadline - began))
+        with self._guard:
+            if not woken:
+                if self._wanted:
+                    self._wanted = False
+                    raise LockTimeout(waited_seconds=time.monotonic() - began)
+                # The grant came between the time-out and here: it counts.
+                self._granted.acquire()
+            if self._interrupted:
+                self._interrupted = False
+                return False
+            return True
+
+    def interrupt(self) -> None:
+        """Make a waiting :meth:`acquire` return False now."""
+        with self._guard:
+            if self._wanted:
+                self._wanted = False
+                self._interrupted = True
+                self._granted.release()
+
+    def release(self) -> None:
+        """Give the turn back; nothing if the descriptors were closed, which gave it back too."""
+        if self._turn >= 0:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    def holds_path(self) -> bool:
+        """Whether the lock files at the paths are the ones that are open: a deleted lock file excludes nobody."""
+        try:
+            return all(
+                os.path.samestat(os.fstat(descriptor), os.stat(path))
+                for descriptor, path in zip((self._line, self._turn), self._paths, strict=True)
+            )
+        except OSError:
+            return False
+
+    def reopen(self) -> None:
+        """Drop the descriptors, and with them the turn; the next call opens the files that are there now."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptors; a helper that still waits in the kernel gives back what it is granted."""
+        for descriptor in (self._line, self._turn):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._line = self._turn = -1
+
+    def abandon(self) -> None:
+        """In a child after fork: close everything inherited, and never unlock what the parent may hold."""
+        self.close()
+        for descriptor in (self._helper_line, self._helper_turn):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._helper_line = self._helper_turn = -1
+
+    def _open(self) -> None:
+        self._line = open_private(self._paths[0], os.O_RDWR | os.O_CREAT)
+        self._turn = open_private(self._paths[1], os.O_RDWR | os.O_CREAT)
+
+    def _start_helper(self) -> None:
+        if self._helper is None or not self._helper.is_alive():
+            self._helper = threading.Thread(target=self._serve, name="realmconf-queue", daemon=True)
+            self._helper.start()
+
+    def _serve(self) -> None:
+        while True:
+            self._requested.acquire()
+            line, turn = self._helper_line, self._helper_turn
+            fcntl.flock(line, fcntl.LOCK_EX)
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            fcntl.flock(line, fcntl.LOCK_UN)
+            with self._guard:
+                if self._wanted:
+                    self._wanted = False
+                    self._granted.release()
+                else:
+                    fcntl.flock(turn, fcntl.LOCK_UN)
+                self._queued = False
+                self._helper_line = self._helper_turn = -1
+                os.close(line)
+                os.close(turn)
