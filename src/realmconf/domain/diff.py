@@ -10,6 +10,7 @@ from __future__ import annotations
 from realmconf.domain.document import ABSENT, same
 from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.domain.record import Record
+from realmconf.domain.secrets import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +23,19 @@ class Change(Record):
     """
     The leaf at *pointer* before and after; ``ABSENT`` where there is no leaf.
 
-    A leaf is a scalar, an array, or an object without members.
+    A leaf is a scalar, an array, or an object without members.  The ``repr`` leaves out
+    what looks secret.
     """
 
     pointer: Pointer
     before: Value | Absent
     after: Value | Absent
+
+    def __repr__(self) -> str:
+        # Reprs end up in logs.
+        before = redact(self.before, at=self.pointer)
+        after = redact(self.after, at=self.pointer)
+        return f"Change({str(self.pointer)!r}, before={before!r}, after={after!r})"
 
 
 def changes(before: Document | None, after: Document | None) -> tuple[Change, ...]:

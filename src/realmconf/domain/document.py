@@ -85,7 +85,9 @@ def parse_json(text: str | bytes, *, limits: Limits = LIMITS) -> Value:
         value = _decoder().decode(text)
     except json.JSONDecodeError as error:
         raise InvalidDocument(
-            f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})", line=error.lineno
+            f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})",
+            line=error.lineno,
+            column=error.colno,
         ) from None
     except RecursionError:
         # The text is shallow; it is the caller's stack that is nearly full.
@@ -99,30 +101,41 @@ def parse_json(text: str | bytes, *, limits: Limits = LIMITS) -> Value:
 
 def _decoded(text: str | bytes, limits: Limits) -> str:
     bytes_max = _TEXT_FACTOR * limits.document_bytes
-    # The number of characters bounds that of bytes from below, without an encoding of the text.
-    if len(text) > bytes_max:
-        raise LimitExceeded("document_bytes", len(text), maximum=bytes_max)
-    if isinstance(text, str):
-        try:
-            size_bytes = len(text) if text.isascii() else len(text.encode())
-        except UnicodeEncodeError as error:
-            raise InvalidDocument(
-                "half a surrogate pair is not text", line=text.count("\n", 0, error.start) + 1
-            ) from None
-        if size_bytes > bytes_max:
-            raise LimitExceeded("document_bytes", size_bytes, maximum=bytes_max)
-    elif isinstance(text, (bytes, bytearray, memoryview)):
-        raw = bytes(text)
-        try:
-            text = raw.decode()
-        except UnicodeDecodeError as error:
-            line = raw.count(b"\n", 0, error.start) + 1
-            raise InvalidDocument(f"not UTF-8 (line {line})", line=line) from None
+    if isinstance(text, (bytes, bytearray)):
+        _check_text_size(len(text), bytes_max)
+        text = _from_utf8(text)
+    elif isinstance(text, str):
+        # No text has more characters than bytes: what is far too long need not be encoded to know it.
+        _check_text_size(len(text), bytes_max)
+        _check_text_size(_utf8_size_bytes(text), bytes_max)
     else:
         raise InvalidDocument(f"JSON is text or bytes, not {type(text).__name__}")
     if text.startswith("\ufeff"):
         raise InvalidDocument("JSON has no byte order mark", line=1)
     return text
+
+
+def _check_text_size(size_bytes: int, bytes_max: int) -> None:
+    if size_bytes > bytes_max:
+        raise LimitExceeded("document_bytes", size_bytes, maximum=bytes_max)
+
+
+def _from_utf8(raw: bytes | bytearray) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise InvalidDocument(f"not UTF-8 (line {line})", line=line) from None
+
+
+def _utf8_size_bytes(text: str) -> int:
+    try:
+        return len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise InvalidDocument(
+            f"half a surrogate pair is not text (line {line})", line=line
+        ) from None
 
 
 def _check_nesting(text: str, depth_max: int) -> None:
@@ -458,17 +471,27 @@ def _frozen(*_: object, **__: object) -> NoReturn:
     raise TypeError("a configuration is immutable; change a copy: .copy() gives a plain one")
 
 
+def _shown(value: Value) -> str:
+    from realmconf.domain.secrets import redact
+
+    return repr(redact(value))
+
+
 class FrozenDict(dict[str, Any] if TYPE_CHECKING else dict):  # type: ignore[misc]
     """
     An object that cannot change: equal to the plain ``dict``, and everything that reads one takes it.
 
-    ``copy()``, ``copy.copy`` and ``copy.deepcopy`` give a plain, deep, mutable copy.
+    ``copy()``, ``copy.copy`` and ``copy.deepcopy`` give a plain, deep, mutable copy.  Its
+    ``repr``, which ends up in logs, leaves out what looks secret by the names in it.
     """
 
     __slots__ = ()
 
     __setitem__ = __delitem__ = __ior__ = _frozen
     clear = pop = popitem = setdefault = update = _frozen
+
+    def __repr__(self) -> str:
+        return _shown(self)
 
     def copy(self) -> dict[str, Any]:
         """A plain, deep, mutable copy."""
@@ -491,6 +514,9 @@ class FrozenList(list[Any] if TYPE_CHECKING else list):  # type: ignore[misc]
 
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _frozen
     append = extend = insert = pop = remove = clear = sort = reverse = _frozen
+
+    def __repr__(self) -> str:
+        return _shown(self)
 
     def copy(self) -> list[Any]:
         """A plain, deep, mutable copy."""

@@ -23,6 +23,8 @@ class Merged(Record):
     only if there are none.
     """
 
+    __hidden__ = frozenset({"document"})
+
     document: Document
     contested: tuple[Pointer, ...]
 
