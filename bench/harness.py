@@ -1,0 +1,173 @@
+"""
+How a cost is measured: batches, in interleaved rounds, compared by ratio.
+
+Decides what a median, a ratio and its spread are; knows nothing of what is
+measured.  Contestants take turns within a round and the order turns from round
+to round, so that a slow second of the machine, or a neighbour's wake, falls on
+all of them alike.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import repeat
+from time import perf_counter_ns
+
+Operation = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What each operation of one batch cost, in microseconds."""
+
+    microseconds: Sequence[float]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.microseconds)
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.microseconds)
+
+    @property
+    def p99(self) -> float:
+        ordered = sorted(self.microseconds)
+        return ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
+
+
+def each(operation: Operation, count: int) -> Batch:
+    """Time every call by itself: for operations of ten microseconds and more."""
+    costs = []
+    for _ in repeat(None, count):
+        begun = perf_counter_ns()
+        operation()
+        costs.append((perf_counter_ns() - begun) / 1000)
+    return Batch(costs)
+
+
+def looped(operation: Operation, count: int, *, chunks: int = 20) -> Batch:
+    """Time *chunks* loops of calls: for operations that cost less than reading the clock."""
+    length = max(1, count // chunks)
+    costs = []
+    for _ in repeat(None, chunks):
+        begun = perf_counter_ns()
+        for _ in repeat(None, length):
+            operation()
+        costs.append((perf_counter_ns() - begun) / 1000 / length)
+    return Batch(costs)
+
+
+def single(microseconds: float) -> Batch:
+    """A batch of one figure that was measured elsewhere."""
+    return Batch([microseconds])
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median over the rounds, and the rounds that were lowest and highest."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        return cls(statistics.median(values), min(values), max(values))
+
+    def divided_by(self, divisor: float) -> Spread:
+        return Spread(self.value / divisor, self.low / divisor, self.high / divisor)
+
+
+Statistic = Callable[[Batch], float]
+
+
+def by_median(batch: Batch) -> float:
+    return batch.median
+
+
+def by_mean(batch: Batch) -> float:
+    return batch.mean
+
+
+def by_p99(batch: Batch) -> float:
+    return batch.p99
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The batches of each contestant, one a round."""
+
+    batches: Mapping[str, Sequence[Batch]]
+
+    def cost(self, name: str, statistic: Statistic = by_median) -> float:
+        """Microseconds of *name*: the median over the rounds."""
+        return statistics.median(map(statistic, self.batches[name]))
+
+    def ratio(
+        self,
+        name: str,
+        reference: str,
+        statistic: Statistic = by_median,
+        reference_statistic: Statistic | None = None,
+    ) -> Spread:
+        """How many times the *reference* of its own round *name* costs."""
+        below = reference_statistic or statistic
+        pairs = zip(self.batches[name], self.batches[reference], strict=True)
+        return Spread.of([statistic(ours) / below(theirs) for ours, theirs in pairs])
+
+
+def compete(
+    contestants: Mapping[str, Callable[[], Batch]], *, rounds: int, warm_up: bool = True
+) -> Rounds:
+    """Let *contestants* run one batch each in turn, *rounds* times, each round in another order."""
+    names = list(contestants)
+    if warm_up:
+        for name in names:
+            contestants[name]()
+    batches: dict[str, list[Batch]] = {name: [] for name in names}
+    with collector_paused():
+        for number in range(rounds):
+            first = number % len(names)
+            for name in names[first:] + names[:first]:
+                # Garbage of one contestant is not collected at another's expense.
+                gc.collect()
+                batches[name].append(contestants[name]())
+    return Rounds(batches)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keep Python's cycle collector out of the timings."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much of a measurement is done: rounds, and the share of each batch."""
+
+    rounds: int = 5
+    share: float = 1.0
+
+    def count(self, whole: int, *, least: int = 10) -> int:
+        """The size of a batch that is *whole* in a full run."""
+        return max(least, round(whole * self.share))
+
+    def seconds(self, whole: float, *, least: float = 0.3) -> float:
+        """The length of a batch that takes *whole* seconds in a full run."""
+        return max(least, whole * self.share)
+
+
+def slope(sizes: Sequence[float], costs: Sequence[float]) -> float:
+    """The exponent of the growth law: the slope of log(cost) over log(size), least squares."""
+    from math import log
+
+    return statistics.linear_regression(list(map(log, sizes)), list(map(log, costs))).slope

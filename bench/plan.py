@@ -1,0 +1,33 @@
+"""
+Which measurement yields which goals: the one table of them.
+"""
+
+from __future__ import annotations
+
+from bench import contention, growth, patches, reads, startup, watching, workingcopy, writes
+from bench.results import Measure
+
+MEASURES = (
+    Measure(("M1",), "a typed attribute", reads.measure_attribute),
+    Measure(("M2",), "get, nothing changed", reads.measure_unchanged),
+    Measure(("M3",), "get after a foreign commit", reads.measure_foreign_commit),
+    Measure(("M4",), "one durable commit", writes.measure_commit),
+    Measure(("M5",), "get, patch, validate, CAS", writes.measure_patch),
+    Measure(("M6",), "from a commit to config.toml", workingcopy.measure_projection),
+    Measure(("M7", "M8"), "eight writers, one key", contention.measure),
+    Measure(("M9",), "from a commit to a callback elsewhere", watching.measure_one),
+    Measure(("M10",), "batches and threads", writes.measure_batches),
+    Measure(("M11",), "commits by size", writes.measure_sizes),
+    Measure(("M12",), "a long history", growth.measure_history),
+    Measure(("M13",), "many realms", growth.measure_realms),
+    Measure(("M14",), "a thousand watching tasks", watching.measure_tasks),
+    Measure(("M15",), "sixty-four watching processes", watching.measure_processes),
+    Measure(("M18",), "starting the command", startup.measure),
+    Measure(("M19",), "a patch of 50 KB", patches.measure),
+    Measure(("M20",), "from a hand edit to a read", workingcopy.measure_hand_edit),
+)
+
+LEFT_OUT = {
+    "M16, M17": "they are of the HTTP server, which is not part of this version",
+    "M5, M7 against Redis and PostgreSQL": "their servers are not part of this run",
+}

@@ -1,0 +1,395 @@
+"""
+M9, M14, M15: how soon a commit is seen elsewhere, by one, by a thousand tasks, by many processes.
+
+Every delivery is compared with the commits: each generation once and in order.
+Times of different processes are comparable, as they are read from the machine's one monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from statistics import median
+from threading import Condition, Thread
+from time import monotonic_ns, sleep
+from typing import Any
+
+from bench import documents, floors, ours
+from bench.harness import Batch, Spread, by_median, by_p99, compete, each
+from bench.peers.naivesqlite import NaiveSqlite
+from bench.processes import Actor
+from bench.results import Figure, Workplace, at_most
+
+REALM = "watched"
+DELIVERY_SECONDS = 10.0
+IDLE_SECONDS = 2.0
+TASKS = 1000
+PROCESSES = 64
+
+
+class Deliveries:
+    """When each generation arrived, and how often: filled by watchers, emptied by the measurement."""
+
+    def __init__(self) -> None:
+        self._arrived = Condition()
+        self._log: list[tuple[int, int]] = []
+
+    def note(self, generation: int) -> None:
+        moment = monotonic_ns()
+        with self._arrived:
+            self._log.append((generation, moment))
+            self._arrived.notify()
+
+    def take(self, count: int) -> list[tuple[int, int]]:
+        """Wait for *count* deliveries; return and forget them."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: len(self._log) >= count, DELIVERY_SECONDS)
+            log, self._log = self._log, []
+        return log
+
+
+class Watcher:
+    """An actor with one callback on one realm."""
+
+    def __init__(self, root: str) -> None:
+        self._deliveries = Deliveries()
+        self._client = ours.connect(Path(root))
+        self._handle = self._client.realm(REALM).on_change(
+            lambda snapshot: self._deliveries.note(snapshot.generation)
+        )
+
+    def take(self, count: int) -> list[tuple[int, int]]:
+        return self._deliveries.take(count)
+
+    def close(self) -> None:
+        self._handle.cancel()
+        self._client.close()
+
+
+class PollingWatcher:
+    """An actor that asks SQLite every millisecond whether something changed."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._deliveries = Deliveries()
+        self._ended = False
+        self._thread = Thread(target=self._poll)
+        self._thread.start()
+
+    def _poll(self) -> None:
+        peer = NaiveSqlite(self._path)
+        version = peer.data_version()
+        seen = peer.get()[1]
+        while not self._ended:
+            now = peer.wait_for_change(version, timeout_seconds=0.2)
+            if now is None:
+                continue
+            version = now
+            _, generation = peer.get()
+            if generation != seen:
+                seen = generation
+                self._deliveries.note(generation)
+
+    def take(self, count: int) -> list[tuple[int, int]]:
+        return self._deliveries.take(count)
+
+    def close(self) -> None:
+        self._ended = True
+        self._thread.join()
+
+
+class TaskWatchers:
+    """An actor with many asyncio tasks, each in its own ``async for`` over one realm."""
+
+    def __init__(self, root: str, tasks: int) -> None:
+        import asyncio
+
+        self._deliveries = Deliveries()
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._waiting = asyncio.run_coroutine_threadsafe(
+            self._begin(Path(root), tasks), self._loop
+        ).result()
+
+    async def _begin(self, root: Path, tasks: int) -> Any:
+        import asyncio
+
+        self._client = await ours.aconnect(root)
+        realm = self._client.realm(REALM)
+        after = await realm.get()
+
+        async def watch() -> None:
+            async for snapshot in realm.watch(after=after):
+                self._deliveries.note(snapshot.generation)
+
+        waiting = [asyncio.create_task(watch()) for _ in range(tasks)]
+        await asyncio.sleep(0.1)
+        return waiting
+
+    def take(self, count: int) -> list[tuple[int, int]]:
+        return self._deliveries.take(count)
+
+    def memory_kilobytes(self) -> int:
+        for line in Path("/proc/self/status").read_text("utf-8").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise AssertionError("the system does not tell a process's memory")
+
+    def close(self) -> None:
+        import asyncio
+
+        async def end() -> None:
+            for task in self._waiting:
+                task.cancel()
+            await asyncio.gather(*self._waiting, return_exceptions=True)
+            await self._client.close()
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+
+class Audience:
+    """
+    A realm, the actors that watch it, and the commits made before their eyes.
+
+    ``listeners`` is how many deliveries a commit makes in each actor.
+    """
+
+    PAUSE_SECONDS = 0.004
+    """Between commits, so that everybody sleeps again before the next."""
+
+    def __init__(
+        self,
+        commit: Callable[[], int],
+        actors: list[Actor],
+        *,
+        listeners: int = 1,
+        pause_seconds: float = PAUSE_SECONDS,
+    ) -> None:
+        self._commit = commit
+        self._actors = actors
+        self._listeners = listeners
+        self._pause_seconds = pause_seconds
+        self.commit_batches: list[Batch] = []
+
+    def batch(self, count: int) -> Batch:
+        """Commit *count* times; the cost of each is from its acknowledgement to the last delivery."""
+        acknowledged: dict[int, int] = {}
+        commits = []
+        for _ in range(count):
+            begun = monotonic_ns()
+            generation = self._commit()
+            moment = monotonic_ns()
+            acknowledged[generation] = moment
+            commits.append((moment - begun) / 1000)
+            sleep(self._pause_seconds)
+        self.commit_batches.append(Batch(commits))
+        last = dict.fromkeys(acknowledged, 0)
+        for actor in self._actors:
+            log = actor.call("take", count=count * self._listeners)
+            generations = [generation for generation, _ in log]
+            if self._listeners == 1:
+                assert generations == list(acknowledged), "each generation once, in order"
+            else:
+                assert sorted(generations) == sorted([*acknowledged] * self._listeners)
+            for generation, moment in log:
+                last[generation] = max(last[generation], moment)
+        return Batch([(last[g] - acknowledged[g]) / 1000 for g in acknowledged])
+
+
+def counting(realm: Any) -> Callable[[], int]:
+    """Commits of a counter; each returns its generation."""
+    realm.set(documents.agent())
+    counter = 0
+
+    def commit() -> int:
+        nonlocal counter
+        counter += 1
+        generation: int = realm.patch({"counter": counter}).generation
+        return generation
+
+    return commit
+
+
+def wake_ups(process_id: int, seconds: float) -> float:
+    """Times a second that a thread of the process came back from sleep."""
+
+    def switches() -> int:
+        found = 0
+        for status in Path(f"/proc/{process_id}/task").glob("*/status"):
+            for line in status.read_text("utf-8").splitlines():
+                if line.startswith("voluntary_ctxt_switches"):
+                    found += int(line.split()[1])
+        return found
+
+    before = switches()
+    sleep(seconds)
+    return (switches() - before) / seconds
+
+
+def measure_one(place: Workplace) -> list[Figure]:
+    """M9: from the acknowledgement to a callback in another process."""
+    root = place.path("store")
+    size = place.effort.count(200)
+    with ExitStack() as stack:
+        client = stack.enter_context(ours.connect(root / "realms"))
+        commit = counting(client.realm(REALM))
+        watcher = stack.enter_context(Actor("bench.watching:Watcher", root=str(root / "realms")))
+        audience = Audience(commit, [watcher])
+
+        naive = NaiveSqlite(root / "naive.db")
+
+        def naive_commit() -> int:
+            return naive.update(lambda document: document.update(documents.agent()))
+
+        naive_commit()
+        polling = stack.enter_context(
+            Actor("bench.watching:PollingWatcher", path=str(root / "naive.db"))
+        )
+        sleep(0.2)
+        naive_audience = Audience(naive_commit, [polling])
+
+        trip = floors.RoundTrip(place.path("socket") / "echo")
+        stack.callback(trip.close)
+        echo = stack.enter_context(
+            Actor("bench.floors:Echo", path=str(place.path("socket") / "echo"))
+        )
+        echo.start("serve")
+        trip.accept()
+
+        rounds = compete(
+            {
+                "round trip": partial(each, trip.ask, size * 5),
+                "watch": partial(audience.batch, size),
+                "poll": partial(naive_audience.batch, size),
+            },
+            rounds=place.effort.rounds,
+        )
+        sleep(0.5)
+        idle = Spread.of([wake_ups(watcher.process_id, IDLE_SECONDS) for _ in range(3)])
+    trip_cost = f"round trip {rounds.cost('round trip'):.0f} µs"
+    return [
+        Figure(
+            "M9", "commit acknowledged to callback elsewhere / socket round trip, median",
+            rounds.ratio("watch", "round trip"), "x", at_most(8),
+            f"{rounds.cost('watch'):.0f} µs, {trip_cost}",
+        ),
+        Figure(
+            "M9", "the same, p99 / round trip's median",
+            rounds.ratio("watch", "round trip", by_p99, by_median), "x", at_most(25),
+            f"{rounds.cost('watch', by_p99):.0f} µs; round trip's own p99 "
+            f"{rounds.cost('round trip', by_p99):.0f} µs",
+        ),
+        Figure(
+            "M9", "the same, median / naive polling every millisecond",
+            rounds.ratio("watch", "poll"), "x", at_most(0.5),
+            f"polling {rounds.cost('poll'):.0f} µs",
+        ),
+        Figure("M9", "wake-ups a second of an idle watcher", idle, "/s", at_most(0)),
+    ]  # fmt: skip
+
+
+def measure_tasks(place: Workplace) -> list[Figure]:
+    """M14: a thousand asyncio watchers in one process."""
+    size = place.effort.count(20)
+    with ExitStack() as stack:
+        audiences: dict[str, Audience] = {}
+        memory: dict[int, int] = {}
+        for tasks in (1, TASKS):
+            root = place.path(f"tasks-{tasks}")
+            client = stack.enter_context(ours.connect(root))
+            commit = counting(client.realm(REALM))
+            actor = stack.enter_context(
+                Actor("bench.watching:TaskWatchers", root=str(root), tasks=tasks)
+            )
+            memory[tasks] = actor.call("memory_kilobytes")
+            audiences[str(tasks)] = Audience(commit, [actor], listeners=tasks, pause_seconds=0.03)
+        alone = stack.enter_context(ours.connect(place.path("alone")))
+        audiences["none"] = Audience(counting(alone.realm(REALM)), [], pause_seconds=0.03)
+        rounds = compete(
+            {
+                name: partial(audience.batch, size)
+                for name, audience in audiences.items()
+                if name != "none"
+            }
+            | {"none": partial(nobody, audiences["none"], size)},
+            rounds=place.effort.rounds,
+        )
+    last = Spread.of([batch.median / 1000 for batch in rounds.batches[str(TASKS)]])
+    more = Spread.of(
+        [
+            (many.median - one.median) / (TASKS - 1)
+            for many, one in zip(rounds.batches[str(TASKS)], rounds.batches["1"], strict=True)
+        ]
+    )
+    return [
+        Figure(
+            "M14", "last of 1,000 watchers in one process", last, "ms", at_most(10),
+            f"one watcher {rounds.cost('1') / 1000:.2f} ms",
+        ),
+        Figure("M14", "each further watcher", more, "µs", at_most(10)),
+        Figure(
+            "M14", "commit with 1,000 watchers / with none",
+            commits_ratio(audiences[str(TASKS)], audiences["none"]), "x", at_most(1.5),
+        ),
+        Figure(
+            "M14", "memory of each further watcher",
+            Spread.of([(memory[TASKS] - memory[1]) / (TASKS - 1)]), "KB", at_most(10),
+        ),
+    ]  # fmt: skip
+
+
+def nobody(audience: Audience, count: int) -> Batch:
+    """Commits that nobody watches."""
+    audience.batch(count)
+    return audience.commit_batches[-1]
+
+
+def commits_ratio(audience: Audience, other: Audience) -> Spread:
+    """The commits of one audience over those of the other, round by round; the first is the warm-up."""
+    pairs = zip(audience.commit_batches[1:], other.commit_batches[1:], strict=True)
+    return Spread.of([ours.median / theirs.median for ours, theirs in pairs])
+
+
+def measure_processes(place: Workplace) -> list[Figure]:
+    """M15: sixty-four watching processes."""
+    size = place.effort.count(30)
+    with ExitStack() as stack:
+        audiences: dict[str, Audience] = {}
+        for processes in (1, PROCESSES):
+            root = place.path(f"processes-{processes}")
+            client = stack.enter_context(ours.connect(root))
+            commit = counting(client.realm(REALM))
+            actors = [Actor("bench.watching:Watcher", root=str(root)) for _ in range(processes)]
+            for actor in actors:
+                stack.callback(actor.close)
+            for actor in actors:
+                actor.ready()
+            audiences[str(processes)] = Audience(commit, actors, pause_seconds=0.03)
+        alone = stack.enter_context(ours.connect(place.path("alone")))
+        audiences["none"] = Audience(counting(alone.realm(REALM)), [], pause_seconds=0.03)
+        rounds = compete(
+            {
+                name: partial(audience.batch, size)
+                for name, audience in audiences.items()
+                if name != "none"
+            }
+            | {"none": partial(nobody, audiences["none"], size)},
+            rounds=place.effort.rounds,
+        )
+    return [
+        Figure(
+            "M15", "last of 64 watching processes / the only one",
+            rounds.ratio(str(PROCESSES), "1"), "x", at_most(20),
+            f"{rounds.cost(str(PROCESSES)) / 1000:.2f} ms, {rounds.cost('1'):.0f} µs",
+        ),
+        Figure(
+            "M15", "commit with 64 watching processes / with none",
+            commits_ratio(audiences[str(PROCESSES)], audiences["none"]), "x", at_most(2),
+            f"{median(batch.median for batch in audiences['none'].commit_batches):.0f} µs with none",
+        ),
+    ]  # fmt: skip
