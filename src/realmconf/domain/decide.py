@@ -118,10 +118,13 @@ def decide(
     upcoming = _next(write.realm, command, head, view, limits)
     if _changes_nothing(command, head.revision, upcoming):
         return Unchanged(head=head.revision, rebased_from=rebased_from)
+    canonical = None if upcoming.document is None else _within_limits(upcoming.document, limits)
     revision = _sealed(
-        write, head.revision, upcoming, created_at=created_at, salt=salt, limits=limits
+        write, head.revision, upcoming, canonical, created_at=created_at, salt=salt, limits=limits
     )
-    return Append(revision=revision, rebased_from=rebased_from, head=head.revision)
+    return Append(
+        revision=revision, rebased_from=rebased_from, canonical=canonical, head=head.revision
+    )
 
 
 def diff_of(decision: Append | Unchanged) -> tuple[Change, ...]:
@@ -293,6 +296,7 @@ def _sealed(
     write: Write,
     head: Revision | None,
     upcoming: _Next,
+    canonical: bytes | None,
     *,
     created_at: str,
     salt: str,
@@ -307,9 +311,6 @@ def _sealed(
             generation = max(generation, previous.generation + 1)
     if generation > limits.generation:
         raise LimitExceeded("generation", generation, maximum=limits.generation)
-    canonical = None
-    if upcoming.document is not None:
-        canonical = _within_limits(upcoming.document, limits)
     schema_from = head or previous
     return seal(
         canonical=canonical,

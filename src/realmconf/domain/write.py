@@ -133,9 +133,13 @@ class Write(Record):
 class Append(Record):
     """The write becomes this revision."""
 
+    __hidden__ = frozenset({"canonical"})
+
     revision: Revision
     rebased_from: int | None = None
     """The expected generation, where the write was rebased onto a newer head."""
+    canonical: bytes | None = None
+    """The document's canonical bytes, where they are at hand: a store need not make them again."""
     head: Revision | None = None
     """The head it goes on from."""
 

@@ -83,20 +83,36 @@ class Nothing:
         return ()
 
 
-class Newest(Nothing):
+class Newest:
     """
-    The ``ReadView`` of a precheck: heads proved newest one by one, and receipts.
-
-    A precheck refuses what is stale already; it asks for no history.
+    The ``ReadView`` of a precheck: heads proved newest, each by itself; what else is asked is answered from a point
+    that is no older.
     """
 
     def __init__(self, head: Callable[[RealmName], Head], view: Callable[[], View]) -> None:
-        self._head = head
+        self.head = head
         self._view = view
 
-    def head(self, realm: RealmName) -> Head:
-        return self._head(realm)
+    def revision(self, realm: RealmName, generation: int) -> Revision:
+        with self._view() as view:
+            return view.revision(realm, generation)
+
+    def revisions(
+        self,
+        realm: RealmName,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Sequence[Revision]:
+        with self._view() as view:
+            return view.revisions(realm, after=after, before=before, limit=limit, newest_first=newest_first)
 
     def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:
         with self._view() as view:
             return view.receipt(realm, write_id)
+
+    def realms(self, *, after: str | None = None, limit: int | None = None) -> Sequence[RealmEntry]:
+        with self._view() as view:
+            return view.realms(after=after, limit=limit)

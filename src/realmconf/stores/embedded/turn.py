@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import apsw
 
-from realmconf.domain.document import canonical_bytes
 from realmconf.errors import InvalidRealm, OutcomeUnknown, RealmconfError
 from realmconf.stores.embedded import database
 from realmconf.stores.embedded.counters import ALL_SLOTS, slot_of
-from realmconf.stores.embedded.view import Pending, Rows
+from realmconf.stores.embedded.view import Pending, Rows, Staged
 from realmconf.stores.protocol import Head
 
 TYPE_CHECKING = False
@@ -64,13 +63,13 @@ class Turn(Rows):
         pending = Pending(self)
         for revision in revisions:
             head = pending.head(revision.realm)
-            pending.staged.append((revision, head.generation))
+            pending.staged.append(Staged(revision, head.generation, None))
             pending._heads[revision.realm] = head.replace(revision=revision)
         self.append(pending.staged, also=also)
 
     def append(
         self,
-        staged: Sequence[tuple[Revision, int]],
+        staged: Sequence[Staged],
         *,
         receipts: Sequence[Receipt] = (),
         also: Also | None = None,
@@ -79,12 +78,12 @@ class Turn(Rows):
         """
         The commit: mark in progress, one transaction, mark done, wake the watchers.
 
-        *staged* are revisions with the generation each must follow.  *store_wide* tells readers that more than
+        *store_wide* tells readers that more than
         these realms' heads changed.
         """
         counters = self.session.counters
         assert counters is not None
-        slots: Collection[int] = {slot_of(revision.realm) for revision, _ in staged}
+        slots: Collection[int] = {slot_of(entry.revision.realm) for entry in staged}
         if store_wide:
             slots = ALL_SLOTS
         if not slots:
@@ -98,7 +97,7 @@ class Turn(Rows):
         try:
             sequence = self._write(staged, receipts, also)
         except apsw.Error as error:
-            write_id = staged[0][0].write_id if staged else None
+            write_id = staged[0].revision.write_id if staged else None
             failure = database.explain_commit(error, self.session.layout.database, write_id)
             if not isinstance(failure, OutcomeUnknown):
                 counters.refused(slots)
@@ -110,14 +109,14 @@ class Turn(Rows):
         self._remember(staged)
         self.session.wake()
 
-    def _write(self, staged: Sequence[tuple[Revision, int]], receipts: Sequence[Receipt], also: Also | None) -> int:
+    def _write(self, staged: Sequence[Staged], receipts: Sequence[Receipt], also: Also | None) -> int:
         if len(staged) == 1 and not receipts and also is None:
-            revision, head_generation = staged[0]
-            key = self.session.realm_id(self.connection, revision.realm)
-            if key is not None and revision.generation == head_generation + 1:
+            entry = staged[0]
+            key = self.session.realm_id(self.connection, entry.revision.realm)
+            if key is not None and not entry.steps:
                 # The common write: one autocommit statement, which is its own compare-and-swap.
                 sequence = database.insert(
-                    self.connection, key, revision, head_generation=head_generation, text=_text(revision)
+                    self.connection, key, entry.revision, head_generation=entry.follows, text=entry.text()
                 )
                 if not sequence:
                     raise HeadMoved
@@ -125,21 +124,21 @@ class Turn(Rows):
         return self._transaction(staged, receipts, also)
 
     def _transaction(
-        self, staged: Sequence[tuple[Revision, int]], receipts: Sequence[Receipt], also: Also | None
+        self, staged: Sequence[Staged], receipts: Sequence[Receipt], also: Also | None
     ) -> int:
         connection = self.connection
         created: list[str] = []
         connection.execute("BEGIN IMMEDIATE")
         try:
             sequence = 0
-            for revision, head_generation in staged:
-                sequence = self._insert(revision, head_generation, created)
+            for entry in staged:
+                sequence = self._insert(entry, created)
             for receipt in receipts:
                 key = self._key(receipt.realm, created)
                 database.insert_receipt(connection, key, receipt)
             if also is not None:
                 also(connection)
-            if staged == () or not staged:
+            if not staged:
                 sequence = connection.execute("SELECT ifnull(max(seq), 0) FROM revision").get
         except BaseException as error:
             for realm in created:
@@ -158,14 +157,15 @@ class Turn(Rows):
             raise
         return sequence
 
-    def _insert(self, revision: Revision, head_generation: int, created: list[str]) -> int:
+    def _insert(self, entry: Staged, created: list[str]) -> int:
+        revision = entry.revision
         key = self._key(revision.realm, created)
         sequence = database.insert(
-            self.connection, key, revision, head_generation=head_generation, text=_text(revision)
+            self.connection, key, revision, head_generation=entry.follows, text=entry.text()
         )
         if not sequence:
             raise HeadMoved
-        if revision.generation != head_generation + 1:
+        if entry.steps:
             # It steps over numbers that a lost history may have used: nothing below it is kept.
             self.connection.execute("UPDATE realm SET floor = ? WHERE id = ?", (revision.generation, key))
         return sequence
@@ -193,18 +193,18 @@ class Turn(Rows):
                 # SQLite has already rolled back by itself, or will when the connection is closed.
                 pass
 
-    def _remember(self, staged: Sequence[tuple[Revision, int]]) -> None:
+    def _remember(self, staged: Sequence[Staged]) -> None:
         session = self.session
         counters = session.counters
         assert counters is not None
-        for revision, head_generation in staged:
+        for entry in staged:
+            revision = entry.revision
             realm = revision.realm
             self.committed.append(realm)
             known = session.heads.get(realm)
-            stepped = revision.generation != head_generation + 1
-            if known is not None and known.generation == head_generation and not stepped:
+            if known is not None and known.generation == entry.follows and not entry.steps:
                 head = known.replace(revision=revision)
-            elif head_generation == 0 and not stepped:
+            elif entry.follows == 0 and not entry.steps:
                 head = Head(realm=realm, revision=revision)
             else:
                 session.heads.pop(realm, None)
@@ -212,7 +212,3 @@ class Turn(Rows):
                 continue
             slot = slot_of(realm)
             session.remember(realm, head, slot, counters.words[slot])
-
-
-def _text(revision: Revision) -> str:
-    return "" if revision.document is None else canonical_bytes(revision.document).decode()

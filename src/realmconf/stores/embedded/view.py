@@ -4,7 +4,7 @@ Reading the record: one consistent point for readers, and the growing head for t
 
 from __future__ import annotations
 
-from realmconf.domain.write import Append
+from realmconf.domain.document import canonical_bytes
 from realmconf.errors import HistoryCompacted, RevisionNotFound
 from realmconf.stores.embedded import database
 from realmconf.stores.protocol import MINTED, Head, RealmEntry, Receipt
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
+    from realmconf.domain.write import Append
     from realmconf.stores.embedded.session import Session
 
 
@@ -97,6 +98,29 @@ class Rows:
         ]
 
 
+class Staged:
+    """A revision to append, the generation it must follow, and its document's bytes if they are at hand."""
+
+    __slots__ = ("canonical", "follows", "revision")
+
+    def __init__(self, revision: Revision, follows: int, canonical: bytes | None) -> None:
+        self.revision = revision
+        self.follows = follows
+        self.canonical = canonical
+
+    @property
+    def steps(self) -> bool:
+        """Whether it steps over numbers that a lost history may have used."""
+        return self.revision.generation != self.follows + 1
+
+    def text(self) -> str:
+        """The document as it is stored; empty for a tombstone."""
+        document = self.revision.document
+        if document is None:
+            return ""
+        return (self.canonical or canonical_bytes(document)).decode()
+
+
 class Pending(Rows):
     """
     The ``ReadView`` of a batch: the record, and on top of it what earlier writes of the same transaction append.
@@ -108,8 +132,7 @@ class Pending(Rows):
         self._heads: dict[str, Head] = {}
         self._appended: dict[tuple[str, int], Revision] = {}
         self._receipts: dict[tuple[str, str], Receipt] = {}
-        self.staged: list[tuple[Revision, int]] = []
-        """What to append, each with the generation it follows."""
+        self.staged: list[Staged] = []
 
     @property
     def receipts(self) -> list[Receipt]:
@@ -119,10 +142,10 @@ class Pending(Rows):
         """Make the decided revision the head, for the judgements that follow."""
         revision = decision.revision
         before = self.head(revision.realm)
-        self.staged.append((revision, before.generation))
+        staged = Staged(revision, before.generation, decision.canonical)
+        self.staged.append(staged)
         # A revision that steps over numbers leaves nothing below it to read.
-        stepped = revision.generation != before.generation + 1
-        head = before.replace(revision=revision, floor=revision.generation if stepped else before.floor)
+        head = before.replace(revision=revision, floor=revision.generation if staged.steps else before.floor)
         self._heads[revision.realm] = head
         self._appended[revision.realm, revision.generation] = revision
         return head
