@@ -16,6 +16,9 @@ from realmconf.domain.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
 
@@ -91,28 +94,23 @@ def digest_document(document: Document | None, salt: str, *, canonical: bytes | 
     return sha256(salt.encode() + b"\0" + body).hexdigest()
 
 
-def digest_revision(revision_fields: dict[str, object]) -> str:
+_CHAINED = (
+    "previous", "realm", "generation", "kind", "tombstone", "schema_digest", "author", "surface", "message",
+    "write_id", "created_at", "reverts", "restores", "document_digest",
+)  # fmt: skip
+"""What a revision's digest is taken over, in this order, then the policy. Never reordered: new fields go to the end."""
+
+
+def digest_revision(fields: Mapping[str, Any]) -> str:
     """
     SHA-256 over the previous digest, the realm and every other recorded field.
 
-    Takes the fields of a ``Revision`` by name, without ``document``, ``salt``,
-    ``purged`` and ``digest``: a purge must leave the chain verifiable.
+    Takes the fields of a ``Revision`` by name.  ``document``, ``salt`` and ``purged`` are not among what is
+    digested: a purge must leave the chain verifiable.
     """
-    left_out = {"document", "salt", "purged", "digest"}
-    stated: dict[str, object] = {}
-    for name, value in revision_fields.items():
-        if name in left_out or value is None:
-            continue
-        if isinstance(value, Policy):
-            value = {
-                key: item
-                for key, item in (
-                    ("require_generation", value.require_generation),
-                    ("history_keep", value.history_keep),
-                )
-                if item is not None
-            }
-        stated[name] = list(value) if isinstance(value, tuple) else value
+    policy = fields["policy"]
+    stated = [fields[name] for name in _CHAINED]
+    stated.append([policy.require_generation, policy.history_keep])
     return sha256(canonical_bytes(stated)).hexdigest()
 
 
