@@ -1,0 +1,170 @@
+"""
+The written form of revisions outside a store: JSON Lines, versioned.
+
+Decides how a revision becomes one JSON object and back, and which format
+versions are understood.  Used by exports and by backups of stores without a
+format of their own; knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import json
+
+from realmconf.domain.document import check_document
+from realmconf.domain.names import RealmName
+from realmconf.domain.record import Record
+from realmconf.domain.revision import Policy, Revision
+from realmconf.errors import InvalidArgument, RealmconfError, StoreTooNew
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+FORMAT = "realmconf-revisions"
+VERSION = 1
+LINE_CHARACTERS_MAX = 16 * 1_048_576
+"""A line beyond this is no revision of ours: the largest document escapes to less."""
+
+_PLAIN = ("write_id", "created_at", "restores", "salt", "document_digest", "previous", "digest")
+
+
+def header_line(**details: object) -> str:
+    """The first line of an archive; *details* are for people and carry no meaning."""
+    return json.dumps({"format": FORMAT, "version": VERSION, **details}, ensure_ascii=False)
+
+
+class Entry(Record):
+    """One line of an archive: a revision, and the realm that has it, which a rename makes another than it names."""
+
+    realm: RealmName
+    revision: Revision
+
+
+def revision_line(realm: RealmName, revision: Revision) -> str:
+    """The line for a revision of *realm*; ``read_archive`` gives an equal revision back."""
+    fields = {
+        "realm": str(realm),
+        "written_as": str(revision.realm),
+        "generation": revision.generation,
+        "kind": revision.kind,
+        "document": revision.document,
+        "tombstone": revision.tombstone,
+        "purged": revision.purged,
+        "policy": {
+            "require_generation": revision.policy.require_generation,
+            "history_keep": revision.policy.history_keep,
+        },
+        "schema_digest": revision.schema_digest,
+        "author": revision.author,
+        "surface": revision.surface,
+        "message": revision.message,
+        "reverts": list(revision.reverts),
+        **{name: getattr(revision, name) for name in _PLAIN},
+    }
+    return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def read_header(line: str) -> dict[str, object]:
+    """
+    Check the first line of an archive and return what it says.
+
+    Raises:
+        InvalidArgument: This is no archive.
+        StoreTooNew: It was written by a newer release.
+    """
+    found = _load(line, number=1)
+    if found.get("format") != FORMAT:
+        raise InvalidArgument(
+            "this is not an archive of revisions: its first line does not name the format"
+        )
+    version = found.get("version")
+    if type(version) is not int or version < 1:
+        raise InvalidArgument("the archive's first line names no format version")
+    if version > VERSION:
+        raise StoreTooNew(
+            f"the archive has format version {version}; this release reads versions up to {VERSION}"
+        )
+    return found
+
+
+def read_archive(lines: Iterable[str]) -> Iterator[Entry]:
+    """
+    The entries of an archive, in its order, the header checked first.
+
+    Raises:
+        InvalidArgument: A line is no revision; its number is named.
+        StoreTooNew: A newer release wrote it.
+    """
+    numbered = enumerate(lines, start=1)
+    _, first = next(numbered, (1, ""))
+    read_header(first)
+    for number, line in numbered:
+        if line.strip():
+            yield _entry(_load(line, number=number), number=number)
+
+
+def _load(line: str, *, number: int) -> dict[str, object]:
+    if len(line) > LINE_CHARACTERS_MAX:
+        raise InvalidArgument(f"line {number} of the archive is longer than any revision")
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidArgument(f"line {number} of the archive is not a JSON object")
+    return found
+
+
+def _entry(found: dict[str, object], *, number: int) -> Entry:
+    try:
+        return Entry(realm=RealmName(_text(found["realm"])), revision=_revision(found))
+    except (KeyError, TypeError, RealmconfError) as problem:
+        raise InvalidArgument(f"line {number} of the archive is not a revision") from problem
+
+
+def _revision(found: dict[str, object]) -> Revision:
+    document = found["document"]
+    policy = found["policy"]
+    reverts = found["reverts"]
+    if not isinstance(policy, dict) or not isinstance(reverts, list):
+        raise TypeError
+    return Revision(
+        realm=RealmName(_text(found["written_as"])),
+        generation=_count(found["generation"]),
+        kind=_text(found["kind"]),
+        document=None if document is None else check_document(document),
+        tombstone=found["tombstone"] is True,
+        purged=found["purged"] is True,
+        policy=Policy(
+            require_generation=policy["require_generation"] is True,
+            history_keep=None if policy["history_keep"] is None else _count(policy["history_keep"]),
+        ),
+        schema_digest=_optional_text(found["schema_digest"]),
+        author=_text(found["author"]),
+        surface=_text(found["surface"]),
+        message=_text(found["message"]),
+        write_id=_text(found["write_id"]),
+        created_at=_text(found["created_at"]),
+        reverts=tuple(_text(pointer) for pointer in reverts),
+        restores=None if found["restores"] is None else _count(found["restores"]),
+        salt=_text(found["salt"]),
+        document_digest=_text(found["document_digest"]),
+        previous=_text(found["previous"]),
+        digest=_text(found["digest"]),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError
+    return value

@@ -1,0 +1,1 @@
+"""The verbs: clients and realms over any store, synchronous, with an async face."""

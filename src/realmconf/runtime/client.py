@@ -1,0 +1,637 @@
+"""
+``Client``: a store, and the verbs that concern more than one realm.
+
+Decides who writes (author, surface) and how long a write may wait; everything
+about one realm is ``ConfigRuntime``'s.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.names import LIMITS, RealmName
+from realmconf.domain.record import Record
+from realmconf.domain.write import Edit, Place, Write
+from realmconf.errors import GenerationConflict, InvalidArgument, LimitExceeded, RealmNotFound
+from realmconf.runtime import arguments, commands
+from realmconf.runtime.history import published
+from realmconf.runtime.locate import default_author, locate, locate_store
+from realmconf.runtime.outcome import Request, commit, identity_of, preview, refuse_inside_change
+from realmconf.runtime.runtime import ON_INVALID, ConfigRuntime
+from realmconf.runtime.typed import adapter_for
+from realmconf.runtime.world import WORLD
+from realmconf.stores.registry import open_store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import timedelta
+    from typing import Any, Self, TypeVar, Unpack, overload
+
+    from realmconf.domain.document import Document
+    from realmconf.domain.names import Limits
+    from realmconf.domain.pointer import Pointer
+    from realmconf.errors import SchemaViolation
+    from realmconf.runtime.arguments import WriteOptions
+    from realmconf.runtime.history import Revision
+    from realmconf.runtime.snapshot import ConfigSnapshot, WriteResult
+    from realmconf.runtime.world import World
+    from realmconf.stores.protocol import Compaction, ReadView, RealmEntry, Store, StoreInfo
+
+    Schema = TypeVar("Schema")
+
+TIMEOUT_SECONDS = 10.0
+"""How long a write waits for its turn unless told otherwise."""
+
+SURFACES = ("sdk", "cli", "http", "rpc", "mcp", "console", "file")
+
+
+class Imported(Record):
+    """What an import did to one realm: revisions appended, and the generation it ended at."""
+
+    realm: RealmName
+    revisions: int
+    generation: int
+
+
+def connect(
+    store: str | None = None,
+    *,
+    author: str | None = None,
+    surface: str = "sdk",
+    timeout: float = TIMEOUT_SECONDS,
+    read_only: bool = False,
+    limits: Limits = LIMITS,
+    instance_id: str | None = None,
+    world: World = WORLD,
+) -> Client:
+    """
+    Open a store by URL or folder; without one, as ``REALMCONF_STORE``, the project or the user's own folder says.
+
+    Raises:
+        InvalidArgument: No such kind of store.
+        StoreNotInstalled: It needs an optional package, which the text names.
+        StoreError: It cannot be opened.
+    """
+    url = locate_store() if store is None else _path(store)
+    return Client(
+        open_store(url, limits=limits, read_only=arguments.flag(read_only, name="read_only")),
+        author=author,
+        surface=surface,
+        timeout=timeout,
+        limits=limits,
+        instance_id=instance_id,
+        world=world,
+    )
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def open(  # noqa: A001
+        name: str | None = None,
+        *,
+        store: str | None = None,
+        schema: None = None,
+        on_invalid: str = "raise",
+        invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
+        author: str | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+        read_only: bool = False,
+    ) -> ConfigRuntime[Mapping[str, Any]]: ...
+    @overload
+    def open(  # noqa: A001
+        name: str | None = None,
+        *,
+        store: str | None = None,
+        schema: type[Schema],
+        on_invalid: str = "raise",
+        invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
+        author: str | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+        read_only: bool = False,
+    ) -> ConfigRuntime[Schema]: ...
+
+
+def open(  # noqa: A001 - realmconf.open reads as it should
+    name: str | None = None,
+    *,
+    store: str | None = None,
+    schema: Any = None,
+    on_invalid: str = "raise",
+    invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
+    author: str | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+    read_only: bool = False,
+) -> ConfigRuntime[Any]:
+    """
+    Open a store and one realm of it at once; ``close()`` the realm (or use it as a context manager) to close both.
+
+    What is not named is found as ``connect`` and the command line find it.
+    """
+    located = locate(store=store, realm=name)
+    client = connect(located.store, author=author, timeout=timeout, read_only=read_only)
+    try:
+        return client.realm(
+            located.realm, schema=schema, on_invalid=on_invalid, invalid_call=invalid_call
+        )
+    except BaseException:
+        client.close()
+        raise
+
+
+class Client:
+    """
+    An open store.  Thread-safe, fork-safe, a context manager; ``close()`` finishes what is pending.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        author: str | None = None,
+        surface: str = "sdk",
+        timeout: float = TIMEOUT_SECONDS,
+        limits: Limits = LIMITS,
+        instance_id: str | None = None,
+        world: World = WORLD,
+    ) -> None:
+        self.store = store
+        self.limits = limits
+        self.world = world
+        self.instance_id = instance_id
+        self._author = default_author() if author is None else author
+        arguments.line(self._author, name="author", characters_max=limits.author_chars)
+        self._surface = arguments.choice(surface, name="surface", among=SURFACES)
+        self._timeout_seconds = arguments.timeout_seconds(timeout, default=TIMEOUT_SECONDS)
+
+    # --- what it is ----------------------------------------------------------------------
+
+    @property
+    def info(self) -> StoreInfo:
+        """What this store promises, and where it is weaker."""
+        return self.store.info
+
+    @property
+    def url(self) -> str:
+        """What opens this store again."""
+        return self.store.url
+
+    def close(self) -> None:
+        """Finish what is pending and release everything. Idempotent."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        # Not the URL: it may hold a password.
+        return f"Client({self.store.info.name})"
+
+    # --- realms --------------------------------------------------------------------------
+
+    if TYPE_CHECKING:
+
+        @overload
+        def realm(
+            self,
+            name: str,
+            *,
+            schema: None = None,
+            on_invalid: str = "raise",
+            invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
+        ) -> ConfigRuntime[Mapping[str, Any]]: ...
+        @overload
+        def realm(
+            self,
+            name: str,
+            *,
+            schema: type[Schema],
+            on_invalid: str = "raise",
+            invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
+        ) -> ConfigRuntime[Schema]: ...
+
+    def realm(
+        self,
+        name: str,
+        *,
+        schema: Any = None,
+        on_invalid: str = "raise",
+        invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
+    ) -> ConfigRuntime[Any]:
+        """
+        A handle on the realm *name*, which need not exist yet.
+
+        With a *schema* (a pydantic model, dataclass, TypedDict, msgspec struct) its configuration has that
+        type, and writes through this handle must fit it.  When the head does not fit, reading it raises, or
+        with ``on_invalid="last_good"`` gives the last that did, and *invalid_call* is told.
+
+        Raises:
+            InvalidRealm: No realm can have this name.
+            InvalidArgument: The schema is none of the accepted kinds.
+        """
+        arguments.choice(on_invalid, name="on_invalid", among=ON_INVALID)
+        return ConfigRuntime(
+            self,
+            RealmName(name),
+            adapter_for(schema),
+            on_invalid=on_invalid,
+            invalid_call=invalid_call,
+        )
+
+    def realms(self, *, after: str | None = None, limit: int | None = None) -> list[RealmEntry]:
+        """Realms that were ever written, by name, from behind *after* on; deleted ones do not ``exists``."""
+        if limit is not None:
+            arguments.count(limit, name="limit")
+        if after is not None and not isinstance(after, str):
+            raise InvalidArgument("after must be a realm's name")
+        with self.store.view() as view:
+            return list(view.realms(after=after, limit=limit))
+
+    def transaction(
+        self, parts: Iterable[tuple[str, Mapping[str, Any]]], **options: Unpack[WriteOptions]
+    ) -> list[WriteResult[Mapping[str, Any]]]:
+        """
+        Write several realms, all or none, under one write id.
+
+        Each part is a realm and a mapping with one verb (``set``, ``set_value``, ``unset``, ``patch``,
+        ``json_patch``, ``delete``, ``rollback``) and its preconditions; *options* are the transaction's
+        ``message``, ``author``, ``write_id``, ``timeout`` and ``dry_run``.  Results come in the order of the
+        parts.
+        """
+        arguments.check_names(options)
+        misplaced = sorted(options.keys() & {*commands.PART_OPTIONS, "base"})
+        if misplaced:
+            raise InvalidArgument(f"{misplaced[0]} belongs to a part of the transaction")
+        shared = self.authorship(options)
+        handles: list[ConfigRuntime[Any]] = []
+        requests: list[Request] = []
+        for realm, part in _pairs(parts):
+            handle = self.realm(realm)
+            command, stated = commands.transaction_part(part, limits=self.limits)
+            write = Write(
+                realm=handle.realm_id,
+                command=command,
+                **shared,
+                **arguments.preconditions(handle.realm_id, stated, limits=self.limits),  # type: ignore[arg-type]
+            )
+            handles.append(handle)
+            requests.append(_request(write))
+        self._check_parts(requests)
+        if arguments.flag(options.get("dry_run", False), name="dry_run"):
+            refuse_inside_change(self.store)
+            judged = preview(self.store, requests, world=self.world, limits=self.limits)
+            return [
+                handle.plan(request, found)
+                for handle, request, found in zip(handles, requests, judged, strict=True)
+            ]
+        done = commit(
+            self.store,
+            requests,
+            world=self.world,
+            limits=self.limits,
+            deadline=self.deadline(options.get("timeout")),
+        )
+        return [
+            handle.result(request, each)
+            for handle, request, each in zip(handles, requests, done, strict=True)
+        ]
+
+    def _check_parts(self, requests: Sequence[Request]) -> None:
+        if not requests:
+            raise InvalidArgument("a transaction has at least one part")
+        maximum = min(self.limits.transaction_realms, self.info.transaction_realms_max)
+        if len(requests) > maximum:
+            raise LimitExceeded("transaction_realms", len(requests), maximum=maximum)
+        named = [request.realm for request in requests]
+        twice = next((realm for realm in named if named.count(realm) > 1), None)
+        if twice is not None:
+            raise InvalidArgument(f"realm {twice} is in the transaction twice")
+
+    def rename(
+        self, old: str, new: str, **options: Unpack[WriteOptions]
+    ) -> WriteResult[Mapping[str, Any]]:
+        """
+        Give the realm *old*, with its history, the name *new*, which was never written.
+
+        Both names go on counting from the same number, *old* with a tombstone.  Preconditions are on *old*.
+
+        Raises:
+            RealmNotFound: *old* has no live document.
+            GenerationConflict: *new* has a history of its own.
+        """
+        source, target = self._two_names(old, new)
+        arguments.check_names(options)
+        shared = self.authorship(options)
+        conditions = arguments.preconditions(source, options, limits=self.limits)
+
+        def place(view: ReadView) -> Write:
+            _check_unwritten(view, target)
+            revision = _live(view, source)
+            document = _renamed_section(revision.document or {}, source, target)
+            command = Place(document=document, kind="rename", previous=revision)
+            return Write(realm=target, command=command, **shared)
+
+        def leave(_: ReadView) -> Write:
+            return Write(
+                realm=source, command=Place(document=None, kind="rename"), **shared, **conditions
+            )
+
+        identity = ["rename", str(source), str(target)]
+        requests = [
+            _request_at(target, shared, place, identity),
+            _request_at(source, shared, leave, identity),
+        ]
+        deadline = self.deadline(options.get("timeout"))
+        done = commit(
+            self.store,
+            requests,
+            world=self.world,
+            limits=self.limits,
+            deadline=deadline,
+            apply=lambda judge: self.store.rename(source, target, judge, deadline=deadline),
+        )
+        return self.realm(target).result(requests[0], done[0])
+
+    def copy(
+        self, source: str, target: str, **options: Unpack[WriteOptions]
+    ) -> WriteResult[Mapping[str, Any]]:
+        """
+        Write the document and policy of *source* to *target*, which has no live document unless a precondition says so.
+
+        Raises:
+            RealmNotFound: *source* has no live document.
+            GenerationConflict: *target* has one, or its precondition does not hold.
+        """
+        original, copied = self._two_names(source, target)
+        arguments.check_names(options)
+        shared = self.authorship(options)
+        conditions = arguments.preconditions(copied, options, limits=self.limits)
+        if conditions["expected"] is None:
+            conditions["create"] = True
+
+        def place(view: ReadView) -> Write:
+            revision = _live(view, original)
+            document = _renamed_section(revision.document or {}, original, copied)
+            command = Place(document=document, kind="copy", policy=revision.policy)
+            return Write(realm=copied, command=command, **shared, **conditions)
+
+        request = _request_at(copied, shared, place, ["copy", str(original), str(copied)])
+        done = commit(
+            self.store,
+            [request],
+            world=self.world,
+            limits=self.limits,
+            deadline=self.deadline(options.get("timeout")),
+        )
+        return self.realm(copied).result(request, done[0])
+
+    def _two_names(self, first: str, second: str) -> tuple[RealmName, RealmName]:
+        refuse_inside_change(self.store)
+        one, other = RealmName(first), RealmName(second)
+        if one == other:
+            raise InvalidArgument(f"realm {one} is given as both names")
+        return one, other
+
+    # --- what is kept ----------------------------------------------------------------------
+
+    def compact(
+        self,
+        *,
+        keep: int | None = None,
+        older_than: timedelta | float | None = None,
+        realm: str | None = None,
+        timeout: float | None = None,
+    ) -> list[Compaction]:
+        """
+        Remove old revisions: all but the newest *keep*, of those older than *older_than* (seconds, or a timedelta).
+
+        With both, a revision goes only if both say so; a realm's policy ``history_keep`` is kept in any case,
+        and so is the head.  Without *realm*, all realms.
+        """
+        from realmconf.runtime.retention import floor_of, seconds_of
+
+        if keep is None and older_than is None:
+            raise InvalidArgument("compact takes keep or older_than")
+        if keep is not None:
+            arguments.count(keep, name="keep")
+        age_seconds = None if older_than is None else seconds_of(older_than)
+        refuse_inside_change(self.store)
+        deadline = self.deadline(timeout)
+        before = self.world.timestamp_before(age_seconds) if age_seconds is not None else None
+        done: list[Compaction] = []
+        for name in self._named_or_all(realm):
+            with self.store.view() as view:
+                floor = floor_of(view, name, keep=keep, created_before=before)
+                current = view.head(name).floor
+            if floor > current:
+                done.append(self.store.compact(name, floor=floor, deadline=deadline))
+        return done
+
+    def _named_or_all(self, realm: str | None) -> list[RealmName]:
+        if realm is None:
+            return [entry.realm for entry in self.realms()]
+        return [RealmName(realm)]
+
+    def purge(
+        self,
+        realm: str,
+        generation: int,
+        *,
+        pointer: str | Pointer | None = None,
+        timeout: float | None = None,
+    ) -> Revision:
+        """
+        Erase the document of one older generation, or what stands at *pointer* in it, for ever.
+
+        The record stays and the chain of digests stays verifiable.  Copies made before (backups, exports)
+        are not reached.
+
+        Raises:
+            InvalidArgument: It is the head: write a revision without the value first; or nothing stands there.
+        """
+        from realmconf.domain.document import ABSENT
+        from realmconf.domain.edit import edited
+
+        name = RealmName(realm)
+        number = arguments.existing_generation(generation, name="generation", limits=self.limits)
+        place = None if pointer is None else arguments.inner_pointer(pointer)
+        refuse_inside_change(self.store)
+        with self.store.view() as view:
+            revision = view.revision(name, number)
+            if view.head(name).generation == number:
+                raise InvalidArgument(
+                    f"generation {number} is the head of realm {name}: write a revision without the value, then purge"
+                )
+        kept: Document | None = None
+        if place is not None:
+            if revision.document is None or place.resolve(revision.document) is ABSENT:
+                raise InvalidArgument(
+                    f"nothing stands at {place} in generation {number} of realm {name}"
+                )
+            kept = edited(revision.document, Edit(removals=(place,)))
+        return published(
+            self.store.purge(name, number, document=kept, deadline=self.deadline(timeout))
+        )
+
+    def backup(self, path: str) -> None:
+        """Write a consistent copy of the whole store to *path*, a new file that only its owner can read."""
+        self.store.backup(_path(path))
+
+    def restore(
+        self,
+        path: str,
+        *,
+        progress: Callable[[int], object] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> list[WriteResult[Mapping[str, Any]]]:
+        """
+        Bring the documents of a backup back, as new revisions above everything that either store knows.
+
+        A realm whose document is the same already is left alone; one that the backup does not know stays.
+        *progress* is called with the number of realms done.
+        """
+        from realmconf.runtime.transfer import restore
+
+        return restore(self, _path(path), options, progress=progress)
+
+    def export(
+        self, *, realms: Iterable[str] | None = None, redacted: bool = False
+    ) -> Iterator[str]:
+        """
+        The kept history as JSON Lines, a header first; *redacted* hides what looks secret (and cannot be imported).
+        """
+        from realmconf.runtime.transfer import export
+
+        return export(self, realms=realms, redacted=arguments.flag(redacted, name="redacted"))
+
+    def import_(
+        self,
+        lines: Iterable[str],
+        *,
+        names: Mapping[str, str] | None = None,
+        progress: Callable[[int], object] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> list[Imported]:
+        """
+        Take an export in: the whole history into a realm never written, else its newest document as one revision.
+
+        *names* gives realms other names here.  *progress* is called with the number of revisions read.
+
+        Raises:
+            StoreTooNew: A newer release wrote it.
+            InvalidArgument: It is no export, or a redacted one.
+        """
+        from realmconf.runtime.transfer import import_lines
+
+        return import_lines(
+            self, lines, names=dict(names or {}), options=options, progress=progress
+        )
+
+    def publish(self) -> None:
+        """Render every working copy that is due, now, in this thread; nothing where a store keeps none."""
+        publish = getattr(self.store, "publish", None)
+        if publish is not None:
+            publish(None)
+
+    # --- for the handles ---------------------------------------------------------------------
+
+    def authorship(self, options: WriteOptions) -> dict[str, Any]:
+        """The fields of a ``Write`` that say who writes, why, and under which id."""
+        limits = self.limits
+        author = options.get("author")
+        write_id = options.get("write_id")
+        return {
+            "author": self._author
+            if author is None
+            else arguments.line(author, name="author", characters_max=limits.author_chars),
+            "surface": self._surface,
+            "message": arguments.text(
+                options.get("message", ""), name="message", characters_max=limits.message_chars
+            ),
+            "write_id": self.world.write_id()
+            if write_id is None
+            else arguments.line(write_id, name="write_id", characters_max=limits.write_id_chars),
+            "write_id_given": write_id is not None,
+        }
+
+    def deadline(self, timeout: float | None) -> float:
+        """When a write that starts now stops waiting."""
+        seconds = arguments.timeout_seconds(timeout, default=self._timeout_seconds)
+        return self.world.monotonic_seconds() + seconds
+
+
+def _request(write: Write) -> Request:
+    return Request(
+        realm=write.realm,
+        write_id=write.write_id,
+        write_id_given=write.write_id_given,
+        prepare=lambda _: write,
+        identity=lambda: identity_of(write),
+        write=write,
+    )
+
+
+def _request_at(
+    realm: RealmName,
+    shared: Mapping[str, Any],
+    prepare: Callable[[ReadView], Write],
+    identity: object,
+) -> Request:
+    return Request(
+        realm=realm,
+        write_id=shared["write_id"],
+        write_id_given=shared["write_id_given"],
+        prepare=prepare,
+        identity=lambda: identity,
+    )
+
+
+def _pairs(parts: Iterable[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(parts, (str, bytes, dict)):
+        raise InvalidArgument("a transaction is a list of (realm, part)")
+    for pair in parts:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise InvalidArgument("a transaction is a list of (realm, part)")
+        yield pair[0], pair[1]
+
+
+def _check_unwritten(view: ReadView, realm: RealmName) -> None:
+    current = view.head(realm).generation
+    if current:
+        raise GenerationConflict(
+            0, current, realm=realm, reason="the name has a history of its own"
+        )
+
+
+def _live(view: ReadView, realm: RealmName) -> Any:
+    revision = view.head(realm).revision
+    if revision is None:
+        raise RealmNotFound(realm=realm)
+    if revision.document is None:
+        raise RealmNotFound(realm=realm, reason="has no document")
+    return revision
+
+
+def _renamed_section(document: Document, old: RealmName, new: RealmName) -> Document:
+    """*document* with its section about itself under the new name."""
+    section = document.get("realm")
+    if not isinstance(section, dict) or old not in section:
+        return document
+    return {
+        **document,
+        "realm": {new if name == old else name: value for name, value in section.items()},
+    }
+
+
+def _path(path: Any) -> str:
+    from os import fspath
+
+    try:
+        found = fspath(path)
+    except TypeError:
+        raise InvalidArgument(f"a path must be text, not {type(path).__name__}") from None
+    if not isinstance(found, str) or not found or "\0" in found:
+        raise InvalidArgument("a path must be text and not empty")
+    return found

@@ -1,0 +1,319 @@
+"""
+The three outcomes of a write: committed, refused, unknown; and how the third becomes one of the others.
+
+The only place where a write is retried.  Decides what makes two requests the
+same, what a known write id is answered, and when an unknown outcome is given to
+the caller; what a write does to a document is for ``domain.decide``.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from realmconf.domain.decide import decide
+from realmconf.domain.document import canonical_bytes
+from realmconf.domain.record import Record
+from realmconf.domain.write import Append
+from realmconf.errors import (
+    HistoryCompacted,
+    InvalidArgument,
+    LockTimeout,
+    OutcomeUnknown,
+    RevisionNotFound,
+    WriteIdReused,
+    WriteIdVoid,
+)
+from realmconf.stores.protocol import Judgement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from realmconf.domain.names import Limits, RealmName
+    from realmconf.domain.write import Write
+    from realmconf.runtime.world import World
+    from realmconf.stores.protocol import Applied, ReadView, Store
+
+    Judge = Callable[[ReadView], Sequence[Judgement]]
+
+RETRIES_MAX = 2
+"""How often a write of unknown outcome is sent again, under its id, before its caller is told."""
+RETRY_PAUSE_SECONDS = 0.02
+
+
+class Committed(Record):
+    """The write was applied; *generation* is the one it made, or the head it left unchanged."""
+
+    generation: int
+
+
+class Void(Record):
+    """The write was not applied and, recorded as void, never will be."""
+
+
+class Pending(Record):
+    """It cannot be told now: another process holds the turn, or the store cannot be reached. Ask again."""
+
+
+class Request(Record):
+    """One write on its way: how to build it at the state it is decided on, and what makes it the same request."""
+
+    realm: RealmName
+    write_id: str
+    write_id_given: bool
+    prepare: Callable[[ReadView], Write]
+    """The write, at this state; without effects, since it may be called again."""
+    identity: Callable[[], object]
+    """What another request under the same write id must equal: plain values."""
+    check: Callable[[Append], None] | None = None
+    """Refuses what was decided (a schema), by raising."""
+    write: Write | None = None
+    """The write itself, where it does not depend on the state: then it can be refused before it queues."""
+
+
+class Answer(Record):
+    """The first answer to a write id that is known: the generation it made or left."""
+
+    realm: RealmName
+    generation: int
+    changed: bool
+
+
+class _AnsweredError(Exception):
+    """Leaves a judgement when the write id is known; never reaches a caller."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        super().__init__()
+        self.answers = answers
+
+
+_deciding = threading.local()
+"""The stores in whose turn this thread runs a caller's function."""
+
+
+def refuse_inside_change(store: Store) -> None:
+    """
+    Refuse a write from inside a function that is called in this store's turn.
+
+    Raises:
+        InvalidArgument: The turn is held by the caller itself, and waiting for it would never end.
+    """
+    if store in getattr(_deciding, "stores", ()):
+        raise InvalidArgument(
+            "a write to the same store from inside a change that is being decided"
+        )
+
+
+def commit(
+    store: Store,
+    requests: Sequence[Request],
+    *,
+    world: World,
+    limits: Limits,
+    deadline: float,
+    groupable: bool = True,
+    apply: Callable[[Judge], Sequence[Applied]] | None = None,
+) -> Sequence[Applied | Answer]:
+    """
+    Carry *requests* (of one write id, each of another realm) out: all or none.
+
+    Returns what the store applied, or the first answers if the write id is known.
+    *apply* replaces ``store.apply`` where the store has an operation of its own.
+
+    Raises:
+        OutcomeUnknown: It may or may not have been applied, also after retries under the same id.
+        RealmconfError: It was refused; nothing was changed, ever.
+    """
+    refuse_inside_change(store)
+    judging = _Judging(store, requests, world=world, limits=limits)
+    realms = [request.realm for request in requests]
+    while True:
+        try:
+            if apply is not None:
+                return apply(judging.judge)
+            return store.apply(
+                realms,
+                judging.judge,
+                deadline=deadline,
+                groupable=groupable,
+                precheck=judging.precheck,
+            )
+        except _AnsweredError as answered:
+            return answered.answers
+        except OutcomeUnknown as unknown:
+            judging.unknown(unknown)
+        except Exception as failure:
+            # Once an attempt is unknown, only what a judgement says is about the write; anything else
+            # (a time-out, a full disk) says merely that this attempt changed nothing.
+            if judging.cause is None or judging.refusal is failure:
+                raise
+            judging.unknown(failure)
+        if (
+            judging.attempts > RETRIES_MAX
+            or world.monotonic_seconds() + RETRY_PAUSE_SECONDS > deadline
+        ):
+            raise OutcomeUnknown(requests[0].write_id, realm=requests[0].realm) from judging.cause
+        world.sleep_seconds(RETRY_PAUSE_SECONDS * judging.attempts)
+
+
+def preview(
+    store: Store, requests: Sequence[Request], *, world: World, limits: Limits
+) -> Sequence[Judgement | Answer]:
+    """Judge *requests* as ``commit`` would, on one point, and append nothing."""
+    judging = _Judging(store, requests, world=world, limits=limits)
+    with store.view() as view:
+        try:
+            return judging.judge(view)
+        except _AnsweredError as answered:
+            return answered.answers
+
+
+def settle(
+    store: Store, realm: RealmName, write_id: str, *, deadline: float
+) -> Committed | Void | Pending:
+    """Find out what became of *write_id*, and if nothing did, see to it that nothing ever will."""
+    refuse_inside_change(store)
+    try:
+        receipt = store.void(realm, write_id, deadline=deadline)
+    except (LockTimeout, OutcomeUnknown):
+        return Pending()
+    return Void() if receipt.outcome == "void" else Committed(generation=receipt.generation)
+
+
+class _Judging:
+    """The judgement of one ``commit``, over all its attempts."""
+
+    def __init__(
+        self, store: Store, requests: Sequence[Request], *, world: World, limits: Limits
+    ) -> None:
+        self._store = store
+        self._requests = requests
+        self._world = world
+        self._limits = limits
+        self._salts = [world.salt() for _ in requests]
+        self._tried: dict[RealmName, set[int]] = {}
+        self._digest = _request_digest(store, requests) if requests[0].write_id_given else ""
+        self.attempts = 0
+        self.cause: BaseException | None = None
+        self.refusal: BaseException | None = None
+
+    def unknown(self, cause: BaseException) -> None:
+        """Note that an attempt ended without a known outcome."""
+        self.attempts += 1
+        self.cause = cause
+
+    def judge(self, view: ReadView) -> Sequence[Judgement]:
+        stores = getattr(_deciding, "stores", ())
+        _deciding.stores = (*stores, self._store)
+        try:
+            return self._judge(view)
+        except BaseException as refusal:
+            self.refusal = refusal
+            raise
+        finally:
+            _deciding.stores = stores
+
+    def precheck(self, view: ReadView) -> None:
+        """Raise what a judgement at this state would, if the write is stale already."""
+        if any(_is_stale(request.write, view) for request in self._requests):
+            self.judge(view)
+
+    def _judge(self, view: ReadView) -> Sequence[Judgement]:
+        answers = [
+            answer
+            for answer in map(self._known, self._requests, [view] * len(self._requests))
+            if answer
+        ]
+        if len(answers) == len(self._requests):
+            raise _AnsweredError(answers)
+        if answers:
+            raise WriteIdReused(realm=answers[0].realm, write_id=self._requests[0].write_id)
+        created_at = self._world.timestamp()
+        judgements = []
+        for request, salt in zip(self._requests, self._salts, strict=True):
+            write = request.prepare(view)
+            decision = decide(write, view, created_at=created_at, salt=salt, limits=self._limits)
+            if isinstance(decision, Append):
+                if request.check is not None:
+                    request.check(decision)
+                self._tried.setdefault(request.realm, set()).add(decision.revision.generation)
+            judgements.append(Judgement(write=write, decision=decision, request=self._digest))
+        return judgements
+
+    def _known(self, request: Request, view: ReadView) -> Answer | None:
+        if request.write_id_given or self.attempts:
+            receipt = view.receipt(request.realm, request.write_id)
+            if receipt is not None:
+                if receipt.outcome == "void":
+                    raise WriteIdVoid(realm=request.realm, write_id=request.write_id)
+                # A minted id has no request digest on record; nobody else can have it.
+                if receipt.request and self._digest and receipt.request != self._digest:
+                    raise WriteIdReused(realm=request.realm, write_id=request.write_id)
+                return Answer(
+                    realm=request.realm,
+                    generation=receipt.generation,
+                    changed=receipt.outcome == "committed",
+                )
+        if self.attempts:
+            return self._found_in_history(request, view)
+        return None
+
+    def _found_in_history(self, request: Request, view: ReadView) -> Answer | None:
+        # An attempt can only have made a generation it was decided for.
+        for generation in sorted(self._tried.get(request.realm, ())):
+            try:
+                revision = view.revision(request.realm, generation)
+            except RevisionNotFound:
+                continue
+            except HistoryCompacted:
+                raise OutcomeUnknown(request.write_id, realm=request.realm) from self.cause
+            if revision.write_id == request.write_id:
+                return Answer(realm=request.realm, generation=generation, changed=True)
+        return None
+
+
+def _is_stale(write: Write | None, view: ReadView) -> bool:
+    """Whether *write* is refused as things stand: then it need not queue to be told so."""
+    if write is None or write.expected is None or write.on_conflict != "fail":
+        return False
+    return view.head(write.realm).generation != write.expected.generation
+
+
+# --- when two requests are the same ------------------------------------------------
+
+
+def _request_digest(store: Store, requests: Sequence[Request]) -> str:
+    """
+    Keyed, because a bare digest of a request would confirm a guessed secret in it.
+
+    The author and the surface are no part of it: a retry may come another way.
+    """
+    from hmac import digest
+
+    stated = [[str(request.realm), request.identity()] for request in requests]
+    return digest(store.request_key(), canonical_bytes(stated), "sha256").hex()
+
+
+def identity_of(write: Write) -> object:
+    """The plain values that make *write* the request it is."""
+    return [
+        type(write.command).__name__,
+        _plain(write.command),
+        _plain(write.expected),
+        write.create,
+        write.must_exist,
+        write.on_conflict,
+        _plain(write.depends_on),
+        write.message,
+    ]
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, Record):
+        return [[name, _plain(getattr(value, name))] for name in value.__fields__]
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,411 @@
+"""
+Between plain configuration and a caller's type: pydantic models, dataclasses, TypedDict, msgspec structs.
+
+Decides which library validates which type, and what a violation says: the place,
+a keyword and our own words, never a value and never a library's text, which may
+quote one.  Imports nothing that the caller has not imported, save a validator for
+the types of the standard library.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from realmconf.domain.document import canonical_bytes, check_document, freeze
+from realmconf.domain.pointer import ROOT, Pointer, array_index
+from realmconf.errors import InvalidArgument, SchemaViolation, StoreNotInstalled
+from realmconf.runtime.generic import Config, Generic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from realmconf.domain.document import Document, Value
+
+ACCEPTED = "a pydantic model, a dataclass, a TypedDict, a msgspec Struct, or dict"
+
+
+class Adapter(Generic[Config]):
+    """
+    One type: plain values in, typed configuration out, and back.
+
+    ``load`` and ``dump`` are each other's inverse for every valid configuration; ``dump`` leaves out what
+    is None, since documents have no nulls.
+    """
+
+    __slots__ = ("type",)
+
+    def __init__(self, wanted: type[Config]) -> None:
+        self.type = wanted
+
+    def load(self, composed: Document) -> Config:
+        """
+        The typed configuration.
+
+        Raises:
+            SchemaViolation: With every violation at once.
+        """
+        raise NotImplementedError
+
+    def dump(self, config: Config) -> Document:
+        """The whole configuration as plain values, defaults included."""
+        raise NotImplementedError
+
+    def dump_stated(self, config: Config) -> Document:
+        """The same without what equals the type's own defaults."""
+        raise NotImplementedError
+
+    def is_model(self, value: object) -> bool:
+        """Whether *value* is an instance of the type, and not a plain mapping."""
+        return isinstance(value, self.type)
+
+
+class PlainAdapter(Adapter["Mapping[str, Any]"]):
+    """No type: the composed configuration itself, immutable."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(dict)
+
+    def load(self, composed: Document) -> Mapping[str, Any]:
+        frozen: Mapping[str, Any] = freeze(composed)
+        return frozen
+
+    def dump(self, config: Mapping[str, Any]) -> Document:
+        return check_document(config)
+
+    def dump_stated(self, config: Mapping[str, Any]) -> Document:
+        return check_document(config)
+
+    def is_model(self, value: object) -> bool:
+        return False
+
+
+PLAIN = PlainAdapter()
+
+
+def adapter_for(schema: object) -> Adapter[Any]:
+    """
+    The adapter of *schema*.
+
+    Raises:
+        InvalidArgument: It is none of the accepted kinds.
+        StoreNotInstalled: It is a type of the standard library, and no validator for it is installed.
+    """
+    if schema is None or schema is dict:
+        return PLAIN
+    if isinstance(schema, type):
+        pydantic = sys.modules.get("pydantic")
+        if pydantic is not None and issubclass(schema, pydantic.BaseModel):
+            return PydanticAdapter(schema)
+        msgspec = sys.modules.get("msgspec")
+        if msgspec is not None and issubclass(schema, msgspec.Struct):
+            return MsgspecAdapter(schema)
+        if hasattr(schema, "__dataclass_fields__") or _is_typed_dict(schema):
+            return _standard(schema)
+    raise InvalidArgument(f"schema must be {ACCEPTED}")
+
+
+def _is_typed_dict(schema: type) -> bool:
+    return issubclass(schema, dict) and hasattr(schema, "__required_keys__")
+
+
+def _standard(schema: type) -> Adapter[Any]:
+    from importlib.util import find_spec
+
+    if "pydantic" in sys.modules or find_spec("pydantic"):
+        return PydanticAdapter(schema)
+    if "msgspec" in sys.modules or find_spec("msgspec"):
+        return MsgspecAdapter(schema)
+    raise StoreNotInstalled("validating dataclasses and TypedDict", extra="pydantic")
+
+
+# --- pydantic ------------------------------------------------------------------------
+
+
+class PydanticAdapter(Adapter[Config]):
+    """Pydantic models, and whatever its ``TypeAdapter`` takes."""
+
+    __slots__ = ("_adapter",)
+
+    def __init__(self, wanted: type[Config]) -> None:
+        super().__init__(wanted)
+        from pydantic import TypeAdapter
+        from pydantic.errors import PydanticUserError
+
+        try:
+            self._adapter = TypeAdapter(wanted)
+        except PydanticUserError as unusable:
+            raise InvalidArgument(
+                f"schema {wanted.__name__} is not one that pydantic can validate"
+            ) from unusable
+
+    def load(self, composed: Document) -> Config:
+        from pydantic import ValidationError
+
+        try:
+            # As JSON, because that is what a document is: a strict model takes a date from text there.
+            return self._adapter.validate_json(canonical_bytes(composed))
+        except ValidationError as invalid:
+            found = invalid.errors(include_url=False, include_input=False, include_context=False)
+        raise SchemaViolation(
+            [_pydantic_violation(entry["type"], entry["loc"], composed) for entry in found]
+        )
+
+    def dump(self, config: Config) -> Document:
+        return self._dump(config, exclude_defaults=False)
+
+    def dump_stated(self, config: Config) -> Document:
+        return self._dump(config, exclude_defaults=True)
+
+    def _dump(self, config: Config, *, exclude_defaults: bool) -> Document:
+        python = self._adapter.dump_python(
+            config, by_alias=True, exclude_defaults=exclude_defaults, warnings=False
+        )
+        json = self._adapter.dump_python(
+            config, mode="json", by_alias=True, exclude_defaults=exclude_defaults, warnings=False
+        )
+        return check_document(_without_nulls(_revealed(python, json)))
+
+    def is_model(self, value: object) -> bool:
+        return not _is_typed_dict(self.type) and isinstance(value, self.type)
+
+
+def _revealed(python: Any, json: Any) -> Any:
+    """
+    *json* with the secrets that its serialization hides: pydantic writes a ``SecretStr`` as asterisks.
+
+    Both are dumps of one model, so they have the same shape wherever no custom serializer made another.
+    """
+    if isinstance(json, dict) and isinstance(python, dict) and len(json) == len(python):
+        return {
+            key: _revealed(inner, json[key])
+            for key, inner in zip(json, python.values(), strict=True)
+        }
+    if isinstance(json, list) and isinstance(python, (list, tuple)) and len(json) == len(python):
+        return [_revealed(inner, item) for inner, item in zip(python, json, strict=True)]
+    reveal = getattr(python, "get_secret_value", None)
+    if reveal is not None:
+        secret = reveal()
+        return secret.decode() if isinstance(secret, bytes) else secret
+    return json
+
+
+_KEYWORDS = (
+    # What a pydantic error type ends or starts with, the JSON Schema keyword, what we say.
+    ("missing", "required", "it is required"),
+    ("extra_forbidden", "additionalProperties", "there is no such key"),
+    ("unexpected_keyword_argument", "additionalProperties", "there is no such key"),
+    ("literal_error", "enum", "it is none of the accepted values"),
+    ("enum", "enum", "it is none of the accepted values"),
+    ("greater_than_equal", "minimum", "it is too small"),
+    ("greater_than", "exclusiveMinimum", "it is too small"),
+    ("less_than_equal", "maximum", "it is too large"),
+    ("less_than", "exclusiveMaximum", "it is too large"),
+    ("multiple_of", "multipleOf", "it is not a multiple of what is wanted"),
+    ("string_pattern_mismatch", "pattern", "it does not have the wanted form"),
+    ("too_short", "minLength", "it is too short"),
+    ("too_long", "maxLength", "it is too long"),
+    ("union_tag", "oneOf", "it is none of the accepted alternatives"),
+    ("value_error", "validator", "the model refuses it"),
+    ("assertion_error", "validator", "the model refuses it"),
+)
+
+_TYPE_WORDS = {
+    "string": "text",
+    "int": "an integer",
+    "float": "a number",
+    "decimal": "a number",
+    "bool": "true or false",
+    "list": "an array",
+    "tuple": "an array",
+    "set": "an array",
+    "frozen_set": "an array",
+    "dict": "an object",
+    "model": "an object",
+    "model_attributes": "an object",
+    "dataclass": "an object",
+    "date": "a date",
+    "datetime": "a date and time",
+    "time": "a time of day",
+    "time_delta": "a duration",
+    "url": "a URL",
+    "uuid": "a UUID",
+    "bytes": "text",
+    "is_instance_of": "something else",
+}
+
+
+def _pydantic_violation(
+    kind: str, location: Iterable[int | str], composed: Document
+) -> dict[str, str]:
+    pointer = _place(location, composed, absent_last=kind == "missing")
+    for part, keyword, message in _KEYWORDS:
+        if kind.startswith(part) or kind.endswith(part):
+            return {"pointer": str(pointer), "keyword": keyword, "message": message}
+    subject = kind
+    for ending in ("_type", "_parsing", "_exact", "_from_float", "_strict", "_inclusive"):
+        subject = subject.removesuffix(ending)
+    wanted = _TYPE_WORDS.get(subject)
+    message = f"it must be {wanted}" if wanted else f"it does not fit ({kind})"
+    return {"pointer": str(pointer), "keyword": "type" if wanted else kind, "message": message}
+
+
+def _place(location: Iterable[int | str], composed: Document, *, absent_last: bool) -> Pointer:
+    """
+    The part of a library's location that lies in the document.
+
+    The rest names branches of a union or wrapping validators, which nobody wrote into the document.
+    """
+    pointer = ROOT
+    value: Value = composed
+    parts = [str(part) for part in location]
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif (
+            isinstance(value, list)
+            and (index := array_index(part)) is not None
+            and index < len(value)
+        ):
+            value = value[index]
+        elif not (last and absent_last and isinstance(value, dict)):
+            continue
+        pointer = pointer.child(part)
+    return pointer
+
+
+# --- msgspec ---------------------------------------------------------------------------
+
+
+class MsgspecAdapter(Adapter[Config]):
+    """msgspec structs, and dataclasses and TypedDict where pydantic is not installed."""
+
+    __slots__ = ()
+
+    def load(self, composed: Document) -> Config:
+        import msgspec
+
+        try:
+            return msgspec.convert(composed, self.type)
+        except msgspec.ValidationError as invalid:
+            violation = _msgspec_violation(str(invalid))
+        raise SchemaViolation([violation])
+
+    def dump(self, config: Config) -> Document:
+        import msgspec
+
+        return check_document(_without_nulls(msgspec.to_builtins(config, str_keys=True)))
+
+    def dump_stated(self, config: Config) -> Document:
+        return _without_defaults(config, self.dump(config))
+
+    def is_model(self, value: object) -> bool:
+        return not _is_typed_dict(self.type) and isinstance(value, self.type)
+
+
+def _without_defaults(config: object, dumped: Document) -> Document:
+    """*dumped* without the fields in which *config*, a struct or dataclass, equals its type's defaults."""
+    import msgspec
+
+    try:
+        fields = {field.encode_name: field for field in msgspec.structs.fields(config)}  # type: ignore[arg-type]
+    except TypeError:
+        return dumped
+    stated: Document = {}
+    for name, value in dumped.items():
+        field = fields.get(name)
+        current = getattr(config, field.name) if field is not None else None
+        if (
+            field is not None
+            and field.default is not msgspec.NODEFAULT
+            and field.default == current
+        ):
+            continue
+        if field is not None and field.default_factory is not msgspec.NODEFAULT:
+            default = field.default_factory()
+            if default == current:
+                continue
+        stated[name] = _without_defaults(current, value) if isinstance(value, dict) else value
+    return stated
+
+
+def _msgspec_violation(text: str) -> dict[str, str]:
+    """
+    Our words for msgspec's: "Expected `int`, got `str` - at `$.agent.retries[0]`".
+
+    Only the place, the kind of problem and the names of keys are taken over.
+    """
+    problem, _, path = text.rpartition(" - at `$")
+    if not problem:
+        problem, path = text, "`"
+    pointer = _msgspec_place(path.rstrip("`"))
+    named = problem.split("`")[1] if problem.count("`") >= 2 else ""
+    if problem.startswith("Object missing required field"):
+        return {
+            "pointer": str(pointer.child(named)),
+            "keyword": "required",
+            "message": "it is required",
+        }
+    if problem.startswith("Object contains unknown field"):
+        message = "there is no such key"
+        return {
+            "pointer": str(pointer.child(named)),
+            "keyword": "additionalProperties",
+            "message": message,
+        }
+    if problem.startswith("Invalid enum value"):
+        return {
+            "pointer": str(pointer),
+            "keyword": "enum",
+            "message": "it is none of the accepted values",
+        }
+    if problem.startswith("Expected `"):
+        wanted = {
+            "str": "text",
+            "int": "an integer",
+            "float": "a number",
+            "bool": "true or false",
+        }.get(
+            named,
+            "an array"
+            if named.startswith("array")
+            else "an object"
+            if named.startswith("object")
+            else named,
+        )
+        keyword = "type" if problem.count("`") >= 4 else "constraint"
+        message = (
+            f"it must be {wanted}"
+            if keyword == "type"
+            else f"it is {wanted} outside the accepted range or form"
+        )
+        return {"pointer": str(pointer), "keyword": keyword, "message": message}
+    return {"pointer": str(pointer), "keyword": "type", "message": "it does not fit the type"}
+
+
+def _msgspec_place(path: str) -> Pointer:
+    """``.agent.retries[0]`` as a pointer; ``[...]`` (some key of a mapping) ends what can be said."""
+    parts: list[str] = []
+    for step in path.replace("[", ".[").split("."):
+        if step == "[" or step.startswith("[]"):
+            break
+        if step.startswith("[") and step.endswith("]"):
+            if not step[1:-1].isdigit():
+                break
+            parts.append(step[1:-1])
+        elif step:
+            parts.append(step)
+    return Pointer(parts)
+
+
+def _without_nulls(value: Any) -> Any:
+    """An optional field that is None is absent; a null inside an array stays, and is refused later."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) if item is not None else None for item in value]
+    return value

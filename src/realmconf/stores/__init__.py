@@ -1,0 +1,1 @@
+"""Where realms are kept: one protocol, and its implementations, which never know each other."""

@@ -1,0 +1,101 @@
+"""
+From a URL to a store: one table, and nothing imported before it is needed.
+
+Decides which implementation a URL means; knows nothing of environment variables
+or default folders (``runtime.locate`` does).
+"""
+
+from __future__ import annotations
+
+from realmconf.errors import InvalidArgument, StoreNotInstalled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from realmconf.domain.names import Limits
+    from realmconf.stores.protocol import Store
+
+    Factory = Callable[..., Store]
+    """``factory(location, *, options, read_only, limits) -> Store``"""
+
+FACTORIES = {
+    "memory": "realmconf.stores.memory:open_store",
+    "sqlite": "realmconf.stores.embedded:open_store",
+}
+"""Scheme -> ``module:factory``."""
+
+FOLDER_SCHEME = "sqlite"
+"""What a plain folder path means."""
+
+
+def open_store(url: str, *, limits: Limits, read_only: bool = False) -> Store:
+    """
+    Open the store that *url* names: a folder path, or ``scheme://location[?option=value&…]``.
+
+    Raises:
+        InvalidArgument: No such scheme, or a URL that cannot be understood.
+        StoreNotInstalled: The store needs a package that is not there.
+        StoreError: It cannot be opened.
+    """
+    scheme, location, options = split_url(url)
+    factory = _load(scheme)
+    return factory(location, options=options, read_only=read_only, limits=limits)
+
+
+def split_url(url: str) -> tuple[str, str, dict[str, str]]:
+    """
+    Scheme, location and options of *url*; a location of ``sqlite`` is a path.
+
+    The URL itself is never quoted in an error: it may hold a password.
+    """
+    if not url or "\0" in url:
+        raise InvalidArgument("a store is named by a folder path or a URL")
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return FOLDER_SCHEME, url, {}
+    if scheme not in FACTORIES:
+        known = ", ".join(f"{name}://" for name in sorted(FACTORIES))
+        shown = scheme if scheme.isalnum() and len(scheme) <= 32 else "…"
+        raise InvalidArgument(f"no store is known for {shown}://; known are a folder path, {known}")
+    location, _, query = rest.partition("?")
+    options = _options(query)
+    if "%" in location:
+        from urllib.parse import unquote
+
+        location = unquote(location)
+    if scheme == FOLDER_SCHEME and not location.startswith("/"):
+        raise InvalidArgument(
+            "sqlite:// takes an absolute path, as in sqlite:///srv/realms; or give the folder alone"
+        )
+    return scheme, location, options
+
+
+def _options(query: str) -> dict[str, str]:
+    if not query:
+        return {}
+    from urllib.parse import parse_qsl
+
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+    except ValueError:
+        raise InvalidArgument(
+            "the options of the store's URL are not of the form name=value&name=value"
+        ) from None
+    options = dict(pairs)
+    if len(options) != len(pairs):
+        raise InvalidArgument("an option of the store's URL is given twice")
+    return options
+
+
+def _load(scheme: str) -> Factory:
+    from importlib import import_module
+
+    module, _, name = FACTORIES[scheme].partition(":")
+    try:
+        factory: Factory = getattr(import_module(module), name)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] == "realmconf":
+            raise
+        raise StoreNotInstalled(f"the store {scheme}://", extra=scheme) from missing
+    return factory
