@@ -47,13 +47,13 @@ def changes(before: Document | None, after: Document | None) -> tuple[Change, ..
     ``{"a": 5}`` is two changes: the leaf ``/a`` appears, the leaf ``/a/b`` goes.
     Parts that both documents share in memory cost nothing.
     """
-    if before is None or after is None:
-        found = _replaced(
-            ABSENT if before is None else before, ABSENT if after is None else after, ROOT
-        )
-    else:
-        found = _members(before, after, ROOT)
-    return tuple(found)
+    if before is None and after is None:
+        return ()
+    if before is None:
+        return tuple(_replaced(ABSENT, after, ROOT))
+    if after is None:
+        return tuple(_replaced(before, ABSENT, ROOT))
+    return tuple(_members(before, after, ROOT))
 
 
 def leaves(value: Value | Absent, at: Pointer = ROOT) -> Iterator[tuple[Pointer, Value]]:

@@ -265,7 +265,7 @@ class _Checking:
             raise LimitExceeded("depth", len(self._path), maximum=self._limits.depth)
         for part in self._path:
             self._key(part)
-        checked = self._any(value, nulls=self._nulls)
+        checked = self._any(value)
         self._check_size(checked)
         return checked
 
@@ -288,7 +288,7 @@ class _Checking:
         members: Document = {}
         for key, item in source.items():
             path.append(key)
-            members[self._key(key)] = self._any(item, nulls=self._nulls)
+            members[self._key(key)] = self._any(item)
             path.pop()
         return members
 
@@ -296,10 +296,13 @@ class _Checking:
         self._enter(len(source))
         path = self._path
         elements: list[Value] = []
+        # An array is replaced as a whole, so what is in it is stored and no instruction.
+        nulls, self._nulls = self._nulls, False
         for index, item in enumerate(source):
             path.append(str(index))
-            elements.append(self._any(item, nulls=False))
+            elements.append(self._any(item))
             path.pop()
+        self._nulls = nulls
         return elements
 
     def _enter(self, size: int) -> None:
@@ -338,7 +341,7 @@ class _Checking:
         self._chars += len(key)
         return key
 
-    def _any(self, item: object, *, nulls: bool) -> Value:
+    def _any(self, item: object) -> Value:
         kind = type(item)
         if kind is str:
             return self._text(item)  # type: ignore[arg-type]
@@ -353,7 +356,7 @@ class _Checking:
         if kind is list:
             return self._elements(item)  # type: ignore[arg-type]
         if item is None:
-            if nulls:
+            if self._nulls:
                 return None
             self._refuse("documents have no nulls; leave the key out (in a patch, null removes it)")
         return self._unusual(item)
