@@ -58,6 +58,14 @@ class Receipt(Record):
     generation: int
 
 
+class Warning(Record):  # noqa: A001 - the word users see
+    """Something a caller should know that failed nothing."""
+
+    code: str
+    message: str
+    path: str | None = None
+
+
 class Head(Record):
     """
     The newest state of one realm, at one point.
@@ -77,14 +85,6 @@ class Head(Record):
     def generation(self) -> int:
         """0 for a realm never written."""
         return 0 if self.revision is None else self.revision.generation
-
-
-class Warning(Record):  # noqa: A001 - the word users see
-    """Something a caller should know that failed nothing."""
-
-    code: str
-    message: str
-    path: str | None = None
 
 
 class RealmEntry(Record):
