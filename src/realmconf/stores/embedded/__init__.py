@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def open_store(
-    location: str, *, options: Mapping[str, str], limits: Limits, read_only: bool = False, recover: bool = False
+    location: str,
+    *,
+    options: Mapping[str, str],
+    limits: Limits,
+    read_only: bool = False,
+    recover: bool = False,
 ) -> EmbeddedStore:
     """
     Open the root *location*; it is made by the first write.

@@ -71,7 +71,9 @@ class Counters:
         try:
             status = os.fstat(descriptor)
             if status.st_size != SIZE_BYTES:
-                raise StoreCorrupt(f"{path} is damaged (its size is wrong); stop all processes and delete it")
+                raise StoreCorrupt(
+                    f"{path} is damaged (its size is wrong); stop all processes and delete it"
+                )
             self.identity = (status.st_dev, status.st_ino)
             protection = mmap.PROT_READ | (mmap.PROT_WRITE if self.writable else 0)
             self._map = mmap.mmap(descriptor, SIZE_BYTES, mmap.MAP_SHARED, protection)
@@ -80,14 +82,16 @@ class Counters:
         self.words = memoryview(self._map).cast("Q")
         if self.words[_MAGIC] != MAGIC:
             self.close()
-            raise StoreCorrupt(f"{path} is damaged (its first word is wrong); stop all processes and delete it")
+            raise StoreCorrupt(
+                f"{path} is damaged (its first word is wrong); stop all processes and delete it"
+            )
 
     @staticmethod
     def create(path: str, *, epoch: int, commits: int) -> None:
         """
         Make the file at *path*, complete or not at all, with every slot at *epoch* (random, even).
 
-        The caller holds the turn and has committed a fencing row: whatever a dead writer left in the log is overwritten.
+        The caller holds the turn and has committed a fencing row over whatever a dead writer left in the log.
         """
         words = [MAGIC, epoch, commits, epoch] + [epoch] * _SLOTS
         content = b"".join(word.to_bytes(8, _BYTE_ORDER) for word in words)
@@ -133,7 +137,7 @@ class Counters:
         words[PENDING] += 1
 
     def fenced(self) -> None:
-        """A fencing row was committed: whatever was in progress is decided. Every odd word goes on to the next even one."""
+        """A fencing row was committed, so whatever was in progress is decided: every odd word goes on to even."""
         words = self.words
         for index in ALL_SLOTS:
             if words[index] & 1:
@@ -150,4 +154,6 @@ class Counters:
             pass
 
 
-_BYTE_ORDER = "little" if memoryview(b"\x01\x00\x00\x00\x00\x00\x00\x00").cast("Q")[0] == 1 else "big"
+_BYTE_ORDER = (
+    "little" if memoryview(b"\x01\x00\x00\x00\x00\x00\x00\x00").cast("Q")[0] == 1 else "big"
+)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from realmconf.domain.document import Document
 
 Error = apsw.Error
 """What SQLite raises."""
@@ -123,7 +122,7 @@ def connect(path: str, *, read_only: bool = False) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
     try:
         connection = apsw.Connection(path, flags=flags | apsw.SQLITE_OPEN_EXRESCODE)
-        # Without this the last one to close would checkpoint and delete the log, and every first commit would grow it again.
+        # Else the last one to close would checkpoint and delete the log, and every first commit would grow it again.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         connection.pragma("synchronous", 2)
@@ -143,7 +142,9 @@ def check_format(connection: apsw.Connection) -> None:
     """
     found = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'").get
     if not found:
-        raise HistoryMissing("the database holds no record: it was emptied or replaced; restore a backup")
+        raise HistoryMissing(
+            "the database holds no record: it was emptied or replaced; restore a backup"
+        )
     newest = connection.execute("SELECT value FROM meta WHERE key = 'format'").get
     if newest is None or newest > FORMAT:
         raise StoreTooNew(
@@ -161,8 +162,11 @@ def create(path: str, *, extra_schema: str, meta: dict[str, object]) -> None:
     for leftover in (temporary, f"{temporary}-journal", f"{temporary}-wal", f"{temporary}-shm"):
         if os.path.lexists(leftover):
             os.unlink(leftover)
-    # SQLite gives a new file the umask's mode; an empty one made beforehand keeps its own, and log and index take theirs from it.
-    os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    # SQLite gives a new file the umask's mode; an empty one made beforehand keeps its own, and log and index
+    # take theirs from it.
+    os.close(
+        os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    )
     os.chmod(temporary, 0o600)
     try:
         connection = apsw.Connection(temporary)
@@ -187,11 +191,13 @@ def grow_log(connection: apsw.Connection) -> None:
     """
     Make the log as long as it ever gets, once.
 
-    A commit that lengthens the log costs about twice the fsync of one that overwrites it.  An interrupted growth leaves a
-    table that the next one drops.
+    A commit that lengthens the log costs about twice the fsync of one that overwrites it.  An interrupted
+    growth leaves a table that the next one drops.
     """
     connection.execute("DROP TABLE IF EXISTS filler; CREATE TABLE filler(content)")
-    connection.execute("INSERT INTO filler VALUES(zeroblob(?))", (int(1.15 * CHECKPOINT_PAGES * PAGE_BYTES),))
+    connection.execute(
+        "INSERT INTO filler VALUES(zeroblob(?))", (int(1.15 * CHECKPOINT_PAGES * PAGE_BYTES),)
+    )
     connection.execute("DROP TABLE filler; VACUUM")
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
 
@@ -199,7 +205,14 @@ def grow_log(connection: apsw.Connection) -> None:
 # --- rows ---------------------------------------------------------------------
 
 
-def insert(connection: apsw.Connection, realm_id: int, revision: Revision, *, head_generation: int, text: str) -> int:
+def insert(
+    connection: apsw.Connection,
+    realm_id: int,
+    revision: Revision,
+    *,
+    head_generation: int,
+    text: str,
+) -> int:
     """
     Append *revision* while the realm's head is still at *head_generation*; *text* is its document as canonical JSON.
 
@@ -240,12 +253,20 @@ def select_head(connection: apsw.Connection, realm_id: int) -> tuple[Any, ...] |
 
 
 def select_revision(connection: apsw.Connection, realm_id: int, generation: int) -> Revision | None:
-    row = connection.execute(f"{_SELECT} WHERE realm = ? AND generation = ?", (realm_id, generation)).fetchone()
+    row = connection.execute(
+        f"{_SELECT} WHERE realm = ? AND generation = ?", (realm_id, generation)
+    ).fetchone()
     return None if row is None else to_revision(row)
 
 
 def select_revisions(
-    connection: apsw.Connection, realm_id: int, *, after: int, before: int | None, limit: int | None, newest_first: bool
+    connection: apsw.Connection,
+    realm_id: int,
+    *,
+    after: int,
+    before: int | None,
+    limit: int | None,
+    newest_first: bool,
 ) -> list[Revision]:
     order = "DESC" if newest_first else "ASC"
     rows = connection.execute(
@@ -290,7 +311,9 @@ _DEFAULT_POLICY = Policy()
 def _pack_policy(policy: Policy) -> str | None:
     if policy == _DEFAULT_POLICY:
         return None
-    return json.dumps({"require_generation": policy.require_generation, "history_keep": policy.history_keep})
+    return json.dumps(
+        {"require_generation": policy.require_generation, "history_keep": policy.history_keep}
+    )
 
 
 def trusted_name(text: str) -> RealmName:
@@ -298,13 +321,18 @@ def trusted_name(text: str) -> RealmName:
     return str.__new__(RealmName, text)
 
 
-def select_receipt(connection: apsw.Connection, realm_id: int, realm: RealmName, write_id: str) -> Receipt | None:
+def select_receipt(
+    connection: apsw.Connection, realm_id: int, realm: RealmName, write_id: str
+) -> Receipt | None:
     row = connection.execute(
-        "SELECT request, outcome, generation FROM receipt WHERE realm = ? AND write_id = ?", (realm_id, write_id)
+        "SELECT request, outcome, generation FROM receipt WHERE realm = ? AND write_id = ?",
+        (realm_id, write_id),
     ).fetchone()
     if row is None:
         return None
-    return Receipt(realm=realm, write_id=write_id, request=row[0], outcome=row[1], generation=row[2])
+    return Receipt(
+        realm=realm, write_id=write_id, request=row[0], outcome=row[1], generation=row[2]
+    )
 
 
 def insert_receipt(connection: apsw.Connection, realm_id: int, receipt: Receipt) -> None:
@@ -348,9 +376,10 @@ def explain_commit(error: apsw.Error, path: str, write_id: str | None) -> Realmc
     """
     What an error of a commit means.
 
-    Only these codes prove that nothing was changed and never will be: SQLite had not begun to write (busy, read-only), or
-    a frame of the log could not be written for want of space, so the commit frame, which is the last and is checked by its
-    checksum, is not there.  After any other error the row may come back with the next open.
+    Only these codes prove that nothing was changed and never will be: SQLite had not begun to write (busy,
+    read-only), or a frame of the log could not be written for want of space, so the commit frame, which is
+    the last and is covered by the checksum, is not there.  After any other error the row may come back with the
+    next open.
     """
     if isinstance(error, (apsw.FullError, apsw.BusyError, apsw.ReadOnlyError, apsw.CantOpenError)):
         return explain(error, path)

@@ -1,9 +1,9 @@
 """
 What a fork must not carry over: connections, locks, notification descriptors.
 
-SQLite's per-process lock tables survive a fork and then lie: a child that opens anew takes no kernel lock, and an
-acknowledged write can be lost that way.  So before every fork each store waits out the operation that holds the turn and closes
-what it has open; parent and child open again when they need to.
+SQLite's per-process lock tables survive a fork and then lie: a child that opens anew takes no kernel lock, and
+an acknowledged write can be lost that way.  So before every fork each store waits out the operation that holds
+the turn and closes what it has open; parent and child open again when they need to.
 """
 
 from __future__ import annotations
@@ -106,4 +106,6 @@ def _after_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    os.register_at_fork(
+        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+    )

@@ -1,9 +1,9 @@
 """
 Turn-taking between the threads of one process, and group commit.
 
-Threads get the mutex in the order of arrival.  A thread that waits with a *work* may find it done: whoever has the turn takes the
-works that wait and commits them in one transaction.  No verdict leaves before that transaction is
-committed, refusals included, because they may have been judged on what it appends.
+Threads get the mutex in the order of arrival.  A thread that waits with a *work* may find it done: whoever has
+the turn takes the works that wait and commits them in one transaction.  No verdict leaves before that
+transaction is committed, refusals included, because they may have been judged on what it appends.
 """
 
 from __future__ import annotations
@@ -32,9 +32,20 @@ BATCH_MAX = 64
 class Work:
     """One caller's judgement on its way to a commit."""
 
-    __slots__ = ("_heads", "_judgements", "began", "error", "judge", "realms", "settled", "warnings")
+    __slots__ = (
+        "_heads",
+        "_judgements",
+        "began",
+        "error",
+        "judge",
+        "realms",
+        "settled",
+        "warnings",
+    )
 
-    def __init__(self, realms: Sequence[RealmName], judge: Callable[[ReadView], Sequence[Judgement]]) -> None:
+    def __init__(
+        self, realms: Sequence[RealmName], judge: Callable[[ReadView], Sequence[Judgement]]
+    ) -> None:
         self.realms = realms
         self.judge = judge
         self.began = time.monotonic()
@@ -55,7 +66,7 @@ class Work:
         self._judgements = ()
         try:
             self._judgements = tuple(self.judge(pending))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
             self.error = error
             return
         self._heads = []
@@ -184,6 +195,8 @@ class Group:
             if bell is not None:
                 if isinstance(work.error, (KeyboardInterrupt, SystemExit)):
                     # The holder was interrupted, not this caller: its write is in the open.
-                    work.error = OutcomeUnknown(work.write_id or None, reason="the committing thread was interrupted")
+                    work.error = OutcomeUnknown(
+                        work.write_id or None, reason="the committing thread was interrupted"
+                    )
                 work.settled = True
                 bell.release()

@@ -20,7 +20,21 @@ FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 
 # File systems whose locks or shared memory do not hold between machines or at all.
-UNFIT = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs", "lustre"})
+UNFIT = frozenset(
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "fuse.sshfs",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "lustre",
+    }
+)
 
 
 class Layout:
@@ -51,7 +65,7 @@ class Layout:
     def refuse_unfit_filesystem(self) -> None:
         """
         Raises:
-            UnsupportedFilesystem: The root is on a network file system, where neither locks nor shared memory can be trusted.
+            UnsupportedFilesystem: The root is on a network, where neither locks nor shared memory can be trusted.
         """
         kind = filesystem_of(self.root)
         if kind in UNFIT:
@@ -64,10 +78,16 @@ class Layout:
         """Names of the folders under the root that hold a working copy."""
         try:
             with os.scandir(self.root) as entries:
-                names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+                names = [
+                    entry.name
+                    for entry in entries
+                    if not entry.name.startswith(".") and entry.is_dir()
+                ]
         except OSError:
             return []
-        return sorted(name for name in names if os.path.lexists(os.path.join(self.root, name, WORKING_COPY)))
+        return sorted(
+            name for name in names if os.path.lexists(os.path.join(self.root, name, WORKING_COPY))
+        )
 
 
 def make_folder(path: str) -> None:

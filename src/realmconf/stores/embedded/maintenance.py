@@ -12,7 +12,6 @@ from realmconf.domain.document import canonical_bytes
 from realmconf.errors import (
     InvalidArgument,
     RealmNotFound,
-    RevisionNotFound,
     StoreUnavailable,
 )
 from realmconf.stores.embedded import database
@@ -60,12 +59,21 @@ def rename(
         try:
             connection.execute("UPDATE realm SET name = ? WHERE id = ?", (str(new), key))
         except apsw.ConstraintError:
-            raise InvalidArgument(f"realm {new} exists already, or differs from one that does only by case") from None
-        connection.execute("INSERT INTO realm(name, floor) VALUES(?, ?)", (str(old), left.generation))
+            raise InvalidArgument(
+                f"realm {new} exists already, or differs from one that does only by case"
+            ) from None
+        connection.execute(
+            "INSERT INTO realm(name, floor) VALUES(?, ?)", (str(old), left.generation)
+        )
         old_key = connection.last_insert_rowid()
-        for realm_key, revision, after in ((key, placed, placed.generation - 1), (old_key, left, 0)):
+        for realm_key, revision, after in (
+            (key, placed, placed.generation - 1),
+            (old_key, left, 0),
+        ):
             text = "" if revision.document is None else canonical_bytes(revision.document).decode()
-            if not database.insert(connection, realm_key, revision, head_generation=after, text=text):
+            if not database.insert(
+                connection, realm_key, revision, head_generation=after, text=text
+            ):
                 raise StoreUnavailable("the realm was written while it was renamed; try again")
         if working is not None:
             working.renamed(connection, old, new)
@@ -77,7 +85,9 @@ def rename(
         Applied(
             write=judgement.write,
             decision=judgement.decision,
-            head=turn.head(judgement.write.realm).replace(warnings=warnings.get(judgement.write.realm, ())),
+            head=turn.head(judgement.write.realm).replace(
+                warnings=warnings.get(judgement.write.realm, ())
+            ),
         )
         for judgement in judgements
     ]
@@ -167,7 +177,9 @@ def purge(
 def backup(session: Session, path: str) -> None:
     """A consistent copy of the whole store in a new file of mode 0600."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
     except FileExistsError:
         raise InvalidArgument(f"{path} exists already; a backup never overwrites a file") from None
     except OSError as error:
@@ -203,7 +215,7 @@ def revisions_in(layout: Layout, path: str) -> Iterator[Revision]:
 
 
 def clear_remains(layout: Layout) -> None:
-    """Before a deliberate new start: the log and the counters of the lost database must not be taken for the new one's."""
+    """Before a deliberate new start: set aside the log and the counters of the database that was lost."""
     for path in (f"{layout.database}-wal", f"{layout.database}-shm", layout.counters):
         if os.path.lexists(path):
             os.rename(path, f"{path}.lost")

@@ -33,10 +33,20 @@ WAKE_EVENTS = IN_MODIFY | IN_CLOSE_WRITE
 """On the wake file: a commit, or the death of a process that held it open for writing."""
 
 FOLDER_EVENTS = (
-    IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF
+    IN_MODIFY
+    | IN_ATTRIB
+    | IN_CLOSE_WRITE
+    | IN_MOVED_FROM
+    | IN_MOVED_TO
+    | IN_CREATE
+    | IN_DELETE
+    | IN_DELETE_SELF
+    | IN_MOVE_SELF
 )
 
-REPLACED_EVENTS = IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_MOVED_FROM | IN_MOVED_TO
+REPLACED_EVENTS = (
+    IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_MOVED_FROM | IN_MOVED_TO
+)
 """On the store's folder: one of its files was replaced."""
 
 POLL_SECONDS = 0.02

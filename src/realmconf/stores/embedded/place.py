@@ -49,6 +49,7 @@ class Place:
         self._recover = recover
         self._working_copies = working_copies
         self._extra_schema = extra_schema
+        self._retired: list[Session] = []
         self._guard = threading.Lock()
 
     @property
@@ -91,7 +92,7 @@ class Place:
 
     def open_to_write(self, queue: TurnQueue) -> Session | None:
         """
-        The session for the holder of the turn, with the counters and the log in order; the database is made if it never was.
+        The session for the holder of the turn, with counters and log in order; the database is made if it never was.
 
         Returns None when the locks that are held are not those at the paths: they exclude nobody.
         """
@@ -99,6 +100,7 @@ class Place:
         if session is not None and not session.same_files(queue):
             self.drop(session)
             session = None
+        self.close_retired()
         if session is None:
             if not queue.holds_path():
                 return None
@@ -109,18 +111,29 @@ class Place:
         return session
 
     def drop(self, session: Session) -> None:
-        """Close *session*; the next use opens another."""
+        """
+        Read through *session* no more; the next use opens another.
+
+        What its writer uses is closed by the next holder of the turn: another thread may be committing with it now.
+        """
         with self._guard:
             if self.session is not session:
                 return
             self.session = None
+            self._retired.append(session)
         self.on_drop()
         with session.read_lock:
-            session.close()
+            session.close_reading()
+
+    def close_retired(self) -> None:
+        """Close what the writers of dropped sessions had open. The mutex of the threads is held."""
+        while self._retired:
+            self._retired.pop().close_writing()
 
     def forget(self) -> None:
         """In a child after fork: nothing of the parent's is ours."""
         self.session = None
+        self._retired = []
         self._guard = threading.Lock()
 
     def _create(self) -> Session:

@@ -45,7 +45,10 @@ class View:
             raise
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         try:
             if self._session is not None:
@@ -107,7 +110,9 @@ class Newest:
         newest_first: bool = False,
     ) -> Sequence[Revision]:
         with self._view() as view:
-            return view.revisions(realm, after=after, before=before, limit=limit, newest_first=newest_first)
+            return view.revisions(
+                realm, after=after, before=before, limit=limit, newest_first=newest_first
+            )
 
     def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:
         with self._view() as view:

@@ -116,7 +116,8 @@ class Session:
         named = witness.generations_named(self.layout)
         for realm, generation in named.items():
             head = self.connection.execute(
-                "SELECT max(generation) FROM revision JOIN realm ON realm.id = realm WHERE realm.name = ?", (realm,)
+                "SELECT max(generation) FROM revision JOIN realm ON realm.id = realm WHERE realm.name = ?",
+                (realm,),
             ).get
             if head is not None and generation > head:
                 raise HistoryMissing(
@@ -134,7 +135,7 @@ class Session:
         try:
             self.writer.execute("UPDATE fence SET number = number + 1")
         except apsw.Error as error:
-            # Whether the fence itself is there does not matter: it changes nothing, and the next writer commits another.
+            # Whether the fence itself is there does not matter: the next writer commits another.
             raise database.explain(error, self.layout.database) from error
         if self.counters is not None:
             self.counters.fenced()
@@ -158,7 +159,10 @@ class Session:
             found = os.stat(self.layout.database)
             if not os.path.samestat(found, self._database_status):
                 return False
-            if self.counters is not None:
+            if self.counters is None:
+                if os.path.lexists(self.layout.counters):
+                    return False  # a writer has made them
+            else:
                 status = os.stat(self.layout.counters)
                 if (status.st_dev, status.st_ino) != self.counters.identity:
                     return False
@@ -209,9 +213,12 @@ class Session:
             if known is not None and known.revision is None:
                 return known
             return Head(realm=realm, revision=None)
-        if known is not None and known.revision is not None:
-            if known.revision.digest == row[-1] and known.floor == row[2] and known.moved_to == row[3]:
-                return known
+        if (
+            known is not None
+            and known.revision is not None
+            and (known.revision.digest, known.floor, known.moved_to) == (row[-1], row[2], row[3])
+        ):
+            return known
         return Head(realm=realm, revision=database.to_revision(row), floor=row[2], moved_to=row[3])
 
     def remember(self, realm: RealmName, head: Head, slot: int, mark: int) -> None:
@@ -255,20 +262,28 @@ class Session:
             return database.connect(self.layout.database, read_only=self.read_only)
 
     def return_view(self, connection: apsw.Connection) -> None:
-        self.idle_views.append(connection)
+        if self.closed:
+            connection.close()
+        else:
+            self.idle_views.append(connection)
 
-    def close(self) -> None:
-        """Close everything. Nobody may be reading or writing through this session."""
-        for connection in (self.writer, self.connection, *self.idle_views):
-            if connection is not None:
-                connection.close()
+    # --- the end ------------------------------------------------------------------
+
+    def close_reading(self) -> None:
+        """Close what readers use. The read lock is held."""
         self.closed = True
+        self.forget_all()
+        for connection in (self.connection, *self.idle_views):
+            connection.close()
         self.idle_views = []
-        for realm in list(self.proofs):
-            self.doubt(realm)
-        self.heads = {}
-        if self.counters is not None:
-            self.counters.close()
+
+    def close_writing(self) -> None:
+        """Close what only the holder of the turn uses. It, or nobody, has it."""
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
         if self._wake >= 0:
             os.close(self._wake)
             self._wake = -1
+        if self.counters is not None:
+            self.counters.close()

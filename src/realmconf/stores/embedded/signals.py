@@ -33,7 +33,9 @@ class Signal:
         """Block until a hint came since the last call, or the time is over (False)."""
         if self._closed:
             return True
-        return self._bell.acquire(timeout=-1 if timeout_seconds is None else max(0.0, timeout_seconds))
+        return self._bell.acquire(
+            timeout=-1 if timeout_seconds is None else max(0.0, timeout_seconds)
+        )
 
     def listen(self, callback: Callable[[], None]) -> None:
         """Call *callback* at every hint from now on, from whatever thread notices."""

@@ -81,6 +81,9 @@ class EmbeddedStore:
         if self._working is None and session.meta["working_copies"]:
             self._working = WorkingCopies(self)
             self._turns.on_commit = self._working.committed
+        if self._watching.hub.signals:
+            # The files were replaced under watchers that are asleep: nobody else would ask the kernel again.
+            self._watching.start()
 
     # --- what it is ----------------------------------------------------------------
 
@@ -129,7 +132,10 @@ class EmbeddedStore:
                 if (
                     proof is not None
                     and proof.words[0] == proof.mark
-                    and (self._clock() - session.compared_at < COMPARE_SECONDS or session.same_files())
+                    and (
+                        self._clock() - session.compared_at < COMPARE_SECONDS
+                        or session.same_files()
+                    )
                 ):
                     return proof.head
             except ValueError:  # taken back by another thread at this moment
@@ -140,7 +146,11 @@ class EmbeddedStore:
         """See the protocol."""
         session = self._place.session
         known = None if session is None else session.proved(realm)
-        if session is None or known is None or self._clock() - session.compared_at >= COMPARE_SECONDS:
+        if (
+            session is None
+            or known is None
+            or self._clock() - session.compared_at >= COMPARE_SECONDS
+        ):
             return None
         return known
 
@@ -177,7 +187,9 @@ class EmbeddedStore:
                     continue
                 head = session.read_head(realm, warnings)
                 if self._working is not None and (
-                    edits is None or edits != self._watching.edits.get(realm) or not self._watching.active
+                    edits is None
+                    or edits != self._watching.edits.get(realm)
+                    or not self._watching.active
                 ):
                     # Edited while we looked, or nobody would tell us: the next read looks again.
                     session.doubt(realm)
@@ -221,7 +233,11 @@ class EmbeddedStore:
     def _refuse_stale(self, precheck: Callable[[ReadView], None]) -> None:
         session = self._place.session
         # While an outcome is open, even a refusal waits for the fence.
-        if session is not None and session.counters is not None and not session.counters.interrupted:
+        if (
+            session is not None
+            and session.counters is not None
+            and not session.counters.interrupted
+        ):
             precheck(Newest(lambda realm: self.head(realm, adopt=False), self.view))
 
     def _run(self, turn: Turn, batch: Sequence[Work]) -> None:
@@ -252,7 +268,7 @@ class EmbeddedStore:
             self._turns.group.wake(batch)
 
     def _run_singly(self, turn: Turn, batch: Sequence[Work], error: Exception) -> None:
-        """The common transaction did not happen: decide each again, alone, since it may have been judged on the others."""
+        """The common transaction did not happen: decide each again, alone; it may have been judged on the others."""
         if len(batch) == 1 and not isinstance(error, HeadMoved):
             batch[0].error = batch[0].error or error
             return
@@ -265,11 +281,15 @@ class EmbeddedStore:
             except OutcomeUnknown as unknown:
                 work.error = unknown.for_write(work.write_id)
             except HeadMoved:
-                work.error = StoreUnavailable("another program writes to the database without its queue")
+                work.error = StoreUnavailable(
+                    "another program writes to the database without its queue"
+                )
             except RealmconfError as refused:
                 work.error = refused
 
-    def _settle_working_copies(self, turn: Turn, realms: Sequence[RealmName]) -> dict[str, tuple[Warning, ...]]:
+    def _settle_working_copies(
+        self, turn: Turn, realms: Sequence[RealmName]
+    ) -> dict[str, tuple[Warning, ...]]:
         working = self._working
         if working is None:
             return {}
@@ -282,7 +302,11 @@ class EmbeddedStore:
             if found is not None:
                 return found
             receipt = Receipt(
-                realm=realm, write_id=write_id, request="", outcome="void", generation=turn.head(realm).generation
+                realm=realm,
+                write_id=write_id,
+                request="",
+                outcome="void",
+                generation=turn.head(realm).generation,
             )
             turn.append((), receipts=[receipt])
             return receipt
@@ -340,7 +364,9 @@ class EmbeddedStore:
         """See the protocol."""
         return maintenance.compact(self._turns, realm, floor=floor, deadline=deadline)
 
-    def purge(self, realm: RealmName, generation: int, *, document: object, deadline: float) -> Revision:
+    def purge(
+        self, realm: RealmName, generation: int, *, document: object, deadline: float
+    ) -> Revision:
         """See the protocol."""
         with self._turns.hold(deadline) as turn:
             return maintenance.purge(turn, realm, generation, document, self._working)
@@ -360,7 +386,9 @@ class EmbeddedStore:
         """See the protocol."""
         self._place.usable()
         if self._working is None:
-            return WorkingCopyState(realm=realm, path=os.path.join(self.root, realm, "config.toml"), state="none")
+            return WorkingCopyState(
+                realm=realm, path=os.path.join(self.root, realm, "config.toml"), state="none"
+            )
         return self._working.state(realm)
 
     def publish(self, realm: RealmName | None = None) -> None:
@@ -389,6 +417,7 @@ class EmbeddedStore:
         try:
             if self._place.session is not None:
                 self._place.drop(self._place.session)
+            self._place.close_retired()
             self._turns.queue.close()
         finally:
             self._turns.group.mutex.release()
@@ -402,6 +431,7 @@ class EmbeddedStore:
             self._working.before_fork()
         if self._place.session is not None:
             self._place.drop(self._place.session)
+        self._place.close_retired()
         self._turns.queue.close()
 
     def after_fork_in_parent(self) -> None:

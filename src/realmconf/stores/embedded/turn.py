@@ -109,14 +109,20 @@ class Turn(Rows):
         self._remember(staged)
         self.session.wake()
 
-    def _write(self, staged: Sequence[Staged], receipts: Sequence[Receipt], also: Also | None) -> int:
+    def _write(
+        self, staged: Sequence[Staged], receipts: Sequence[Receipt], also: Also | None
+    ) -> int:
         if len(staged) == 1 and not receipts and also is None:
             entry = staged[0]
             key = self.session.realm_id(self.connection, entry.revision.realm)
             if key is not None and not entry.steps:
                 # The common write: one autocommit statement, which is its own compare-and-swap.
                 sequence = database.insert(
-                    self.connection, key, entry.revision, head_generation=entry.follows, text=entry.text()
+                    self.connection,
+                    key,
+                    entry.revision,
+                    head_generation=entry.follows,
+                    text=entry.text(),
                 )
                 if not sequence:
                     raise HeadMoved
@@ -167,7 +173,9 @@ class Turn(Rows):
             raise HeadMoved
         if entry.steps:
             # It steps over numbers that a lost history may have used: nothing below it is kept.
-            self.connection.execute("UPDATE realm SET floor = ? WHERE id = ?", (revision.generation, key))
+            self.connection.execute(
+                "UPDATE realm SET floor = ? WHERE id = ?", (revision.generation, key)
+            )
         return sequence
 
     def _key(self, realm: RealmName, created: list[str]) -> int:
@@ -176,7 +184,9 @@ class Turn(Rows):
             try:
                 self.connection.execute("INSERT INTO realm(name) VALUES(?)", (str(realm),))
             except apsw.ConstraintError:
-                other = self.connection.execute("SELECT name FROM realm WHERE name = ?", (str(realm),)).get
+                other = self.connection.execute(
+                    "SELECT name FROM realm WHERE name = ?", (str(realm),)
+                ).get
                 raise InvalidRealm(
                     f"realm {realm} cannot be made: {other} exists, and two names must differ by more than case"
                 ) from None

@@ -6,8 +6,8 @@ line, while it waits for the *turn* lock; everybody else waits for the line.  Wi
 the process that just let go takes it again before the woken waiter runs.  The kernel frees both when their
 holder dies, so nothing is ever stolen by age.
 
-A blocking ``flock`` cannot time out, so one helper thread per process waits in it.  A caller that gives up leaves its place
-to the next caller of the same process; a grant that finds nobody waiting goes straight back.
+A blocking ``flock`` cannot time out, so one helper thread per process waits in it.  A caller that gives up leaves
+its place to the next caller of the same process; a grant that finds nobody waiting goes straight back.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class TurnQueue:
         self._interrupted = False
         self._line = -1
         self._turn = -1
-        self._helper_line = -1  # the helper's own duplicates: ours may be closed while it waits in the kernel
+        self._helper_line = (
+            -1
+        )  # the helper's own duplicates: ours may be closed while it waits in the kernel
         self._helper_turn = -1
 
     def try_acquire(self) -> bool:

@@ -53,7 +53,9 @@ class Turns:
         if self.place.read_only:
             raise StoreReadOnly(f"{self.place.layout.root} was opened for reading only")
         if self.group.mutex.owner == threading.get_ident():
-            raise InvalidArgument("a write to the same store from inside `change`: return the new document instead")
+            raise InvalidArgument(
+                "a write to the same store from inside `change`: return the new document instead"
+            )
 
     def acquire(self, deadline: float, work: Work | None = None) -> Turn | None:
         """
@@ -124,7 +126,7 @@ class Turns:
         return None
 
     def _begin(self) -> Turn | None:
-        """With the locks held: compare the files, fence off a dead writer.  None if the locks were of replaced files."""
+        """With the locks held: compare the files, fence off a dead writer.  None if the locks exclude nobody."""
         try:
             session = self.place.open_to_write(self.queue)
             if session is None:
@@ -180,7 +182,10 @@ class Held:
         return self._turn
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         assert self._turn is not None
         self._turns.release(self._turn)

@@ -57,7 +57,9 @@ class Rows:
         head = self.head(realm)
         if not newest_first and after + 1 < head.floor and head.floor > 1:
             raise HistoryCompacted(after + 1, head.floor, realm=realm)
-        if head.generation == after + 1 and head.revision is not None and limit != 0 and (before is None or before > head.generation):
+        only_head = head.generation == after + 1 and head.revision is not None
+        if only_head and limit != 0 and (before is None or before > head.generation):
+            assert head.revision is not None
             # A watcher that is one behind, the common case, needs no second look-up.
             return [head.revision]
         key = self.session.realm_id(self.connection, realm)
@@ -73,14 +75,19 @@ class Rows:
             return None
         found = database.select_receipt(self.connection, key, realm, write_id)
         if found is None and write_id.startswith(MINTED):
-            # An id that we minted has no receipt of its own: its revision is one. Only asked for after an unknown outcome.
+            # An id that we minted has no receipt of its own: its revision is one. Asked for after an unknown
+            # outcome only.
             generation = self.connection.execute(
                 "SELECT generation FROM revision WHERE realm = ? AND write_id = ? ORDER BY generation DESC LIMIT 1",
                 (key, write_id),
             ).get
             if generation is not None:
                 return Receipt(
-                    realm=realm, write_id=write_id, request="", outcome="committed", generation=generation
+                    realm=realm,
+                    write_id=write_id,
+                    request="",
+                    outcome="committed",
+                    generation=generation,
                 )
         return found
 
@@ -92,7 +99,9 @@ class Rows:
             ("" if after is None else str(after), -1 if limit is None else limit),
         )
         return [
-            RealmEntry(realm=database.trusted_name(name), generation=generation, exists=not tombstone)
+            RealmEntry(
+                realm=database.trusted_name(name), generation=generation, exists=not tombstone
+            )
             for name, generation, tombstone in rows
             if generation is not None
         ]
@@ -145,7 +154,9 @@ class Pending(Rows):
         staged = Staged(revision, before.generation, decision.canonical)
         self.staged.append(staged)
         # A revision that steps over numbers leaves nothing below it to read.
-        head = before.replace(revision=revision, floor=revision.generation if staged.steps else before.floor)
+        head = before.replace(
+            revision=revision, floor=revision.generation if staged.steps else before.floor
+        )
         self._heads[revision.realm] = head
         self._appended[revision.realm, revision.generation] = revision
         return head
@@ -174,9 +185,13 @@ class Pending(Rows):
             if name == realm and generation > after and (before is None or generation < before)
         ]
         if not mine:
-            return super().revisions(realm, after=after, before=before, limit=limit, newest_first=newest_first)
+            return super().revisions(
+                realm, after=after, before=before, limit=limit, newest_first=newest_first
+            )
         recorded = self._rows.revisions(realm, after=after, before=before)
-        found = sorted([*recorded, *mine], key=lambda revision: revision.generation, reverse=newest_first)
+        found = sorted(
+            [*recorded, *mine], key=lambda revision: revision.generation, reverse=newest_first
+        )
         return found[:limit] if limit is not None else found
 
     def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:

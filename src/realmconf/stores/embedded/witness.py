@@ -2,8 +2,8 @@
 Witnesses of a lost history: what else under a root remembers how far it had come.
 
 The database is the record.  If it, or its log, is gone, the log, the counter file or the first line of a
-working copy still shows that generations existed.  Then nothing is started afresh: a number used twice would break every
-precondition ever given out.
+working copy still shows that generations existed.  Then nothing is started afresh: a number used twice would
+break every precondition ever given out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def header_of(path: str) -> tuple[str, int] | None:
     line = start.split(b"\n", 1)[0].strip()
     if not line.startswith(HEADER):
         return None
-    realm, separator, number = line[len(HEADER) :].decode("ascii", "replace").partition(", generation ")
+    realm, separator, number = (
+        line[len(HEADER) :].decode("ascii", "replace").partition(", generation ")
+    )
     if not separator or not number.isdigit() or len(number) > 16:
         return None
     return realm, int(number)
@@ -68,6 +70,6 @@ def refuse_fresh_start(layout: Layout) -> None:
     if named:
         realm, generation = max(named.items(), key=lambda item: item[1])
         raise HistoryMissing(
-            f"{layout.root} has working copies (realm {realm} at generation {generation}) but no record of their history: "
-            "in a fresh clone run `realmconf init`, else restore a backup"
+            f"{layout.root} has working copies (realm {realm} at generation {generation}) but no record of their "
+            "history: in a fresh clone run `realmconf init`, else restore a backup"
         )
