@@ -1,0 +1,127 @@
+"""
+One thread per process that renders what was committed, shortly after, and never on a writer's time.
+
+Decides *when* a working copy is rendered; what that means is a function it is given.
+Woken once per burst of commits: it waits for 10 ms of quiet, at most 40 ms.
+"""
+
+from __future__ import annotations
+
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+QUIET_SECONDS = 0.010
+BURST_SECONDS = 0.040
+
+
+class Publisher:
+    """
+    Calls *publish_one(realm)* for every realm that was noted.
+
+    *publish_one* raises nothing; it returns the seconds after which it wants to be
+    called again for that realm, or None.
+    """
+
+    def __init__(
+        self, publish_one: Callable[[str], float | None], *, clock: Callable[[], float]
+    ) -> None:
+        self._publish_one = publish_one
+        self._clock = clock
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pending: dict[str, None] = {}
+        self._due: dict[str, float] = {}
+        self._noted_at = 0.0
+        self._sleeping = False
+        self._wake = threading.Event()
+        self._working = threading.Lock()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    def note(self, realm: str) -> None:
+        """Something of *realm* is to be rendered. Costs about a microsecond, and a thread the first time."""
+        self._pending[realm] = None
+        self._noted_at = self._clock()
+        if self._sleeping:
+            self._sleeping = False
+            self._wake.set()
+        elif self._thread is None:
+            self._start()
+
+    def flush(self) -> None:
+        """Render everything that is noted, in this thread, after what the other one is at."""
+        with self._working:
+            for realm in self._take():
+                self._publish_one(realm)
+
+    def stop(self) -> None:
+        """End the thread; what is noted stays noted."""
+        self._stopped = True
+        self._wake.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def forget(self) -> None:
+        """In a child after fork: its parent renders what the parent committed."""
+        self._reset()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is not None or self._stopped:
+                return
+            self._thread = threading.Thread(
+                target=self._run, name="realmconf-publisher", daemon=True
+            )
+            self._thread.start()
+
+    def _take(self) -> list[str]:
+        now = self._clock()
+        for realm in [realm for realm, due in self._due.items() if due <= now]:
+            del self._due[realm]
+            self._pending[realm] = None
+        taken = []
+        while self._pending:
+            taken.append(self._pending.popitem()[0])
+        return taken
+
+    def _run(self) -> None:
+        while self._something_to_do():
+            with self._working:
+                for realm in self._take():
+                    again_seconds = self._publish_one(realm)
+                    if again_seconds is not None:
+                        self._due[realm] = self._clock() + again_seconds
+
+    def _something_to_do(self) -> bool:
+        """Wait for it and for the end of its burst; False when this is to end."""
+        self._sleep()
+        self._let_the_burst_pass()
+        return not self._stopped
+
+    def _sleep(self) -> None:
+        """Return when something is noted or due."""
+        while not self._stopped:
+            self._wake.clear()
+            # Announced before the last look: who notes something after it sees a sleeper.
+            self._sleeping = True
+            now = self._clock()
+            if self._pending or any(due <= now for due in self._due.values()):
+                self._sleeping = False
+                return
+            self._wake.wait(min(self._due.values()) - now if self._due else None)
+
+    def _let_the_burst_pass(self) -> None:
+        began = self._clock()
+        while not self._stopped:
+            now = self._clock()
+            rest_seconds = min(self._noted_at + QUIET_SECONDS, began + BURST_SECONDS) - now
+            if rest_seconds <= 0:
+                return
+            self._wake.clear()
+            self._wake.wait(rest_seconds)

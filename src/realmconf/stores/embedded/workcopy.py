@@ -1,0 +1,684 @@
+"""
+The working copies of one root, as the store sees them: one object, a handful of calls.
+
+Decides when a file is looked at, what of that is remembered in this process, and in
+what order things happen around the turn.  What a file means is decided in
+``domain.workfile``; how it is examined and changed in ``workexamine`` and ``workplace``.
+The protocol as a whole: ``docs/decisions/0003-working-copy.md``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from realmconf.domain import workfile
+from realmconf.errors import (
+    HistoryMissing,
+    LockTimeout,
+    RealmconfError,
+    WorkingCopyBroken,
+    WorkingCopyContested,
+    WorkingCopyRefused,
+)
+from realmconf.stores import protocol
+from realmconf.stores.embedded import workrecord
+from realmconf.stores.embedded.files import Files, digest_of, mark_of
+from realmconf.stores.embedded.layout import WORKING_COPY
+from realmconf.stores.embedded.publisher import Publisher
+from realmconf.stores.embedded.workdesk import Desk, RefusedFolderError
+from realmconf.stores.embedded.workexamine import BYTES_MAX, Examiner, Finding
+from realmconf.stores.embedded.worklook import Absent, Finished, Refused, Saving
+from realmconf.stores.protocol import WorkingCopyState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any, Protocol
+
+    import apsw
+
+    from realmconf.domain.names import RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.stores.embedded.files import Mark
+    from realmconf.stores.embedded.turn import Turn
+    from realmconf.stores.embedded.workplace import Placer, Rendering
+    from realmconf.stores.protocol import Head
+
+    class Host(Protocol):
+        """What the store gives: the turn, a view of the record, the newest head, and notification."""
+
+        root: str
+        read_only: bool
+
+        def turn(self, deadline: float) -> AbstractContextManager[Turn]: ...
+        def view(self) -> AbstractContextManager[Any]: ...  # gives Rows
+        def head(self, realm: RealmName, *, adopt: bool = True) -> Head: ...
+        def stamp(self) -> tuple[str, str]: ...
+        def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]: ...
+
+
+SETTLED_NANOSECONDS = 2_000_000_000
+"""A stat is trusted once the file was this old when it was looked at: clocks of file systems are coarse."""
+
+MISSING_SECONDS = 0.5
+"""An absent or empty file is an editor between two steps for this long."""
+
+AGAIN_SECONDS = 0.05
+AGAIN_SECONDS_MAX = 2.0
+"""How often a file that somebody has open is looked at again, where no notification comes."""
+
+PACE_SECONDS = 0.025
+"""Publishers of several processes leave each other this much time between two renderings of one file."""
+
+TURN_SECONDS_MAX = 30.0
+"""How long the publisher waits in the queue before it tries again later."""
+
+RENDERINGS_OUTSIDE_MAX = 2
+"""After so many renderings that were overtaken, the next one is made inside the turn."""
+
+
+class _Memory:
+    """What this process knows of one file since it last looked."""
+
+    __slots__ = (
+        "again_seconds",
+        "cancel_watch",
+        "digest",
+        "dirty",
+        "failure",
+        "looked_ns",
+        "mark",
+        "missing_since",
+        "path",
+        "rendered",
+        "settled",
+        "warnings",
+        "watched",
+    )
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.settled = False
+        """Looked at, and nothing about it can change without the file changing."""
+        self.mark: Mark | None = None
+        self.digest: bytes | None = None
+        self.looked_ns = 0
+        self.warnings: tuple[protocol.Warning, ...] = ()
+        self.missing_since: float | None = None
+        self.again_seconds = AGAIN_SECONDS
+        self.failure: str | None = None
+        self.rendered: Rendering | None = None
+        self.watched: tuple[int, int] | None = None
+        """Device and inode of the folder that the kernel watches for us."""
+        self.cancel_watch: Callable[[], None] | None = None
+        self.dirty = True
+        """The kernel told of something since the last look; means nothing while unwatched."""
+
+
+class WorkingCopies:
+    """
+    The working copies of one root.  Thread-safe; everything that changes a file holds the turn.
+
+    *header* False leaves out the first line that names the generation; edits by an
+    editor that had loaded an older text are then contested more often.
+    """
+
+    SCHEMA = workrecord.SCHEMA
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        files: Files | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        header: bool = True,
+        placer: Placer | None = None,
+    ) -> None:
+        self._host = host
+        self._files = files or Files()
+        self._clock = clock
+        self._header = header
+        self._examiner = Examiner(self._files, host.root, host.stamp)
+        self._placer = placer
+        self._memories: dict[str, _Memory] = {}
+        self._publisher = Publisher(self._publish_quietly, clock=clock)
+        self._registered = False
+
+    @staticmethod
+    def strength() -> str:
+        """``exchange``, or ``replace`` where this system cannot exchange two names."""
+        from realmconf.stores.embedded.files import exchange_exists
+
+        return "exchange" if exchange_exists() else "replace"
+
+    # --- looking ---------------------------------------------------------------------
+
+    def suspect(self, realm: RealmName) -> bool:
+        """
+        Whether the file may say something that the record does not know yet.
+
+        Costs one stat at most (a read, if the file is younger than two seconds), and
+        nothing while the kernel watches the folder and is silent.
+        """
+        memory = self._memory(realm)
+        if not memory.settled:
+            return True
+        if memory.watched is not None:
+            return memory.dirty
+        return not self._unchanged(memory)
+
+    def attend(self, realm: RealmName) -> bool:
+        """
+        Let the kernel tell of changes from now on; False if it cannot, since there is no folder yet.
+
+        The next ``suspect`` is True, so that nothing falls between the last look and the first notice.
+        """
+        memory = self._memory(realm)
+        folder = os.path.dirname(memory.path)
+        try:
+            status = os.stat(folder, follow_symlinks=False)
+        except OSError:
+            self._unwatch(memory)
+            return False
+        if memory.watched == (status.st_dev, status.st_ino):
+            return True
+        self._unwatch(memory)
+        memory.dirty = True
+        try:
+            memory.cancel_watch = self._host.watch_folder(folder, lambda: self._noticed(realm))
+        except OSError:
+            return False
+        memory.watched = (status.st_dev, status.st_ino)
+        return True
+
+    def settle(
+        self, turn: Turn, realm: RealmName, *, tolerant: bool = False
+    ) -> tuple[protocol.Warning, ...]:
+        """
+        Adopt what was edited, and say what a caller should know.  The turn is held.
+
+        Called before every decision about *realm*.  *tolerant* goes on where a file
+        without a record would stop it.
+
+        Raises:
+            HistoryMissing: The file names a generation of a realm that was never written here.
+        """
+        memory = self._memory(realm)
+        if memory.settled and self._unchanged(memory):
+            return memory.warnings
+        found = self._examine(turn, realm, memory)
+        if found is not None and isinstance(found.verdict, workfile.Lost) and not tolerant:
+            raise HistoryMissing(
+                f"{memory.path} is of generation {found.verdict.generation}, and realm {realm} has no history here: "
+                "in a fresh clone run `realmconf init`, else restore a backup"
+            )
+        return memory.warnings
+
+    def warnings(self, realm: RealmName) -> tuple[protocol.Warning, ...]:
+        """What a reader should know that may not adopt now; needs no lock and changes nothing."""
+        memory = self._memory(realm)
+        memory.dirty = False
+        mark = self._mark(memory)
+        found = self._observe(realm)
+        warnings = self._warnings_of(realm, memory, found)
+        if self._host.read_only:
+            self._remember(memory, mark, found, warnings)
+        return warnings
+
+    def state(self, realm: RealmName) -> WorkingCopyState:
+        """Look now and say what the file means; changes nothing."""
+        memory = self._memory(realm)
+        found = self._observe(realm)
+        if isinstance(found, _Refusal):
+            return WorkingCopyState(
+                realm=realm, path=memory.path, state="refused", reason=found.reason
+            )
+        return self._state_of(realm, memory, found)
+
+    # --- rendering -----------------------------------------------------------------------
+
+    def committed(self, realm: RealmName) -> None:
+        """A commit was acknowledged: its rendering is to follow."""
+        if not self._registered:
+            self._register()
+        self._publisher.note(realm)
+
+    def publish(self, realm: RealmName, *, deadline: float) -> None:
+        """Render the head now, in this thread; waits for nothing but the turn and an editor between two steps."""
+        while True:
+            again_seconds = self._publish_quietly(realm, deadline=deadline)
+            memory = self._memory(realm)
+            if again_seconds is None or memory.missing_since is None:
+                return
+            if self._clock() + again_seconds > deadline:
+                return
+            time.sleep(again_seconds)
+
+    def flush(self) -> None:
+        """Render everything that was committed by this process and is not rendered yet."""
+        self._publisher.flush()
+
+    def close(self) -> None:
+        """Flush, then let go of everything."""
+        import atexit
+
+        self.flush()
+        self._publisher.stop()
+        if self._registered:
+            atexit.unregister(self.flush)
+        for memory in self._memories.values():
+            self._unwatch(memory)
+
+    def resolve(self, turn: Turn, realm: RealmName, revisions: Sequence[Revision]) -> None:
+        """
+        Commit *revisions* (one that settles the matter, or none) and let go of what was in its way.
+
+        The turn is held, and ``settle(…, tolerant=True)`` was called in it.  A file that
+        is broken, contested or without a record is rendered over; contested edits
+        beside it are removed.  What is still being saved stays.
+        """
+        with Desk(self._files, self._host.root, realm) as desk:
+            found = self._examiner.judge(turn, realm, desk, self._examiner.look(desk))
+            in_the_way = isinstance(
+                found.verdict, (workfile.Broken, workfile.Contested, workfile.Lost, workfile.Empty)
+            )
+            digest = found.look.digest if in_the_way and isinstance(found.look, Finished) else None
+
+            def disown(connection: apsw.Connection) -> None:
+                if digest is not None:
+                    workrecord.disown(connection, realm, digest=digest)
+
+            turn.commit(revisions, also=disown)
+            for name in desk.contested():
+                assert desk.folder is not None
+                self._files.unlink(desk.folder, name)
+        self._memory(realm).settled = False
+        self.committed(realm)
+
+    # --- what becomes of the record ---------------------------------------------------------
+
+    def renamed(self, connection: apsw.Connection, old: RealmName, new: RealmName) -> None:
+        """Inside the transaction that renames: the comments go along."""
+        workrecord.carry(connection, old, new)
+
+    def purged(self, connection: apsw.Connection, realm: RealmName, generation: int) -> None:
+        """Inside the transaction that purges: a text of that generation is nobody's any more."""
+        workrecord.forget(connection, realm, generation=generation)
+
+    def compacted(self, connection: apsw.Connection, realm: RealmName, floor: int) -> None:
+        """Inside the transaction that compacts: texts below the floor are nobody's any more."""
+        workrecord.forget_below(connection, realm, floor=floor)
+
+    # --- forks --------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """The turn is held by the store, so nobody is at a file; notification is the store's to close."""
+        for memory in self._memories.values():
+            self._unwatch(memory)
+
+    def after_fork_parent(self) -> None:
+        """Watches are made anew when somebody reads."""
+
+    def after_fork_child(self) -> None:
+        """Nothing was looked at yet in this process, and its parent renders what the parent committed."""
+        self._memories = {}
+        self._publisher.forget()
+
+    # --- inside: looking -----------------------------------------------------------------------
+
+    def _memory(self, realm: str) -> _Memory:
+        memory = self._memories.get(realm)
+        if memory is None:
+            path = os.path.join(self._host.root, realm, WORKING_COPY)
+            memory = self._memories.setdefault(realm, _Memory(path))
+        return memory
+
+    def _noticed(self, realm: RealmName) -> None:
+        self._memory(realm).dirty = True
+        if not self._host.read_only:
+            # Somebody may have saved: taken in at once, not when the next reader comes.
+            self._publisher.note(realm)
+
+    def _unwatch(self, memory: _Memory) -> None:
+        cancel, memory.cancel_watch, memory.watched = memory.cancel_watch, None, None
+        if cancel is not None:
+            cancel()
+
+    def _mark(self, memory: _Memory) -> Mark | None:
+        try:
+            return mark_of(self._files.stat_path(memory.path))
+        except OSError:
+            return None
+
+    def _unchanged(self, memory: _Memory) -> bool:
+        mark = self._mark(memory)
+        if mark != memory.mark:
+            return False
+        if mark is None or memory.looked_ns - mark[4] > SETTLED_NANOSECONDS:
+            return True
+        # So young that a later save within one tick of the clock would look the same.
+        looked_ns = time.time_ns()
+        if memory.digest is None or self._digest(memory) != memory.digest:
+            return False
+        memory.looked_ns = looked_ns
+        return True
+
+    def _digest(self, memory: _Memory) -> bytes | None:
+        try:
+            folder = self._files.open_folder(os.path.dirname(memory.path))
+        except OSError:
+            return None
+        try:
+            descriptor = self._files.open_read(folder, WORKING_COPY)
+            try:
+                return digest_of(self._files.read(descriptor, BYTES_MAX + 1))
+            finally:
+                self._files.close(descriptor)
+        except OSError:
+            return None
+        finally:
+            self._files.close(folder)
+
+    def _examine(self, turn: Turn, realm: RealmName, memory: _Memory) -> Finding | None:
+        # What happens after this look makes it dirty again.
+        memory.dirty = False
+        memory.settled = False
+        mark = self._mark(memory)
+        looked_ns = time.time_ns()
+        found: Finding | _Refusal
+        try:
+            found = self._examiner.examine(turn, realm)
+        except RefusedFolderError as error:
+            found = _Refusal(str(error))
+        self._remember(
+            memory, mark, found, self._warnings_of(realm, memory, found), looked_ns=looked_ns
+        )
+        if isinstance(found, _Refusal):
+            return None
+        if self._wants_rendering(memory, found):
+            self.committed(realm)
+        return found
+
+    def _observe(self, realm: RealmName) -> Finding | _Refusal:
+        try:
+            with Desk(self._files, self._host.root, realm) as desk:
+                seen = self._examiner.look(desk)
+                with self._host.view() as rows:
+                    return self._examiner.judge(rows, realm, desk, seen)
+        except RefusedFolderError as error:
+            return _Refusal(str(error))
+
+    def _remember(
+        self,
+        memory: _Memory,
+        mark: Mark | None,
+        found: Finding | _Refusal,
+        warnings: tuple[protocol.Warning, ...],
+        *,
+        looked_ns: int | None = None,
+    ) -> None:
+        memory.warnings = warnings
+        memory.mark = mark
+        memory.looked_ns = time.time_ns() if looked_ns is None else looked_ns
+        memory.digest = None
+        if isinstance(found, _Refusal):
+            memory.settled = False
+            return
+        if isinstance(found.look, Finished):
+            memory.digest = found.look.digest
+        missing = _is_missing(found)
+        if not missing:
+            memory.missing_since = None
+        elif memory.missing_since is None:
+            memory.missing_since = self._clock()
+        # What depends on the head, on a clock or on who has something open is looked at again.
+        memory.settled = (
+            not isinstance(found.look, Saving)
+            and not isinstance(
+                found.verdict,
+                (workfile.Contested, workfile.Lost, workfile.Adopt, workfile.Restyled),
+            )
+            and not found.waiting
+            and not found.kept
+            and (not missing or _is_no_file_wanted(found))
+        )
+
+    def _warnings_of(
+        self, realm: RealmName, memory: _Memory, found: Finding | _Refusal
+    ) -> tuple[protocol.Warning, ...]:
+        path = memory.path
+        warnings = []
+        error: RealmconfError
+        if isinstance(found, _Refusal):
+            error = WorkingCopyRefused(realm=realm, path=os.path.dirname(path), reason=found.reason)
+            return (protocol.Warning(code=error.code, message=str(error), path=path),)
+        if isinstance(found.look, Refused):
+            error = WorkingCopyRefused(realm=realm, path=path, reason=found.look.reason)
+            warnings.append(protocol.Warning(code=error.code, message=str(error), path=path))
+        verdict = found.verdict
+        if isinstance(verdict, workfile.Broken):
+            error = WorkingCopyBroken(
+                realm=realm,
+                path=path,
+                reason=verdict.reason,
+                line=verdict.line,
+                column=verdict.column,
+            )
+            warnings.append(protocol.Warning(code=error.code, message=str(error), path=path))
+        elif isinstance(verdict, workfile.Contested):
+            error = WorkingCopyContested(
+                realm=realm, path=path, pointers=[str(at) for at in verdict.pointers]
+            )
+            warnings.append(protocol.Warning(code=error.code, message=str(error), path=path))
+        elif isinstance(verdict, (workfile.Adopt, workfile.Restyled, workfile.Lost)):
+            warnings.append(
+                protocol.Warning(
+                    code="working_copy_edited",
+                    message=f"{path} was edited and is not taken in yet; the recorded configuration is in force",
+                    path=path,
+                )
+            )
+        for name in found.kept:
+            kept = os.path.join(os.path.dirname(path), name)
+            error = WorkingCopyContested(realm=realm, path=path, kept=kept)
+            warnings.append(protocol.Warning(code=error.code, message=str(error), path=kept))
+        if memory.failure is not None:
+            warnings.append(
+                protocol.Warning(
+                    code="working_copy_stale",
+                    message=f"{path} is out of date: {memory.failure}",
+                    path=path,
+                )
+            )
+        return tuple(warnings)
+
+    def _state_of(self, realm: RealmName, memory: _Memory, found: Finding) -> WorkingCopyState:
+        look, verdict = found.look, found.verdict
+        fields: dict[str, object] = {"state": _state_word(found), "reason": memory.failure or ""}
+        if isinstance(look, Refused):
+            fields["reason"] = look.reason
+        if isinstance(look, Finished):
+            text = look.content.decode(errors="replace")
+            header = workfile.read_header(text)
+            fields["file_generation"] = (
+                None if header is None or header.realm != realm else header.generation
+            )
+            if not isinstance(verdict, (workfile.Clean, workfile.Unfinished)):
+                fields["mine_text"] = text
+        if isinstance(verdict, workfile.Broken):
+            fields |= {"reason": verdict.reason, "line": verdict.line, "column": verdict.column}
+        elif isinstance(verdict, workfile.Lost):
+            fields["reason"] = (
+                f"it is of generation {verdict.generation}, and there is no history of this realm"
+            )
+        if found.kept or isinstance(verdict, workfile.Contested):
+            fields |= self._contested_fields(realm, memory, found)
+        return WorkingCopyState(
+            realm=realm,
+            path=memory.path,
+            generation=found.head.generation,
+            **fields,  # type: ignore[arg-type]
+        )
+
+    def _contested_fields(
+        self, realm: RealmName, memory: _Memory, found: Finding
+    ) -> dict[str, object]:
+        """What a person needs to settle a contested edit: its text, its base, where it overlaps."""
+        folder = os.path.dirname(memory.path)
+        with Desk(self._files, self._host.root, realm) as desk, self._host.view() as rows:
+            contested = self._examiner.judge_kept(rows, desk, found)
+            base = self._examiner.base_document(rows, realm, contested.base)
+        fields: dict[str, object] = {
+            "contested": tuple(str(pointer) for pointer in contested.pointers),
+            "kept": tuple(os.path.join(folder, name) for name in found.kept),
+            "mine_text": contested.text,
+            "reason": contested.reason,
+        }
+        if base is not None:
+            from realmconf.domain.toml import render
+
+            fields["base_text"] = render(base)
+        return fields
+
+    # --- inside: rendering --------------------------------------------------------------------
+
+    def _register(self) -> None:
+        import atexit
+
+        self._registered = True
+        atexit.register(self.flush)
+
+    def _wants_rendering(self, memory: _Memory, found: Finding) -> bool:
+        if isinstance(found.look, (Absent, Saving)) or isinstance(found.verdict, workfile.Empty):
+            return isinstance(found.look, Saving) or not _is_no_file_wanted(found)
+        return found.waiting or isinstance(found.verdict, (workfile.Unfinished, workfile.Contested))
+
+    def _publish_quietly(self, realm: str, *, deadline: float | None = None) -> float | None:
+        """
+        Bring the file in step with the head if that may be done now.
+
+        Raises nothing: a rendering that fails is a warning, and the next look repairs
+        it.  Returns after how many seconds it is worth to try again, or None.
+        """
+        memory = self._memory(realm)
+        if deadline is None:
+            rest_seconds = self._pace(memory)
+            if rest_seconds > 0:
+                return rest_seconds
+            deadline = self._clock() + TURN_SECONDS_MAX
+        try:
+            again_seconds = self._publish(realm, memory, deadline)  # type: ignore[arg-type]
+        except LockTimeout:
+            return AGAIN_SECONDS_MAX
+        except (OSError, RealmconfError) as error:
+            memory.failure = getattr(error, "strerror", None) or str(error)
+            memory.settled = False
+            return None
+        if again_seconds is None:
+            memory.again_seconds = AGAIN_SECONDS
+            memory.failure = None
+        return again_seconds
+
+    def _pace(self, memory: _Memory) -> float:
+        """Seconds until the last rendering, whoever made it, is old enough."""
+        mark = self._mark(memory)
+        if mark is None:
+            return 0.0
+        age_seconds = (time.time_ns() - mark[3]) / 1e9
+        return PACE_SECONDS - age_seconds if 0 <= age_seconds < PACE_SECONDS else 0.0
+
+    def _publish(self, realm: RealmName, memory: _Memory, deadline: float) -> float | None:
+        from realmconf.stores.embedded.workplace import Placer, rendering_of
+
+        placer = self._placer or Placer(self._files, self._host.root)
+        rendering: Rendering | None = None
+        if memory.rendered is not None:
+            # The likely case, prepared before the turn is taken: nobody edited the text since.
+            head = self._host.head(realm, adopt=False)
+            if head.generation != memory.rendered.generation:
+                rendering = rendering_of(head, memory.rendered.body, header=self._header)
+        rounds = 0
+        while True:
+            with self._host.turn(deadline) as turn:
+                memory.settled = False
+                found = self._examine(turn, realm, memory)
+                if found is None:
+                    return None
+                wait_seconds = self._wait_before(memory, found)
+                if wait_seconds is not None:
+                    return wait_seconds or None
+                base = None if found.standing is None else found.standing.text
+                if (
+                    rendering is None
+                    or rendering.generation != found.head.generation
+                    or rendering.base != base
+                ):
+                    rounds += 1
+                    if rounds <= RENDERINGS_OUTSIDE_MAX:
+                        head = found.head
+                        rendering = None
+                    else:
+                        rendering = rendering_of(found.head, base, header=self._header)
+                if rendering is not None:
+                    contested = isinstance(found.verdict, workfile.Contested)
+                    placer.place(turn, realm, found, rendering, contested=contested)
+                    memory.rendered = rendering
+            if rendering is None:
+                rendering = rendering_of(head, base, header=self._header)
+
+    def _wait_before(self, memory: _Memory, found: Finding) -> float | None:
+        """None: render now. 0: nothing to do. Else: look again after so many seconds."""
+        if _is_missing(found) and not _is_no_file_wanted(found):
+            known_before = found.standing is not None and found.standing.digest is not None
+            if isinstance(found.look, Absent) and not known_before:
+                return None
+            assert memory.missing_since is not None
+            rest_seconds = memory.missing_since + MISSING_SECONDS - self._clock()
+            return rest_seconds if rest_seconds > 0 else None
+        if _is_missing(found) and isinstance(found.look, Absent):
+            stands = found.standing is None or found.standing.seen == found.head.generation
+            if not stands:
+                return None
+        elif isinstance(found.verdict, (workfile.Unfinished, workfile.Contested, workfile.Empty)):
+            return None
+        if isinstance(found.look, Saving) or found.waiting:
+            memory.again_seconds = min(2 * memory.again_seconds, AGAIN_SECONDS_MAX)
+            return memory.again_seconds
+        return 0.0
+
+
+class _Refusal:
+    """The realm's folder is not one to work in."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+def _is_missing(found: Finding) -> bool:
+    return isinstance(found.look, Absent) or isinstance(found.verdict, workfile.Empty)
+
+
+def _is_no_file_wanted(found: Finding) -> bool:
+    """Whether the head has no document, so that no file is the right rendering."""
+    return found.head.revision is None or found.head.revision.document is None
+
+
+def _state_word(found: Finding) -> str:
+    look, verdict = found.look, found.verdict
+    if isinstance(look, Refused):
+        return "refused"
+    if isinstance(look, Saving):
+        return "saving"
+    if isinstance(verdict, workfile.Broken):
+        return "broken"
+    if found.kept or isinstance(verdict, (workfile.Contested, workfile.Lost)):
+        return "contested"
+    if _is_missing(found):
+        return "clean" if _is_no_file_wanted(found) else "absent"
+    if isinstance(verdict, workfile.Adopt):
+        return "edited" if verdict.restores is None else "restored"
+    if isinstance(verdict, workfile.Restyled):
+        return "edited"
+    return "clean" if isinstance(verdict, workfile.Clean) else "stale"
