@@ -29,9 +29,11 @@ FOLDER_SCHEME = "sqlite"
 """What a plain folder path means."""
 
 
-def open_store(url: str, *, limits: Limits, read_only: bool = False) -> Store:
+def open_store(url: str, *, limits: Limits, read_only: bool = False, recover: bool = False) -> Store:
     """
     Open the store that *url* names: a folder path, or ``scheme://location[?option=value&…]``.
+
+    *recover* starts a new record in a root that has lost its own, or never had one (a fresh clone).
 
     Raises:
         InvalidArgument: No such scheme, or a URL that cannot be understood.
@@ -40,7 +42,9 @@ def open_store(url: str, *, limits: Limits, read_only: bool = False) -> Store:
     """
     scheme, location, options = split_url(url)
     factory = _load(scheme)
-    return factory(location, options=options, read_only=read_only, limits=limits)
+    # Only a store that keeps working copies can be asked to start anew beside them.
+    more = {"recover": True} if recover else {}
+    return factory(location, options=options, read_only=read_only, limits=limits, **more)
 
 
 def split_url(url: str) -> tuple[str, str, dict[str, str]]:

@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any, TextIO
 
-    from realmconf.domain.names import RealmName
     from realmconf.runtime.client import Client
+    from realmconf.runtime.locate import Located
     from realmconf.runtime.runtime import ConfigRuntime
     from realmconf.surfaces.cli.parsing import Request
     from realmconf.surfaces.cli.terminal import Terminal
     from realmconf.surfaces.envelope import Veil
+
+
+FOUND_BY = {
+    "project": "of this project",
+    "user": "the user's own",
+    "workspace": "named after this folder",
+}
+"""How a store or realm was found that neither an argument nor the environment named, as people say it."""
 
 
 class Call:
@@ -41,6 +49,8 @@ class Call:
         self._output = output
         self._diagnostics = diagnostics
         self._client: Client | None = None
+        self._located: Located | None = None
+        self._store_is_announced = False
         self._terminal: Terminal | None = None
 
     # --- what was asked
@@ -63,35 +73,48 @@ class Call:
     def client(self) -> Client:
         """The client for the store that was named or located."""
         if self._client is None:
-            from realmconf.runtime.client import connect
-            from realmconf.runtime.locate import locate_store
-
-            located = locate_store(self.request.store, self.environment)
-            if self.request.store is None:
-                self.say(f"store {located.url} ({located.reason})")
-            self._client = connect(located.url, author=self.author, surface="cli")
+            self._announce_store()
+            self._client = self._connect()
         return self._client
 
     @property
-    def author(self) -> str | None:
-        """The author that was named, or the environment's; None leaves it to the runtime."""
-        return self.request.author or self.environment.get("REALMCONF_AUTHOR") or None
+    def located(self) -> Located:
+        """The store and the realm that were named or found, and by which rule."""
+        if self._located is None:
+            from realmconf.runtime.locate import locate
 
-    def realm_name(self) -> RealmName:
-        """The realm that was named or located."""
-        if self.request.realm is not None:
-            named: RealmName = self.request.realm
-            return named
-        from realmconf.runtime.locate import locate_realm
-
-        located = locate_realm(None, self.environment)
-        self.say(f"realm {located.name} ({located.reason})")
-        return located.name
+            self._located = locate(
+                store=self.request.store, realm=self.request.realm, environment=self.environment
+            )
+        return self._located
 
     def realm(self) -> ConfigRuntime[dict[str, Any]]:
-        """A handle on that realm."""
-        client = self.client
-        return client.realm(self.realm_name())
+        """A handle on the realm that was named or located."""
+        located = self.located
+        if located.realm_by in FOUND_BY:
+            self._announce_store(f"realm {located.realm} ({FOUND_BY[located.realm_by]})")
+        return self.client.realm(located.realm)
+
+    def _connect(self) -> Client:
+        from realmconf.runtime.client import TIMEOUT_SECONDS, connect
+
+        timeout = self.request.timeout
+        return connect(
+            self.located.store,
+            author=self.request.author,
+            surface="cli",
+            timeout=TIMEOUT_SECONDS if timeout is None else timeout,
+        )
+
+    def _announce_store(self, *more: str) -> None:
+        """Say, once and in one line, what was found where nothing was named."""
+        located = self.located
+        parts = list(more)
+        if located.store_by in FOUND_BY and not self._store_is_announced:
+            parts.insert(0, f"store {located.store} ({FOUND_BY[located.store_by]})")
+            self._store_is_announced = True
+        if parts:
+            self.say(", ".join(parts))
 
     def close(self) -> None:
         """End what the call has opened; working copies are published first."""
@@ -113,6 +136,11 @@ class Call:
     def output(self) -> TextIO:
         """Standard output."""
         return self._output
+
+    @property
+    def diagnostics_interactive(self) -> bool:
+        """Whether a person sees standard error as it comes."""
+        return self._diagnostics.isatty()
 
     def print(self, *lines: str) -> None:
         """Lines of the answer."""

@@ -459,8 +459,9 @@ COMMANDS: tuple[Command, ...] = (
         group=STORE,
         summary="take in an export",
         run=_MODULES + "maintenance:import_",
+        details="A realm that was never written here gets its whole history, any other its newest document as a new generation.",
         operands=(_file("what export wrote; -: standard input", required=True),),
-        options=(DRY_RUN,),
+        options=(MESSAGE,),
     ),
     Command(
         name="backup",
@@ -475,6 +476,7 @@ COMMANDS: tuple[Command, ...] = (
         summary="bring back the documents of a backup, as new generations",
         run=_MODULES + "maintenance:restore",
         operands=(_file("what backup wrote", required=True),),
+        options=(MESSAGE,),
     ),
     Command(
         name="compact",

@@ -12,7 +12,6 @@ from realmconf.domain.document import thaw
 from realmconf.domain.merge import Merged, merge_three
 from realmconf.domain.names import LIMITS
 from realmconf.domain.pointer import Pointer
-from realmconf.domain.rebase import contested_entry
 from realmconf.domain.toml import parse_toml, render
 from realmconf.domain.workfile import header_line, without_header
 from realmconf.errors import (
@@ -24,7 +23,7 @@ from realmconf.errors import (
 )
 from realmconf.surfaces.cli.editor import EditedText
 from realmconf.surfaces.cli.markers import Dispute, with_markers
-from realmconf.surfaces.cli.working_copy import refuse_unsettled
+from realmconf.surfaces.cli.working_copy import clean_text, refuse_unsettled
 from realmconf.surfaces.cli.writing import print_result, write_options
 from realmconf.surfaces.intake import with_secrets
 
@@ -54,7 +53,7 @@ def edit(call: Call) -> None:
         shown=plain(head),
         write=lambda document, newest: realm.set(document, expected=newest, **options),
     )
-    text = realm.working_copy_text()
+    text = clean_text(realm, head.generation)
     result = editing.until_written(
         render(
             call.veil.over(plain(head)),
@@ -212,10 +211,22 @@ def culprits(realm: Any, places: Iterable[Pointer], *, after: int) -> list[dict[
         for change in realm.diff(revision.generation - 1, revision.generation):
             for place in [one for one in waiting if one.overlaps(change.pointer)]:
                 del waiting[place]
-                found[place] = contested_entry(place, revision)
+                found[place] = _culprit(place, revision)
     # What is older than a page of history is at least not older than the newest.
-    found |= {place: contested_entry(place, newest) for place in waiting}
+    found |= {place: _culprit(place, newest) for place in waiting}
     return [found[place] for place in sorted(found)]
+
+
+def _culprit(place: Pointer, revision: Any) -> dict[str, Any]:
+    """An entry of ``GenerationConflict.contested``."""
+    return {
+        "pointer": str(place),
+        "generation": revision.generation,
+        "author": revision.author,
+        "surface": revision.surface,
+        "message": revision.message,
+        "created_at": revision.created_at,
+    }
 
 
 def disputed_text(

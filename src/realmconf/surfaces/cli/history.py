@@ -9,9 +9,10 @@ from realmconf.surfaces.cli.terminal import moment, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from realmconf.domain.blame import Blame
     from realmconf.domain.diff import Change
     from realmconf.runtime.history import Revision
     from realmconf.surfaces.cli.call import Call
@@ -35,22 +36,7 @@ def log(call: Call) -> None:
             call.print(*([""] if place else []), *_record_lines(call, one))
             call.print(*_change_lines(call, realm, one))
     else:
-        call.print(
-            *call.terminal.table(
-                ("generation", "time (utc)", "author", "surface", "change", "message"),
-                (
-                    (
-                        str(one.generation),
-                        moment(one.created_at),
-                        one.author,
-                        one.surface,
-                        _kind(one),
-                        one.message,
-                    )
-                    for one in revisions
-                ),
-            )
-        )
+        call.print(*log_table(call, revisions))
 
 
 def show(call: Call) -> None:
@@ -92,8 +78,7 @@ def blame(call: Call) -> None:
 
     realm = call.realm()
     below = call.request.path or Pointer()
-    revisions = _newest_first(realm)
-    found = [one for one in attribute(revisions) if one.pointer.within(below)]
+    found = [one for one in attribute(newest_first(realm)) if one.pointer.within(below)]
     if call.json:
         call.print_json(
             [
@@ -107,20 +92,44 @@ def blame(call: Call) -> None:
             ]
         )
         return
-    call.print(
-        *call.terminal.table(
-            ("generation", "time (utc)", "author", "message", "value"),
+    call.print(*blame_table(call, found))
+
+
+# --- tables ---------------------------------------------------------------------------
+
+
+def log_table(call: Call, revisions: Iterable[Revision]) -> list[str]:
+    """One line for each revision."""
+    return call.terminal.table(
+        ("generation", "time (utc)", "author", "surface", "change", "message"),
+        (
             (
-                (
-                    ("<= " if one.at_least else "") + str(one.revision.generation),
-                    moment(one.revision.created_at),
-                    one.revision.author,
-                    _shortened(one.revision.message),
-                    f"{one.pointer.dotted} = {toml_value(call.veil.over(one.value, one.pointer))}",
-                )
-                for one in found
-            ),
-        )
+                str(one.generation),
+                moment(one.created_at),
+                one.author,
+                one.surface,
+                _kind(one),
+                _shortened(one.message),
+            )
+            for one in revisions
+        ),
+    )
+
+
+def blame_table(call: Call, found: Iterable[Blame]) -> list[str]:
+    """One line for each value."""
+    return call.terminal.table(
+        ("generation", "time (utc)", "author", "message", "value"),
+        (
+            (
+                ("<= " if one.at_least else "") + str(one.revision.generation),
+                moment(one.revision.created_at),
+                one.revision.author,
+                _shortened(one.revision.message),
+                f"{one.pointer.dotted} = {toml_value(call.veil.over(one.value, one.pointer))}",
+            )
+            for one in found
+        ),
     )
 
 
@@ -129,7 +138,8 @@ def blame(call: Call) -> None:
 MESSAGE_COLUMN_CHARACTERS = 40
 
 
-def _newest_first(realm: Any) -> Iterator[Revision]:
+def newest_first(realm: Any) -> Iterator[Revision]:
+    """The whole history of *realm*, read as far as it is used."""
     before = None
     while page := realm.history(limit=100, before=before):
         yield from page

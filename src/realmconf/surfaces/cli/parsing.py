@@ -35,7 +35,8 @@ class HelpWanted(Exception):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, usage=self.format_usage().strip())
+        reason = message.replace("unrecognized arguments: -- ", "unrecognized arguments: ")
+        raise UsageError(reason, usage=self.format_usage().strip())
 
 
 class Request:
@@ -70,7 +71,7 @@ def read(words: Sequence[str]) -> Request:
     if "-h" in named or "--help" in named:
         raise HelpWanted(help_of(command))
     parser = parser_of(command)
-    given = vars(parser.parse_args([*named, "--", *plain]))
+    given = vars(parser.parse_args([*named, "--", *plain] if plain else named))
     for rivals in command.exclusive:
         stated = [name for name in rivals if given.get(name)]
         if len(stated) > 1:

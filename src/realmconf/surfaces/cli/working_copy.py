@@ -6,7 +6,13 @@ Decides only how a state is explained; what the file means is decided in the dom
 
 from __future__ import annotations
 
-from realmconf.errors import WorkingCopyBroken, WorkingCopyContested, WorkingCopyRefused
+from realmconf.errors import (
+    Unsupported,
+    WorkingCopyBroken,
+    WorkingCopyContested,
+    WorkingCopyRefused,
+)
+from realmconf.domain.workfile import read_header
 from realmconf.surfaces.cli.terminal import printable
 
 TYPE_CHECKING = False
@@ -44,9 +50,11 @@ MEANINGS = {
 
 def status(call: Call) -> None:
     """Print the state of the working copy of the realm, or of all."""
-    client = call.client
-    names = [one.realm for one in client.realms()] if call.request.all else [call.realm_name()]
-    states = [client.realm(name).working_copy() for name in names]
+    if call.request.all:
+        realms = [call.client.realm(one.realm) for one in call.client.realms()]
+    else:
+        realms = [call.realm()]
+    states = [realm.working_copy() for realm in realms]
     if call.json:
         shown = [state_as_json(state) for state in states]
         call.print_json(shown if call.request.all else shown[0])
@@ -146,7 +154,9 @@ def refuse_unsettled(realm: Any) -> None:
     Raises:
         WorkingCopyContested, WorkingCopyBroken, WorkingCopyRefused: It is.
     """
-    state = realm.working_copy()
+    state = state_of(realm)
+    if state is None:
+        return
     name = str(realm.realm_id)
     if state.state == "contested":
         raise WorkingCopyContested(
@@ -165,3 +175,29 @@ def refuse_unsettled(realm: Any) -> None:
         )
     if state.state == "refused":
         raise WorkingCopyRefused(realm=name, path=state.path, reason=state.reason)
+
+
+def state_of(realm: Any) -> Any:
+    """The state of the realm's working copy; None where the store keeps none."""
+    try:
+        return realm.working_copy()
+    except Unsupported:
+        return None
+
+
+def clean_text(realm: Any, generation: int) -> str | None:
+    """
+    The text of the working copy, if it is the rendering of *generation*: with its comments.
+
+    None where it is not: then nobody knows what it would bring along.
+    """
+    state = state_of(realm)
+    if state is None or state.state != "clean" or state.generation != generation:
+        return None
+    try:
+        with open(state.path, encoding="utf-8", newline="") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError):
+        return None
+    header = read_header(text)
+    return text if header is not None and header.generation == generation else None

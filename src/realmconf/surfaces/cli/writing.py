@@ -136,7 +136,6 @@ def write_options(call: Call) -> dict[str, Any]:
             "message",
             "write_id",
             "dry_run",
-            "timeout",
         )
     }
     return {name: value for name, value in given.items() if value is not None and value is not False}

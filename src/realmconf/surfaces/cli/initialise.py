@@ -1,0 +1,60 @@
+"""``init``: a project's own folder of realms, new or in a fresh clone."""
+
+from __future__ import annotations
+
+import os
+
+from realmconf.domain.names import workspace_realm
+from realmconf.runtime.client import connect
+from realmconf.runtime.project import clone_copies, make_project, take_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from realmconf.runtime.project import Project
+    from realmconf.surfaces.cli.call import Call
+
+
+def init(call: Call) -> None:
+    """Make ``.realmconf/`` here; in a fresh clone, start the record with what its working copies state."""
+    from realmconf.surfaces.cli.documents import read_document
+
+    request = call.request
+    folder = os.getcwd()
+    source = getattr(request, "from")
+    given = None if source is None else read_document(call, file=source).document
+    project = make_project(
+        folder, realm=request.realm, default=workspace_realm(os.path.realpath(folder))
+    )
+    copies = clone_copies(project.root)
+    if copies:
+        call.say(
+            f"{project.root} has working copies and no record of their history, as a fresh clone has: "
+            "what they state becomes the start of a new one"
+        )
+    message = request.message or "taken in from a fresh clone"
+    taken = take_in(project.root, copies, author=request.author, message=message) if copies else []
+    with connect(project.root, author=request.author, surface="cli") as client:
+        realm = client.realm(project.realm)
+        if given is not None:
+            realm.set(given, create=True, message=request.message or f"from {os.path.basename(source)}")
+        generation = realm.get().generation
+    if call.json:
+        call.print_json(
+            {
+                "root": project.root,
+                "realm": str(project.realm),
+                "generation": generation,
+                "made": project.made,
+                "imported": [
+                    {"realm": str(one.realm), "generation": one.generation} for one in taken
+                ],
+            }
+        )
+        return
+    call.print(_headline(project))
+    call.print(*(f"{one.realm}: generation={one.generation}" for one in taken))
+
+
+def _headline(project: Project) -> str:
+    done = "made" if project.made else "is there already"
+    return f"{project.root} {done}; its realm is {project.realm}"
