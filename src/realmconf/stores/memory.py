@@ -57,7 +57,12 @@ _memories: weakref.WeakSet[_Memory] = weakref.WeakSet()
 
 
 def open_store(
-    location: str, *, options: Mapping[str, str], read_only: bool = False, limits: Limits
+    location: str,
+    *,
+    options: Mapping[str, str],
+    limits: Limits,
+    read_only: bool = False,
+    recover: bool = False,
 ) -> MemoryStore:
     """The store called *location* in this process, or a new one of its own for an empty name."""
     if options:

@@ -29,7 +29,9 @@ FOLDER_SCHEME = "sqlite"
 """What a plain folder path means."""
 
 
-def open_store(url: str, *, limits: Limits, read_only: bool = False, recover: bool = False) -> Store:
+def open_store(
+    url: str, *, limits: Limits, read_only: bool = False, recover: bool = False
+) -> Store:
     """
     Open the store that *url* names: a folder path, or ``scheme://location[?option=value&…]``.
 
@@ -42,9 +44,7 @@ def open_store(url: str, *, limits: Limits, read_only: bool = False, recover: bo
     """
     scheme, location, options = split_url(url)
     factory = _load(scheme)
-    # Only a store that keeps working copies can be asked to start anew beside them.
-    more = {"recover": True} if recover else {}
-    return factory(location, options=options, read_only=read_only, limits=limits, **more)
+    return factory(location, options=options, read_only=read_only, limits=limits, recover=recover)
 
 
 def split_url(url: str) -> tuple[str, str, dict[str, str]]:

@@ -1,0 +1,403 @@
+"""
+The async face: the same names, awaited.
+
+Decides where a call runs, and nothing else: a read on the event loop when it is
+no more than a look-up, everything else in a worker thread.  Most methods are made
+from the synchronous ones, so that the two cannot drift apart.  A cancelled awaiter
+does not cancel a write that has started: it is committed or refused all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from inspect import isawaitable
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from realmconf.domain.names import LIMITS
+from realmconf.runtime import arguments
+from realmconf.runtime.client import TIMEOUT_SECONDS, Client, connect
+from realmconf.runtime.hub import Hub, Waiter
+from realmconf.runtime.runtime import ConfigRuntime
+from realmconf.runtime.snapshot import EnvelopePolicy
+from realmconf.runtime.watch import Follower, concerns, parse_after
+from realmconf.runtime.world import WORLD
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
+    from typing import Self
+
+    from realmconf.domain.names import Limits, RealmName
+    from realmconf.domain.pointer import Pointer
+    from realmconf.domain.revision import Policy
+    from realmconf.errors import SchemaViolation
+    from realmconf.runtime.snapshot import ConfigEnvelope, ConfigSnapshot, WatchedSnapshot
+    from realmconf.runtime.watch import After
+    from realmconf.runtime.world import World
+    from realmconf.stores.protocol import StoreInfo
+
+Config = TypeVar("Config")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+Async = TypeVar("Async", bound="Callable[..., object]")
+
+THREADS_MAX = 16
+"""Calls of one client that wait at the same time; the store takes writes one after the other anyway."""
+
+EXPORT_LINES = 64
+"""Lines that an export makes per visit to a worker thread."""
+
+
+def in_thread(
+    method: Callable[Concatenate[Any, Parameters], Result],
+) -> Callable[Concatenate[Any, Parameters], Awaitable[Result]]:
+    """The awaited form of *method*, which may wait: it runs in a worker thread of the client."""
+
+    async def awaited(self: Any, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        call = functools.partial(method, self.sync, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, call)
+
+    functools.update_wrapper(awaited, method)
+    return awaited
+
+
+def described_by(method: Callable[..., object]) -> Callable[[Async], Async]:
+    """Give the decorated function the contract of *method*, which stands there once."""
+
+    def describe(function: Async) -> Async:
+        function.__doc__ = method.__doc__
+        return function
+
+    return describe
+
+
+class AsyncWatch(Generic[Config]):
+    """
+    An async iterator over the generations after a cursor, each once and in order.
+
+    Subscribed from construction on.  ``close()`` ends it, and so do *silence_seconds* without any.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        sync: ConfigRuntime[Config],
+        after: After,
+        *,
+        view: str,
+        silence_seconds: float | None,
+    ) -> None:
+        client = sync.client
+        start = parse_after(sync.realm_id, after, view=view, limits=client.limits)
+        self._store = client.store
+        self._realm = sync.realm_id
+        self._silence_seconds = silence_seconds
+        self._waiter = Waiter(hub, sync.realm_id)
+        self._follower = Follower(client.store, sync, sync.realm_id, start, view=view)
+        self._closed = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> WatchedSnapshot[Config]:
+        head = self._store.head(self._realm, adopt=False)
+        while not self._closed:
+            snapshot = self._follower.read(head)
+            if snapshot is not None:
+                return snapshot
+            beyond = await self._beyond(head)
+            if beyond is None:
+                break
+            head = beyond
+        self._closed = True
+        raise StopAsyncIteration
+
+    async def _beyond(self, head: Any) -> Any:
+        if self._silence_seconds is None:
+            return await self._waiter.beyond(head)
+        try:
+            async with asyncio.timeout(self._silence_seconds):
+                return await self._waiter.beyond(head)
+        except TimeoutError:
+            return None
+
+    def close(self) -> None:
+        """End the iteration, also one that is being awaited. Idempotent."""
+        self._closed = True
+        self._waiter.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncSubscription:
+    """A callback on changes, called from a task of the loop, until ``cancel()``."""
+
+    def __init__(
+        self, watch: AsyncWatch[Any], callback: Callable[[Any], object], *, pointer: Pointer
+    ) -> None:
+        self._watch = watch
+        self._callback = callback
+        self._pointer = pointer
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def cancel(self) -> None:
+        """Call the callback no more; one that is under way goes on to its end."""
+        self._watch.close()
+
+    async def _run(self) -> None:
+        async for snapshot in self._watch:
+            if not concerns(snapshot, self._pointer):
+                continue
+            try:
+                returned = self._callback(snapshot)
+                if isawaitable(returned):
+                    await returned
+            except Exception:
+                # The callback is the user's, and the next change is still owed to it.
+                import logging
+
+                logging.getLogger("realmconf").exception(
+                    "a callback on changes of realm %s failed", snapshot.realm_id
+                )
+
+
+class AsyncConfigRuntime(Generic[Config]):
+    """``ConfigRuntime``, awaited; made by ``AsyncClient.realm``."""
+
+    def __init__(self, client: AsyncClient, sync: ConfigRuntime[Config]) -> None:
+        self._client = client
+        self.sync = sync
+        self.threads = client.threads
+
+    @property
+    def client(self) -> AsyncClient:
+        """The client this handle belongs to."""
+        return self._client
+
+    @property
+    def realm_id(self) -> RealmName:
+        """The realm's name."""
+        return self.sync.realm_id
+
+    @property
+    def current(self) -> Config:
+        """As ``ConfigRuntime.current``; needs no await, since it is a look at memory."""
+        return self.sync.current
+
+    @property
+    def current_age(self) -> float:
+        """As ``ConfigRuntime.current_age``."""
+        return self.sync.current_age
+
+    @described_by(ConfigRuntime.get)
+    async def get(self) -> ConfigSnapshot[Config]:
+        # A look-up of microseconds is answered here; a thread would cost ten times that. Hand edits are
+        # not adopted on an event loop: that may wait for a lock.
+        store = self._client.sync.store
+        head = store.peek(self.sync.realm_id)
+        if head is None and store.info.fresh_read == "memory":
+            head = store.head(self.sync.realm_id, adopt=False)
+        if head is not None:
+            return self.sync.snapshot_of(head)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.threads, self.sync.get)
+
+    at = in_thread(ConfigRuntime.at)
+    history = in_thread(ConfigRuntime.history)
+    diff = in_thread(ConfigRuntime.diff)
+    verify = in_thread(ConfigRuntime.verify)
+    settle = in_thread(ConfigRuntime.settle)
+    set = in_thread(ConfigRuntime.set)
+    set_value = in_thread(ConfigRuntime.set_value)
+    unset = in_thread(ConfigRuntime.unset)
+    patch = in_thread(ConfigRuntime.patch)
+    json_patch = in_thread(ConfigRuntime.json_patch)
+    delete = in_thread(ConfigRuntime.delete)
+    rollback = in_thread(ConfigRuntime.rollback)
+    update = in_thread(ConfigRuntime.update)
+    set_policy = in_thread(ConfigRuntime.set_policy)
+    working_copy = in_thread(ConfigRuntime.working_copy)
+    publish = in_thread(ConfigRuntime.publish)
+    resolve = in_thread(ConfigRuntime.resolve)
+
+    @property
+    def policy(self) -> Awaitable[Policy]:
+        """As ``ConfigRuntime.policy``, awaited."""
+        return asyncio.get_running_loop().run_in_executor(self.threads, lambda: self.sync.policy)
+
+    @described_by(ConfigRuntime.envelope)
+    async def envelope(
+        self, *, policy: EnvelopePolicy = EnvelopePolicy.PUBLIC, view: str = "own"
+    ) -> ConfigEnvelope:
+        return (await self.get()).envelope(policy=policy, view=view)
+
+    @described_by(ConfigRuntime.watch)
+    def watch(
+        self, after: After = None, *, view: str = "effective", timeout: float | None = None
+    ) -> AsyncWatch[Config]:
+        silence = None if timeout is None else arguments.timeout_seconds(timeout, default=0.0)
+        return AsyncWatch(self._client.hub(), self.sync, after, view=view, silence_seconds=silence)
+
+    @described_by(ConfigRuntime.on_change)
+    def on_change(
+        self,
+        callback: Callable[[WatchedSnapshot[Config]], object],
+        *,
+        pointer: str | Pointer = "",
+        after: After = None,
+        view: str = "effective",
+    ) -> AsyncSubscription:
+        place = arguments.pointer(pointer)
+        return AsyncSubscription(self.watch(after, view=view), callback, pointer=place)
+
+    async def close(self) -> None:
+        """Close the client, and with it every handle of it."""
+        await self._client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncConfigRuntime({str(self.realm_id)!r})"
+
+
+class AsyncClient:
+    """``Client``, awaited; made by ``aconnect``. For one event loop at a time."""
+
+    def __init__(self, sync: Client) -> None:
+        self.sync = sync
+        self.threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="realmconf")
+        self._hub: Hub | None = None
+
+    @property
+    def info(self) -> StoreInfo:
+        """What this store promises, and where it is weaker."""
+        return self.sync.info
+
+    @property
+    def url(self) -> str:
+        """What opens this store again."""
+        return self.sync.url
+
+    @described_by(Client.realm)
+    def realm(
+        self,
+        name: str,
+        *,
+        schema: Any = None,
+        on_invalid: str = "raise",
+        invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
+    ) -> AsyncConfigRuntime[Any]:
+        return AsyncConfigRuntime(
+            self,
+            self.sync.realm(name, schema=schema, on_invalid=on_invalid, invalid_call=invalid_call),
+        )
+
+    realms = in_thread(Client.realms)
+    transaction = in_thread(Client.transaction)
+    rename = in_thread(Client.rename)
+    copy = in_thread(Client.copy)
+    compact = in_thread(Client.compact)
+    purge = in_thread(Client.purge)
+    backup = in_thread(Client.backup)
+    restore = in_thread(Client.restore)
+    import_ = in_thread(Client.import_)
+    publish = in_thread(Client.publish)
+
+    @described_by(Client.export)
+    async def export(
+        self, *, realms: Iterable[str] | None = None, redacted: bool = False
+    ) -> AsyncIterator[str]:
+        lines = self.sync.export(realms=realms, redacted=redacted)
+        loop = asyncio.get_running_loop()
+        while batch := await loop.run_in_executor(
+            self.threads, lambda: list(islice(lines, EXPORT_LINES))
+        ):
+            for line in batch:
+                yield line
+
+    def hub(self) -> Hub:
+        """The one subscription of this client on the running loop."""
+        loop = asyncio.get_running_loop()
+        if self._hub is None or self._hub.loop is not loop:
+            self._hub = Hub(self.sync.store, loop)
+        return self._hub
+
+    async def close(self) -> None:
+        """Wait for writes that have started, finish what is pending and release everything. Idempotent."""
+        if self._hub is not None:
+            self._hub.close()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._close)
+
+    def _close(self) -> None:
+        self.threads.shutdown(wait=True)
+        self.sync.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"Async{self.sync!r}"
+
+
+class Connecting:
+    """A client being opened: await it, or enter it as an async context manager."""
+
+    def __init__(self, opening: Callable[[], Client]) -> None:
+        self._opening = opening
+        self._client: AsyncClient | None = None
+
+    def __await__(self) -> Generator[Any, None, AsyncClient]:
+        return self._open().__await__()
+
+    async def _open(self) -> AsyncClient:
+        loop = asyncio.get_running_loop()
+        return AsyncClient(await loop.run_in_executor(None, self._opening))
+
+    async def __aenter__(self) -> AsyncClient:
+        self._client = await self._open()
+        return self._client
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+
+@described_by(connect)
+def aconnect(
+    store: str | None = None,
+    *,
+    author: str | None = None,
+    surface: str = "sdk",
+    timeout: float = TIMEOUT_SECONDS,
+    read_only: bool = False,
+    limits: Limits = LIMITS,
+    instance_id: str | None = None,
+    world: World = WORLD,
+) -> Connecting:
+    return Connecting(
+        functools.partial(
+            connect,
+            store,
+            author=author,
+            surface=surface,
+            timeout=timeout,
+            read_only=read_only,
+            limits=limits,
+            instance_id=instance_id,
+            world=world,
+        )
+    )
