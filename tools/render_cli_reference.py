@@ -90,7 +90,7 @@ def _text(text: str) -> str:
 def _exit_codes() -> Iterator[str]:
     yield "## Exit codes and errors"
     yield ""
-    yield "With `-o json` an error is `{\"error\": {\"code\": …, \"message\": …, …}}` on standard output."
+    yield 'With `-o json` an error is `{"error": {"code": …, "message": …, …}}` on standard output.'
     yield ""
     yield "| exit | error | meaning | HTTP | JSON-RPC |"
     yield "|---|---|---|---|---|"
@@ -105,7 +105,11 @@ def _exit_codes() -> Iterator[str]:
 def _error_row(error: type[RealmconfError], answer: Answer) -> str:
     meaning = " ".join((error.__doc__ or "").strip().split("\n\n")[0].split()).rstrip(".")
     meaning = meaning.replace("``", "`")
-    status = f"{answer.status} ({answer.status_for_header})" if answer.status_for_header else answer.status
+    status = (
+        f"{answer.status} ({answer.status_for_header})"
+        if answer.status_for_header
+        else answer.status
+    )
     cells = (answer.exit, f"`{error.code}`", _cell(meaning), status, answer.rpc)
     return "| " + " | ".join("–" if cell is None else str(cell) for cell in cells) + " |"
 

@@ -14,7 +14,14 @@ from realmconf.domain.secrets import MARK
 from realmconf.surfaces import envelope
 from realmconf.surfaces.envelope import ANSWERS, Veil, answer_to
 
-ABSTRACT = {"RealmconfError", "LineageError", "NotFound", "StoreError", "WorkingCopyError", "SecretError"}
+ABSTRACT = {
+    "RealmconfError",
+    "LineageError",
+    "NotFound",
+    "StoreError",
+    "WorkingCopyError",
+    "SecretError",
+}
 
 
 def concrete_classes(above: type[errors.RealmconfError] = errors.RealmconfError) -> set[type]:

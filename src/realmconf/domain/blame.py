@@ -13,10 +13,18 @@ from realmconf.domain.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any, Protocol
 
     from realmconf.domain.document import Value
     from realmconf.domain.pointer import Pointer
-    from realmconf.domain.revision import Revision
+
+    class Recorded(Protocol):
+        """What is needed of a revision, as it is stored or as users see it."""
+
+        @property
+        def generation(self) -> int: ...
+        @property
+        def document(self) -> Any: ...
 
 
 class Blame(Record):
@@ -24,12 +32,13 @@ class Blame(Record):
 
     pointer: Pointer
     value: Value
-    revision: Revision
+    revision: Any
+    """One of those that were given."""
     at_least: bool = False
     """The value is older than the kept history: *revision* is the oldest that has it."""
 
 
-def blame(newest_first: Iterable[Revision]) -> tuple[Blame, ...]:
+def blame(newest_first: Iterable[Recorded]) -> tuple[Blame, ...]:
     """
     Attribute every leaf of the newest document, in the order of their pointers.
 

@@ -134,7 +134,7 @@ def _take_in(client: Client, copy: CloneCopy, *, message: str) -> int:
     )
     store: Any = client.store
     deadline = client.deadline(None)
-    done = commit(
+    done: Any = commit(
         store,
         [request],
         world=client.world,
@@ -142,7 +142,8 @@ def _take_in(client: Client, copy: CloneCopy, *, message: str) -> int:
         deadline=deadline,
         apply=lambda _: [store.resolve(copy.realm, copy.document, write=write, deadline=deadline)],
     )
-    return done[0].head.generation
+    generation: int = done[0].head.generation
+    return generation
 
 
 def _put_back_comments(copy: CloneCopy, *, generation: int) -> None:

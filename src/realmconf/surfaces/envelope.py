@@ -200,4 +200,4 @@ def revision(given: Revision, *, veil: Veil, with_document: bool) -> dict[str, A
 
 
 def _veiled(wire: dict[str, Any], veil: Veil) -> dict[str, Any]:
-    return {**wire, "config": veil.over(wire["config"])}
+    return {**wire, "config": veil.over(wire["config"]), "realm_id": str(wire["realm_id"])}

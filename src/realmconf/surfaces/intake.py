@@ -55,8 +55,7 @@ def with_stored_number_types(value: Any, stored: Any) -> Any:
     """*value* with every number that equals the one *stored* at the same place written as that one."""
     if isinstance(value, dict):
         return {
-            key: with_stored_number_types(item, _member(stored, key))
-            for key, item in value.items()
+            key: with_stored_number_types(item, _member(stored, key)) for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
         return [

@@ -88,7 +88,7 @@ class Call:
             )
         return self._located
 
-    def realm(self) -> ConfigRuntime[dict[str, Any]]:
+    def realm(self) -> ConfigRuntime[Mapping[str, Any]]:
         """A handle on the realm that was named or located."""
         located = self.located
         if located.realm_by in FOUND_BY:

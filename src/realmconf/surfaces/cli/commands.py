@@ -188,7 +188,7 @@ COMMANDS: tuple[Command, ...] = (
                 names=("--exec",),
                 kind="text",
                 label="COMMAND",
-                help="run a shell command at every generation, with the new configuration as JSON on its standard input",
+                help="run a shell command at every generation, with the new configuration as JSON on its input",
             ),
             Option(
                 names=("-n", "--count"), kind="count", label="N", help="end after N generations"
@@ -201,7 +201,7 @@ COMMANDS: tuple[Command, ...] = (
         name="set",
         group=CHANGING,
         summary="set one value",
-        details="VALUE is read as exactly one TOML value (12, 0.5, true, [1, 2], \"text\"), else it is taken "
+        details='VALUE is read as exactly one TOML value (12, 0.5, true, [1, 2], "text"), else it is taken '
         "as text. Put -- before a VALUE that starts with a dash.",
         run=_MODULES + "writing:set_value",
         operands=(
@@ -273,7 +273,8 @@ COMMANDS: tuple[Command, ...] = (
         group=CHANGING,
         summary="edit the document in $EDITOR",
         details="What somebody else changes meanwhile is merged; where both changed the same value, both are shown "
-        "for a decision. Your text stays on disk until it is in. Secrets are shown as a mark; a mark that is left in its place keeps the secret.",
+        "for a decision. Your text stays on disk until it is in. Secrets are shown as a mark; a mark that is left "
+        "in its place keeps the secret.",
         run=_MODULES + "editing:edit",
         options=(MESSAGE, WRITE_ID, DRY_RUN),
     ),
@@ -346,9 +347,7 @@ COMMANDS: tuple[Command, ...] = (
         run=_MODULES + "maintenance:purge",
         operands=(_generation("generation", "G", "the generation, older than the newest"),),
         options=(
-            Option(
-                names=("--path",), kind="pointer", label="PATH", help="erase this value only"
-            ),
+            Option(names=("--path",), kind="pointer", label="PATH", help="erase this value only"),
         ),
     ),
     # --- working copy
@@ -459,7 +458,8 @@ COMMANDS: tuple[Command, ...] = (
         group=STORE,
         summary="take in an export",
         run=_MODULES + "maintenance:import_",
-        details="A realm that was never written here gets its whole history, any other its newest document as a new generation.",
+        details="A realm that was never written here gets its whole history, any other its newest document "
+        "as a new generation.",
         operands=(_file("what export wrote; -: standard input", required=True),),
         options=(MESSAGE,),
     ),
@@ -514,13 +514,13 @@ COMMANDS: tuple[Command, ...] = (
         group=OTHER,
         summary="show it at work: writers, a watcher, hand edits, a conflict, a rollback",
         details="Runs in a folder of its own, which it removes.",
-        run=_MODULES + "demo:demo",
+        run=_MODULES + "demo.story:demo",
     ),
     Command(
         name="completion",
         group=OTHER,
         summary="print the completion script for a shell",
-        details="bash: eval \"$(realmconf completion bash)\" in ~/.bashrc. zsh: save it as _realmconf in a folder of "
+        details='bash: eval "$(realmconf completion bash)" in ~/.bashrc. zsh: save it as _realmconf in a folder of '
         "$fpath. fish: save it as ~/.config/fish/completions/realmconf.fish. The scripts call "
         "`completion realms` and `completion paths` for what can be chosen.",
         run=_MODULES + "completion:completion",

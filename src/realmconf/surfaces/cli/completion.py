@@ -51,9 +51,7 @@ _BASH_ACTIONS = {
 
 def bash_script() -> str:
     """For ``~/.bashrc``: ``eval "$(realmconf completion bash)"``."""
-    valued = sorted(
-        {name for option in _all_options() if option.kind for name in option.names}
-    )
+    valued = sorted({name for option in _all_options() if option.kind for name in option.names})
     lines = [
         "# Completion of realmconf for bash.",
         "_realmconf_ask() {",
@@ -124,8 +122,8 @@ def zsh_script() -> str:
     lines = [
         "#compdef realmconf",
         "# Completion of realmconf for zsh.",
-        "_realmconf_realms() { compadd -- ${(f)\"$(realmconf completion realms 2>/dev/null)\"} }",
-        "_realmconf_paths() { compadd -- ${(f)\"$(realmconf completion paths 2>/dev/null)\"} }",
+        '_realmconf_realms() { compadd -- ${(f)"$(realmconf completion realms 2>/dev/null)"} }',
+        '_realmconf_paths() { compadd -- ${(f)"$(realmconf completion paths 2>/dev/null)"} }',
         "_realmconf() {",
         "    local state context line",
         "    local -a commands",
@@ -206,7 +204,9 @@ def _fish_option(option: Option, *, condition: str | None) -> str:
     if condition is not None:
         words.append(f"--condition {_quoted(condition)}")
     for name in option.names:
-        words.append(f"--long-option {name[2:]}" if name.startswith("--") else f"--short-option {name[1:]}")
+        words.append(
+            f"--long-option {name[2:]}" if name.startswith("--") else f"--short-option {name[1:]}"
+        )
     if option.kind is not None:
         words.append("--require-parameter")
         if option.choices:

@@ -57,7 +57,7 @@ def read_bytes(call: Call, file: str | None) -> bytes:
         LimitExceeded: It is longer than any document.
     """
     if file is None or file == STANDARD_INPUT:
-        return _bounded(getattr(call.input, "buffer", call.input))
+        return _bounded(call.input.buffer)
     try:
         with open(file, "rb") as opened:
             return _bounded(opened)
@@ -129,8 +129,6 @@ def _parsed(text: bytes, *, name: str) -> Input:
 
 def _bounded(stream: BinaryIO) -> bytes:
     content = stream.read(INPUT_BYTES_MAX + 1)
-    if isinstance(content, str):
-        content = content.encode("utf-8", "surrogateescape")
     if len(content) > INPUT_BYTES_MAX:
         raise LimitExceeded("input_bytes", len(content), maximum=INPUT_BYTES_MAX)
     return content

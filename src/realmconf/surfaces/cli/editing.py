@@ -92,9 +92,7 @@ def resolve_in_editor(call: Call, realm: Any, state: Any) -> Any:
     disputed = disputed_text(
         call, merged, mine=mine, theirs=plain(head), blamed=blamed, text=text, head=head
     )
-    return editing(without(merged.document, merged.contested)).until_written(
-        disputed, note=CHOOSE
-    )
+    return editing(without(merged.document, merged.contested)).until_written(disputed, note=CHOOSE)
 
 
 class Editing:
@@ -175,7 +173,9 @@ class Editing:
         name = str(self._realm.realm_id)
         before, now = self._base.generation, head.generation
         if self._base.exists and not head.exists:
-            raise GenerationConflict(before, now, realm=name, reason="the document was deleted since")
+            raise GenerationConflict(
+                before, now, realm=name, reason="the document was deleted since"
+            )
         merged = merge_three(plain(self._base), plain(head), mine)
         if not merged.contested:
             self._call.say(f"merged with what was changed up to generation {now}")

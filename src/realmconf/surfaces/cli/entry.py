@@ -23,6 +23,12 @@ INTERRUPTED = 130
 """128 + SIGINT, as shells count."""
 PIPE_CLOSED = 141
 """128 + SIGPIPE: whoever read our output has enough."""
+TERMINATED = 143
+"""128 + SIGTERM."""
+
+
+class Terminated(BaseException):
+    """SIGTERM came: what is open is closed on the way out."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -34,6 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if words is None:
         words = sys.argv[1:]
         _speak_any_text(sys.stdout, sys.stderr)
+        _notice_termination()
     try:
         code = _answered(words)
         sys.stdout.flush()
@@ -42,6 +49,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Terminated:
+        return TERMINATED
     return code
 
 
@@ -118,9 +127,18 @@ def _as_request_for_report(defect: Exception) -> str:
         places.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} {code.co_name}")
         trace = trace.tb_next
     return (
-        f"this is a defect of realmconf, please report it: {type(defect).__name__} at "
+        f"this should not have happened, please report it: {type(defect).__name__} at "
         + " < ".join(reversed(places[-6:]))
     )
+
+
+def _notice_termination() -> None:
+    import signal
+
+    def end(*_: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _speak_any_text(*streams: TextIO) -> None:

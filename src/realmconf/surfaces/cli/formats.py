@@ -81,8 +81,8 @@ def yaml_text(value: object) -> str:
 
     written = StringIO()
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.allow_unicode = True
-    yaml.dump(value, written)
+    # Through JSON, so that only plain types arrive: the library refuses subclasses of them.
+    yaml.dump(json.loads(json.dumps(value)), written)
     return written.getvalue()

@@ -43,6 +43,8 @@ def show(call: Call) -> None:
     """Print one revision: its record, its changes; as JSON its document too."""
     realm = call.realm()
     one = realm.at(call.request.generation).revision
+    # A generation from 1 on has a revision, or there was an error.
+    assert one is not None
     if call.json:
         shown = envelope.revision(one, veil=call.veil, with_document=True)
         call.print_json(shown | _changes_as_json(call, realm, one))

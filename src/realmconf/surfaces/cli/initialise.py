@@ -36,7 +36,9 @@ def init(call: Call) -> None:
     with connect(project.root, author=request.author, surface="cli") as client:
         realm = client.realm(project.realm)
         if given is not None:
-            realm.set(given, create=True, message=request.message or f"from {os.path.basename(source)}")
+            realm.set(
+                given, create=True, message=request.message or f"from {os.path.basename(source)}"
+            )
         generation = realm.get().generation
     if call.json:
         call.print_json(

@@ -26,7 +26,9 @@ def export(call: Call) -> None:
     realms = None if request.realm is None else [request.realm]
     lines = call.client.export(realms=realms, redacted=not request.show_secrets)
     if request.show_secrets:
-        call.say("warning: this export holds secrets in clear text; keep it where only you can read it")
+        call.say(
+            "warning: this export holds secrets in clear text; keep it where only you can read it"
+        )
     else:
         call.say("secrets are left out (--show-secrets), so this export cannot be imported")
     if request.file is None or request.file == STANDARD_INPUT:
@@ -84,9 +86,7 @@ def compact(call: Call) -> None:
     request = call.request
     client = call.client
     if request.keep is not None or request.older_than is not None:
-        done = client.compact(
-            keep=request.keep, older_than=request.older_than, realm=request.realm
-        )
+        done = client.compact(keep=request.keep, older_than=request.older_than, realm=request.realm)
     else:
         names = [request.realm] if request.realm else [one.realm for one in client.realms()]
         kept = {name: client.realm(name).policy.history_keep for name in names}
@@ -117,15 +117,18 @@ def verify(call: Call) -> None:
     names = [request.realm] if request.realm else [one.realm for one in client.realms()]
     done = []
     for name in names:
-        progress = _progress(call, f"revisions of {name}")
-        done.append(client.realm(name).verify(progress=lambda count, _, show=progress: show(count)))
+        show = _progress(call, f"revisions of {name}")
+        done.append(client.realm(name).verify(progress=show))
     _tell(
         call,
         [
             {"realm": str(one.realm), "revisions": one.revisions, "generation": one.generation}
             for one in done
         ],
-        *(f"{one.realm}: {one.revisions} revisions up to {one.generation} are intact" for one in done),
+        *(
+            f"{one.realm}: {one.revisions} revisions up to {one.generation} are intact"
+            for one in done
+        ),
     )
 
 
@@ -153,10 +156,10 @@ def _tell(call: Call, as_json: object, *lines: str) -> None:
         call.print(*lines)
 
 
-def _progress(call: Call, what: str) -> Callable[[int], None]:
+def _progress(call: Call, what: str) -> Callable[..., None]:
     """Signs of life for a person; nothing where nobody looks."""
 
-    def show(count: int) -> None:
+    def show(count: int, _: int | None = None) -> None:
         if call.diagnostics_interactive and count % PROGRESS_STEP == 0:
             call.say(f"{count} {what} …")
 
@@ -181,6 +184,4 @@ def _new_private_file(path: str) -> TextIO:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise InvalidArgument(f"{path}: {os.strerror(error.errno or 0).lower()}") from error
-    opened: Any = open(descriptor, "w", encoding="utf-8", newline="\n")
-    file: TextIO = opened
-    return file
+    return os.fdopen(descriptor, "w", encoding="utf-8", newline="\n")

@@ -34,6 +34,15 @@ class HelpWanted(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
+    """Raises where argparse would exit, and asks for the terminal's width only to print help."""
+
+    width = 80
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        # argparse makes a formatter for every argument it is given, and without a width
+        # each of them asks the terminal for it.
+        return argparse.HelpFormatter(self.prog, width=self.width - 2)
+
     def error(self, message: str) -> NoReturn:
         reason = message.replace("unrecognized arguments: -- ", "unrecognized arguments: ")
         raise UsageError(reason, usage=self.format_usage().strip())
@@ -155,15 +164,13 @@ def _spelled(command: Command, destination: str) -> str:
     for option in command.options:
         if option.destination == destination:
             return option.names[-1]
-    return next(
-        operand.label for operand in command.operands if operand.destination == destination
-    )
+    return next(operand.label for operand in command.operands if operand.destination == destination)
 
 
 # --- parsers and help ----------------------------------------------------------------
 
 
-def parser_of(command: Command) -> argparse.ArgumentParser:
+def parser_of(command: Command) -> _Parser:
     """The argparse parser of one command, global options included."""
     parser = _Parser(
         prog=f"realmconf {command.name}",
@@ -207,7 +214,11 @@ def _add_option(parser: argparse._ActionsContainer, option: Option) -> None:
 
 def help_of(command: Command) -> str:
     """What ``realmconf COMMAND --help`` prints."""
-    return parser_of(command).format_help()
+    from shutil import get_terminal_size
+
+    parser = parser_of(command)
+    parser.width = get_terminal_size().columns
+    return parser.format_help()
 
 
 USAGE = "usage: realmconf [OPTIONS] COMMAND …   (realmconf --help lists the commands)"
@@ -238,7 +249,7 @@ def overview() -> str:
         "realmconf COMMAND --help says what a command takes.",
         "",
         "Exit codes: 0 done, 2 usage, 3 conflict, 4 invalid, 5 not there, 6 store, 7 outcome unknown, 8 not permitted,",
-        "9 secret, 1 a defect of realmconf. With -o json an error is {\"error\": {\"code\": …}} on standard output.",
+        '9 secret, 1 a defect of realmconf. With -o json an error is {"error": {"code": …}} on standard output.',
         "",
     ]
     return "\n".join(lines)

@@ -50,11 +50,15 @@ class Terminal:
     def table(self, heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
         """Lines with aligned columns under a heading; the last column is as wide as it is."""
         cells = [[printable(cell) for cell in row] for row in rows]
-        widths = [max(len(row[column]) for row in [heading, *cells]) for column in range(len(heading))]
+        widths = [
+            max(len(row[column]) for row in [heading, *cells]) for column in range(len(heading))
+        ]
         widths[-1] = 0
 
         def line(row: Sequence[str]) -> str:
-            return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            return "  ".join(
+                cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+            ).rstrip()
 
         return [self.paint(line([title.upper() for title in heading]), "dim"), *map(line, cells)]
 

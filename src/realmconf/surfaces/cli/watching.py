@@ -72,8 +72,15 @@ def _print_lines(call: Call, snapshot: Any, changes: Iterable[Change]) -> None:
     terminal = call.terminal
     prefix = terminal.paint(f"{snapshot.generation}", "yellow")
     if made:
-        prefix += "  " + terminal.paint(moment(made["created_at"]), "dim") + "  " + printable(made["author"])
-    suffix = terminal.paint(f"  ({printable(made['message'])})", "dim") if made.get("message") else ""
+        prefix += (
+            "  "
+            + terminal.paint(moment(made["created_at"]), "dim")
+            + "  "
+            + printable(made["author"])
+        )
+    suffix = (
+        terminal.paint(f"  ({printable(made['message'])})", "dim") if made.get("message") else ""
+    )
     if snapshot.reset:
         call.print(f"{prefix}  reset: read the whole configuration again")
     elif not snapshot.exists:

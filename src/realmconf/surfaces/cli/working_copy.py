@@ -6,13 +6,13 @@ Decides only how a state is explained; what the file means is decided in the dom
 
 from __future__ import annotations
 
+from realmconf.domain.workfile import read_header
 from realmconf.errors import (
     Unsupported,
     WorkingCopyBroken,
     WorkingCopyContested,
     WorkingCopyRefused,
 )
-from realmconf.domain.workfile import read_header
 from realmconf.surfaces.cli.terminal import printable
 
 TYPE_CHECKING = False
@@ -123,10 +123,8 @@ def state_lines(call: Call, state: Any) -> list[str]:
     meaning, _ = MEANINGS[state.state]
     colour = "green" if state.state in ("clean", "none") else "yellow"
     colour = "red" if state.state in ("broken", "contested", "refused") else colour
-    lines = [
-        f"{state.realm}, generation {state.generation}: "
-        f"{call.terminal.paint(state.state, colour)} ({meaning})"
-    ]
+    painted = call.terminal.paint(state.state, colour)
+    lines = [f"{state.realm}, generation {state.generation}: {painted} ({meaning})"]
     if state.path:
         lines.append(f"  file: {printable(state.path)}")
     if state.file_generation is not None and state.file_generation != state.generation:

@@ -54,14 +54,15 @@ def replace(call: Call) -> None:
     document = given.document
     if given.is_json:
         document = with_stored_number_types(document, realm.get().document)
-    if given.generation is not None and given.realm == realm.realm_id:
+    if given.realm == realm.realm_id and not options.keys() & {
+        "expected_generation",
+        "expected",
+        "create",
+    }:
         # Whoever sends an envelope back says which state it was made from.
-        if not options.keys() & {"expected_generation", "expected", "create"}:
-            options["expected_generation"] = given.generation
+        options["expected_generation"] = given.generation
     if has_mark(document):
-        result = realm.update(
-            lambda draft: with_secrets(document, draft, at=Pointer()), **options
-        )
+        result = realm.update(lambda draft: with_secrets(document, draft, at=Pointer()), **options)
     else:
         result = realm.set(document, **options)
     print_result(call, result)
@@ -138,7 +139,9 @@ def write_options(call: Call) -> dict[str, Any]:
             "dry_run",
         )
     }
-    return {name: value for name, value in given.items() if value is not None and value is not False}
+    return {
+        name: value for name, value in given.items() if value is not None and value is not False
+    }
 
 
 def print_result(call: Call, result: Any) -> None:

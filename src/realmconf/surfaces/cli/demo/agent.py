@@ -36,7 +36,5 @@ multiplier = 1.8
 tool_calls = 0
 """
 
-COMMENTS = tuple(
-    line[line.index("#") :] for line in DOCUMENT_TEXT.splitlines() if "#" in line
-)
+COMMENTS = tuple(line[line.index("#") :] for line in DOCUMENT_TEXT.splitlines() if "#" in line)
 """What must still be in the file when everybody has written."""

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import time
+from functools import partial
 
 from realmconf.domain.document import thaw
 from realmconf.domain.toml import parse_toml
@@ -94,7 +95,7 @@ class Story:
             time.sleep(0.1)
             save(text.replace(before, after))
             self._tell(f"by hand, while they write: {after}")
-            self._wait_for(lambda wanted=after: self._states(wanted), f"{after} is taken in")
+            self._wait_for(partial(self._states, after), f"{after} is taken in")
         told = self._cast.writers_tell()
         usage = self._realm.get().document["usage"]
         total = WRITES_EACH * len(WRITERS)
@@ -138,7 +139,11 @@ class Story:
         )
         try:
             realm.set_value(
-                "agent.model", "claude-haiku-4-5", expected=seen, on_conflict="rebase", author="cleo"
+                "agent.model",
+                "claude-haiku-4-5",
+                expected=seen,
+                on_conflict="rebase",
+                author="cleo",
             )
         except GenerationConflict as conflict:
             self._tell(f"cleo sets agent.model, with rebase: {conflict}")
@@ -159,7 +164,9 @@ class Story:
         buffer = self._loaded()
         realm.set_value("retry.max_retries", 8, author="dan", message="the proxy is flaky")
         realm.set_value("retry.multiplier", 2.5, author="dan", message="and slow")
-        self._tell(f"the editor holds generation {generation}; dan made {generation + 1} and {generation + 2}")
+        self._tell(
+            f"the editor holds generation {generation}; dan made {generation + 1} and {generation + 2}"
+        )
         self._save(buffer.replace('max_duration = "45m"', 'max_duration = "30m"'))
         self._wait_for(lambda: self._states('max_duration = "30m"'), "the old buffer is merged")
         document = realm.get().document
@@ -185,7 +192,9 @@ class Story:
             lambda: f"generation {last.generation}\n" in self._loaded(), "the file is up to date"
         )
         text = self._loaded()
-        self._expect(all(comment in text for comment in COMMENTS), "every comment is still in the file")
+        self._expect(
+            all(comment in text for comment in COMMENTS), "every comment is still in the file"
+        )
         expected = list(range(watched["seen"][0], last.generation + 1))
         self._expect(
             watched["seen"] == expected and not watched["resets"],
@@ -202,7 +211,9 @@ class Story:
         self._title("Figures")
         self._figures(written, watched, generation=last.generation)
 
-    def _figures(self, written: list[dict[str, Any]], watched: dict[str, Any], *, generation: int) -> None:
+    def _figures(
+        self, written: list[dict[str, Any]], watched: dict[str, Any], *, generation: int
+    ) -> None:
         seconds = max(one["seconds"] for one in written)
         writes = sum(one["writes"] for one in written)
         delays = sorted(watched["delays_milliseconds"])
@@ -210,7 +221,7 @@ class Story:
         self._tell(
             f"{generation} generations; {writes} writes of {len(written)} processes in {seconds:.1f} s: "
             f"{writes / seconds:.0f} durable commits a second",
-            f"{conflicts} conflicts, all with the two that read first and then wrote; the two that used update had none",
+            f"{conflicts} conflicts, all of the two that read first and then wrote; the two that used update had none",
             f"from a write's decision to the watcher's hands: median {delays[len(delays) // 2]:.1f} ms, "
             f"99 % within {delays[len(delays) * 99 // 100]:.1f} ms",
         )
