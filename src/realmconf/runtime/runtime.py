@@ -107,6 +107,7 @@ class ConfigRuntime(Source[Config]):
         "_known",
         "_last_good",
         "_on_invalid",
+        "_proved",
         "_store",
         "realm_id",
     )
@@ -130,6 +131,12 @@ class ConfigRuntime(Source[Config]):
         self._known: tuple[Head | None, ConfigSnapshot[Config] | None] = (None, None)
         # One tuple, replaced as a whole: readers in other threads see all of the old or all of the new.
         self._held: tuple[Sequence[int], int, int, Config | None] = ((), 0, 0, None)
+        self._proved: tuple[Sequence[int], int, int, ConfigSnapshot[Config] | None] = (
+            (),
+            0,
+            0,
+            None,
+        )
         self._given: dict[int, ConfigSnapshot[Config]] = {}
 
     @property
@@ -171,28 +178,34 @@ class ConfigRuntime(Source[Config]):
 
     def _current_anew(self) -> Config:
         config = self.get().config
-        proof = self._store.proof(self.realm_id)
-        if proof is not None:
-            head, snapshot = self._known
-            if proof.head is head and snapshot is not None:
-                config = snapshot.config
-                self._held = (proof.words, proof.slot, proof.mark, config)
+        words, slot, mark, snapshot = self._proved
+        if snapshot is not None and snapshot.config is config:
+            self._held = (words, slot, mark, config)
         return config
 
     @property
     def current_age(self) -> float:
-        """Seconds since ``current`` was last proved fresh: 0.0, since this store proves it at every use."""
+        """Seconds since ``current`` was proved fresh: 0.0, since this store proves it at every use."""
         return 0.0
 
     def get(self) -> ConfigSnapshot[Config]:
         """The head: the newest committed state, or a cached snapshot proved unchanged."""
-        head = self._store.peek(self.realm_id)
-        if head is None:
-            head = self._store.head(self.realm_id)
+        words, slot, mark, proved = self._proved
+        try:
+            if words[slot] == mark:
+                return proved  # type: ignore[return-value]
+        except (IndexError, ValueError):
+            # The store took the proof back.
+            pass
+        head = self._store.head(self.realm_id)
         known, snapshot = self._known
-        if known is head and snapshot is not None:
-            return snapshot
-        return self.snapshot_of(head)
+        if known is not head or snapshot is None:
+            return self.snapshot_of(head)
+        # Read again and unchanged: from now on it is worth a proof, which may cost the store a watch.
+        proof = self._store.proof(self.realm_id)
+        if proof is not None and proof.head is head:
+            self._proved = (proof.words, proof.slot, proof.mark, snapshot)
+        return snapshot
 
     def snapshot_of(self, head: Head) -> ConfigSnapshot[Config]:
         """
@@ -525,7 +538,8 @@ class ConfigRuntime(Source[Config]):
         groupable: bool,
     ) -> WriteResult[Config]:
         """Carry out a write whose command depends on the state it is decided on."""
-        template = self._template(options)
+        # Its command is not known before the state is.
+        template = self._made(Delete(), options)
 
         def prepare(view: ReadView) -> Write:
             return template.replace(command=command_at(view))
@@ -542,7 +556,7 @@ class ConfigRuntime(Source[Config]):
 
     def request(self, command: Command, options: WriteOptions) -> Request:
         """A write of *command* on its way."""
-        write = self._template(options).replace(command=command)
+        write = self._made(command, options)
         return Request(
             realm=self.realm_id,
             write_id=write.write_id,
@@ -553,12 +567,12 @@ class ConfigRuntime(Source[Config]):
             write=write,
         )
 
-    def _template(self, options: WriteOptions) -> Write:
+    def _made(self, command: Command, options: WriteOptions) -> Write:
         arguments.check_names(options)
         client = self._client
         return Write(
             realm=self.realm_id,
-            command=Delete(),
+            command=command,
             **client.authorship(options),
             **arguments.preconditions(self.realm_id, options, limits=client.limits),
         )
@@ -642,11 +656,7 @@ class ConfigRuntime(Source[Config]):
         before: Document | None = None
         if answer.generation:
             with self._store.view() as view:
-                record = view.revision(self.realm_id, answer.generation)
-                earlier = view.revisions(
-                    self.realm_id, before=answer.generation, limit=1, newest_first=True
-                )
-            before = earlier[0].document if earlier else None
+                record, before = _revision_and_before(view, self.realm_id, answer.generation)
         return WriteResult(
             self,
             self.realm_id,
@@ -753,6 +763,42 @@ def _document_before(view: ReadView, realm: RealmName, generation: int | None) -
         except (RevisionNotFound, HistoryCompacted):
             pass
     return None if head.revision is None else head.revision.document
+
+
+def _revision_and_before(
+    view: ReadView, realm: RealmName, generation: int
+) -> tuple[stored.Revision, Document | None]:
+    try:
+        revision = view.revision(realm, generation)
+    except HistoryCompacted:
+        return _compacted(realm, generation), None
+    earlier = view.revisions(realm, before=generation, limit=1, newest_first=True)
+    return revision, earlier[0].document if earlier else None
+
+
+def _compacted(realm: RealmName, generation: int) -> stored.Revision:
+    """
+    What is left of a revision that compaction removed: its number, which the receipt still has.
+
+    A write that was committed is never answered with an error, however late it is asked about.
+    """
+    from realmconf.domain.revision import Revision
+
+    return Revision(
+        realm=realm,
+        generation=generation,
+        kind="compacted",
+        document=None,
+        purged=True,
+        author="",
+        surface="",
+        write_id="",
+        created_at="",
+        salt="",
+        document_digest="",
+        previous="",
+        digest="",
+    )
 
 
 class _Chain:

@@ -118,6 +118,24 @@ class Source(Generic[Config]):
         raise NotImplementedError
 
 
+class Detached(Source[Config]):
+    """What is left of a handle in a snapshot that was sent to another process."""
+
+    __slots__ = ("_config", "_metadata")
+
+    def __init__(self, config: Config, metadata: ConfigStoreMetadata) -> None:
+        self._config = config
+        self._metadata = metadata
+
+    def typed(self, snapshot: ConfigSnapshot[Config]) -> Config:
+        """As it was."""
+        return self._config
+
+    def store_metadata(self) -> ConfigStoreMetadata:
+        """As it was."""
+        return self._metadata
+
+
 class ConfigSnapshot(Generic[Config]):
     """
     A realm at one generation: immutable, and valid for ever as what it is.
@@ -262,6 +280,13 @@ class ConfigSnapshot(Generic[Config]):
     def __setattr__(self, name: str, _: object) -> None:
         raise AttributeError(f"a {type(self).__name__} is immutable ({name})")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process has no handle to ask, so what a handle would say goes along.
+        slots = [name for cls in type(self).__mro__ for name in getattr(cls, "__slots__", ())]
+        state = {name: getattr(self, name) for name in slots if hasattr(self, name)}
+        state["_source"] = Detached(self.config, self.metadata)
+        return (_restored, (type(self), state))
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ConfigSnapshot):
             return NotImplemented
@@ -373,10 +398,21 @@ class WatchedSnapshot(ConfigSnapshot[Config]):
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What changed in the own document since the generation before, leaf by leaf; empty after a reset."""
-        if self.reset:
+        """
+        What changed in the own document since the generation before, leaf by leaf.
+
+        Empty after a reset, and where a document was purged, since nobody can tell then.
+        """
+        if self.reset or (self._record is not None and self._record.purged):
             return ()
         return changes(self._before, None if self._record is None else self._record.document)
+
+
+def _restored(cls: type[ConfigSnapshot[Any]], state: dict[str, Any]) -> ConfigSnapshot[Any]:
+    snapshot = cls.__new__(cls)
+    for name, value in state.items():
+        _set(snapshot, name, value)
+    return snapshot
 
 
 def compose(realm: RealmName, document: Document | None) -> Document:
