@@ -66,8 +66,12 @@ def leaves(value: Value | Absent, at: Pointer = ROOT) -> Iterator[tuple[Pointer,
 
 
 def _members(before: Document, after: Document, at: Pointer) -> Iterator[Change]:
-    differing = [key for key, item in after.items() if before.get(key, ABSENT) is not item]
-    differing += [key for key in before if key not in after]
+    earlier = before.get
+    differing = [key for key, item in after.items() if earlier(key, ABSENT) is not item]
+    come = sum([key not in before for key in differing])
+    # Most changes remove nothing, and then the numbers add up.
+    if len(before) + come != len(after):
+        differing += [key for key in before if key not in after]
     for key in sorted(differing):
         old = before.get(key, ABSENT)
         new = after.get(key, ABSENT)
