@@ -498,6 +498,7 @@ class OutcomeUnknown(RealmconfError):
     retryable = True
     write_id: str | None
     realm: str | None
+    reason: str
 
     def __init__(self, write_id: str | None, *, realm: str | None = None, reason: str = "") -> None:
         because = f": {reason}" if reason else ""
@@ -506,12 +507,12 @@ class OutcomeUnknown(RealmconfError):
             "retry with the same write id, or settle it",
             write_id=write_id,
             realm=realm,
+            reason=reason,
         )
-        self._reason = reason
 
     def for_write(self, write_id: str, *, realm: str | None = None) -> OutcomeUnknown:
         """The same failure, for another write of the same transaction."""
-        return OutcomeUnknown(write_id, realm=realm or self.realm, reason=self._reason)
+        return OutcomeUnknown(write_id, realm=realm or self.realm, reason=self.reason)
 
 
 class WorkingCopyError(RealmconfError):

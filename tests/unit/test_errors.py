@@ -32,6 +32,7 @@ CODES = {
     "invalid_argument",
     "realm_not_found",
     "revision_not_found",
+    "value_not_found",
     "history_compacted",
     "realm_moved",
     "unauthenticated",
