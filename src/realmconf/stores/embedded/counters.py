@@ -26,6 +26,7 @@ from realmconf.stores.embedded.layout import open_private
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Literal
 
 MAGIC = 0x72636F756E743031  # "rcount01"
 
@@ -154,6 +155,6 @@ class Counters:
             pass
 
 
-_BYTE_ORDER = (
-    "little" if memoryview(b"\x01\x00\x00\x00\x00\x00\x00\x00").cast("Q")[0] == 1 else "big"
+_BYTE_ORDER: Literal["little", "big"] = (
+    "little" if memoryview(b"\x01\0\0\0\0\0\0\0").cast("Q")[0] == 1 else "big"
 )

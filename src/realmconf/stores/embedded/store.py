@@ -132,6 +132,7 @@ class EmbeddedStore:
                 if (
                     proof is not None
                     and proof.words[0] == proof.mark
+                    and realm in self._watching.edits
                     and (
                         self._clock() - session.compared_at < COMPARE_SECONDS
                         or session.same_files()
@@ -155,9 +156,17 @@ class EmbeddedStore:
         return known
 
     def proof(self, realm: RealmName) -> Proof | None:
-        """See the protocol. Given out only while the kernel tells us of edits and replaced files."""
+        """See the protocol. Asking for one is what makes the kernel tell us of edits and replaced files."""
         session = self._place.session
-        return session.proofs.get(realm) if session is not None and self._watching.active else None
+        if session is None or self._turns.dead:
+            return None
+        if realm in self._watching.edits and self._watching.active:
+            return session.proofs.get(realm)
+        self._watching.start()
+        if self._attend(realm, session):
+            # Whatever happened before we were told of anything is found by the look that comes next.
+            session.doubt(realm)
+        return None
 
     def view(self) -> View:
         """See the protocol."""
@@ -174,9 +183,7 @@ class EmbeddedStore:
         if session is None:
             return Head(realm=realm, revision=None)
         # A handle that reads once asks the kernel for nothing; from the second look on it is told of edits.
-        if realm in session.heads and realm not in self._watching.edits:
-            self._watching.start()
-            self._watching.edits[realm] = 0
+        told = self._attend(realm, session) if realm in session.heads or self._working is None else False
         edits = self._watching.edits.get(realm)
         warnings = self._notice_edit(realm, adopt=adopt)
         while True:
@@ -186,14 +193,21 @@ class EmbeddedStore:
                 if session.closed:
                     continue
                 head = session.read_head(realm, warnings)
-                if self._working is not None and (
-                    edits is None
-                    or edits != self._watching.edits.get(realm)
-                    or not self._watching.active
-                ):
-                    # Edited while we looked, or nobody would tell us: the next read looks again.
+                if not told or edits != self._watching.edits.get(realm):
+                    # Nobody would tell us, or it was edited while we looked: the next read looks again.
                     session.doubt(realm)
                 return head
+
+    def _attend(self, realm: RealmName, session: Session) -> bool:
+        """Whether we hear of every hand edit of *realm* from now on: there is no file, or the kernel tells us."""
+        edits = self._watching.edits
+        if self._working is not None:
+            self._watching.start()
+            if session is not self._place.session or not self._working.attend(realm):
+                edits.pop(realm, None)
+                return False
+        edits.setdefault(realm, 0)
+        return True
 
     def _notice_edit(self, realm: RealmName, *, adopt: bool) -> tuple[Warning, ...]:
         working = self._working
@@ -319,10 +333,10 @@ class EmbeddedStore:
         if not self.read_only:
             self._existing_session()
         self._watching.start()
+        session = self._place.session
         for realm in realms:
-            self._watching.edits.setdefault(realm, 0)
-            if self._working is not None:
-                self._working.suspect(realm)
+            if session is not None:
+                self._attend(realm, session)
         return signal
 
     # --- what the working copies need of their host -------------------------------------------
