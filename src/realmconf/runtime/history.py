@@ -7,7 +7,7 @@ together would confirm a guessed secret.
 
 from __future__ import annotations
 
-from realmconf.domain.document import freeze
+from realmconf.domain.frozen import freeze
 from realmconf.domain.record import Record
 from realmconf.domain.revision import DIGEST_SHOWN
 

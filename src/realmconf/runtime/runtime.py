@@ -9,7 +9,8 @@ the store, and turns heads into snapshots.
 from __future__ import annotations
 
 from realmconf.domain.diff import changes
-from realmconf.domain.document import ABSENT, FrozenDict, check_document, thaw
+from realmconf.domain.document import ABSENT, check_document
+from realmconf.domain.frozen import FrozenDict, thaw
 from realmconf.domain.record import Record
 from realmconf.domain.revision import GENESIS, Policy, intact
 from realmconf.domain.write import Append, Delete, SetDocument, SetPolicy, Write

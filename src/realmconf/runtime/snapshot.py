@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from realmconf.domain.diff import changes
-from realmconf.domain.document import freeze, thaw
+from realmconf.domain.frozen import freeze, thaw
 from realmconf.domain.record import Record
 from realmconf.domain.revision import DIGEST_SHOWN, GENESIS
 from realmconf.errors import InvalidArgument

@@ -10,15 +10,17 @@ the types of the standard library.
 from __future__ import annotations
 
 import sys
+from functools import partial
 
-from realmconf.domain.document import canonical_bytes, check_document, freeze
+from realmconf.domain.document import canonical_bytes, check_document
+from realmconf.domain.frozen import freeze
 from realmconf.domain.pointer import ROOT, Pointer, array_index
 from realmconf.errors import InvalidArgument, SchemaViolation, StoreNotInstalled
 from realmconf.runtime.generic import Config, Generic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from realmconf.domain.document import Document, Value
@@ -115,9 +117,17 @@ def _is_typed_dict(schema: type) -> bool:
 def _standard(schema: type) -> Adapter[Any]:
     from importlib.util import find_spec
 
-    if "pydantic" in sys.modules or find_spec("pydantic"):
-        return PydanticAdapter(schema)
-    if "msgspec" in sys.modules or find_spec("msgspec"):
+    has_msgspec = "msgspec" in sys.modules or find_spec("msgspec") is not None
+    if "pydantic" in sys.modules or find_spec("pydantic") is not None:
+        # Before Python 3.12 pydantic takes a TypedDict of typing_extensions only.
+        unfit = (
+            _is_typed_dict(schema)
+            and type(schema).__module__ == "typing"
+            and sys.version_info < (3, 12)
+        )
+        if not (unfit and has_msgspec):
+            return PydanticAdapter(schema)
+    if has_msgspec:
         return MsgspecAdapter(schema)
     raise StoreNotInstalled("validating dataclasses and TypedDict", extra="pydantic")
 
@@ -139,7 +149,7 @@ class PydanticAdapter(Adapter[Config]):
             self._adapter = TypeAdapter(wanted)
         except PydanticUserError as unusable:
             raise InvalidArgument(
-                f"schema {wanted.__name__} is not one that pydantic can validate"
+                f"schema {wanted.__name__} is not one that pydantic can validate ({unusable.code})"
             ) from unusable
 
     def load(self, composed: Document) -> Config:
@@ -296,9 +306,7 @@ class MsgspecAdapter(Adapter[Config]):
         raise SchemaViolation([violation])
 
     def dump(self, config: Config) -> Document:
-        import msgspec
-
-        return check_document(_without_nulls(msgspec.to_builtins(config, str_keys=True)))
+        return check_document(_without_nulls(_builtins(config)))
 
     def dump_stated(self, config: Config) -> Document:
         return _without_defaults(config, self.dump(config))
@@ -307,30 +315,61 @@ class MsgspecAdapter(Adapter[Config]):
         return not _is_typed_dict(self.type) and isinstance(value, self.type)
 
 
-def _without_defaults(config: object, dumped: Document) -> Document:
-    """*dumped* without the fields in which *config*, a struct or dataclass, equals its type's defaults."""
+def _builtins(value: Any) -> Any:
+    """
+    *value* as plain values.
+
+    A dataclass is read by its fields, because msgspec leaves out those that it filled in by default itself.
+    """
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _builtins(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, dict):
+        return {str(key): _builtins(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_builtins(item) for item in value]
     import msgspec
 
-    try:
-        fields = {field.encode_name: field for field in msgspec.structs.fields(config)}  # type: ignore[arg-type]
-    except TypeError:
-        return dumped
+    return msgspec.to_builtins(value, str_keys=True)
+
+
+def _without_defaults(config: object, dumped: Document) -> Document:
+    """*dumped* without the fields in which *config*, a struct or dataclass, equals its type's defaults."""
     stated: Document = {}
-    for name, value in dumped.items():
-        field = fields.get(name)
-        current = getattr(config, field.name) if field is not None else None
-        if (
-            field is not None
-            and field.default is not msgspec.NODEFAULT
-            and field.default == current
-        ):
+    fields = {encoded: (name, make) for name, encoded, make in _defaults_of(config)}
+    for encoded, value in dumped.items():
+        name, make = fields.get(encoded, (None, None))
+        current = None if name is None else getattr(config, name)
+        if make is not None and make() == current:
             continue
-        if field is not None and field.default_factory is not msgspec.NODEFAULT:
-            default = field.default_factory()
-            if default == current:
-                continue
-        stated[name] = _without_defaults(current, value) if isinstance(value, dict) else value
+        stated[encoded] = _without_defaults(current, value) if isinstance(value, dict) else value
     return stated
+
+
+def _defaults_of(config: object) -> Iterator[tuple[str, str, Callable[[], object] | None]]:
+    """Name, name in documents, and what makes the default (None if there is none) of each field."""
+    import msgspec
+
+    if isinstance(config, msgspec.Struct):
+        for field in msgspec.structs.fields(config):
+            if field.default is not msgspec.NODEFAULT:
+                yield field.name, field.encode_name, partial(_itself, field.default)
+            elif field.default_factory is not msgspec.NODEFAULT:
+                yield field.name, field.encode_name, field.default_factory
+            else:
+                yield field.name, field.encode_name, None
+    elif hasattr(config, "__dataclass_fields__"):
+        from dataclasses import MISSING, fields
+
+        for member in fields(config):  # type: ignore[arg-type]
+            if member.default is not MISSING:
+                yield member.name, member.name, partial(_itself, member.default)
+            else:
+                factory = member.default_factory
+                yield member.name, member.name, None if factory is MISSING else factory
+
+
+def _itself(value: object) -> object:
+    return value
 
 
 def _msgspec_violation(text: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ class World:
         *,
         time_nanoseconds: Callable[[], int] = time.time_ns,
         monotonic_seconds: Callable[[], float] = time.monotonic,
-        sleep_seconds: Callable[[float], None] = time.sleep,
+        sleep_seconds: Callable[[float], object] = time.sleep,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.time_nanoseconds = time_nanoseconds

@@ -1,0 +1,267 @@
+"""A write has three outcomes, and the third becomes one of the others (G6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from realmconf.domain.names import LIMITS
+from realmconf.errors import (
+    GenerationConflict,
+    LockTimeout,
+    OutcomeUnknown,
+    StoreFull,
+    WriteIdReused,
+    WriteIdVoid,
+)
+from realmconf.runtime.client import Client
+from realmconf.runtime.outcome import RETRIES_MAX, Committed, Pending, Void
+from realmconf.runtime.world import World
+from realmconf.stores.memory import open_store
+
+
+def memory():
+    return open_store("", options={}, limits=LIMITS)
+
+
+class Flaky:
+    """A store whose writes go wrong as scripted, one word per attempt; then well."""
+
+    def __init__(self, *script: str) -> None:
+        self.inner = memory()
+        self.script = list(script)
+        self.attempts = 0
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def apply(self, realms, judge, **options):
+        self.attempts += 1
+        fault = self.script.pop(0) if self.script else ""
+        if fault == "lost":
+            raise OutcomeUnknown(None)
+        if fault == "full":
+            raise StoreFull("no space left")
+        if fault == "late":
+            raise LockTimeout(waited_seconds=1.0)
+        done = self.inner.apply(realms, judge, **options)
+        if fault == "applied":
+            raise OutcomeUnknown(None)
+        return done
+
+
+def client_on(store) -> Client:
+    return Client(store, author="tester")
+
+
+def test_an_applied_write_of_unknown_outcome_is_found_by_the_retry():
+    """A retry under the same id finds the revision of the first attempt and makes no second one."""
+    store = Flaky("applied")
+    realm = client_on(store).realm("a")
+    result = realm.set({"x": 1}, expected_generation=0)
+    assert (result.generation, result.changed, result.document) == (1, True, {"x": 1})
+    assert [revision.generation for revision in realm.history()] == [1]
+    assert store.attempts == 2
+
+
+def test_an_applied_write_is_found_below_newer_ones():
+    """The answer is the revision the write made, even if another writer came after it."""
+    store = Flaky("applied")
+    other = client_on(store.inner).realm("a")
+    world = World(sleep_seconds=lambda _: other.set_value("y", 2))
+    result = Client(store, author="tester", world=world).realm("a").set({"x": 1})
+    assert (result.generation, result.document) == (1, {"x": 1})
+    assert other.get().generation == 2
+
+
+def test_a_lost_write_is_sent_again():
+    """An attempt that left no trace is repeated, and its precondition judged again."""
+    store = Flaky("lost", "lost")
+    result = client_on(store).realm("a").set({"x": 1}, expected_generation=0)
+    assert result.generation == 1
+    assert store.attempts == 3
+
+
+def test_the_outcome_stays_unknown_after_the_last_retry():
+    """The caller is told the write id, with which ``settle`` finds the truth."""
+    store = Flaky("applied", *["lost"] * RETRIES_MAX)
+    realm = client_on(store).realm("a")
+    with pytest.raises(OutcomeUnknown) as caught:
+        realm.set({"x": 1})
+    assert caught.value.realm == "a"
+    assert caught.value.write_id is not None
+    assert realm.settle(caught.value.write_id) == Committed(generation=1)
+
+
+@pytest.mark.parametrize("fault", ["full", "late"])
+def test_another_failure_after_an_unknown_one_does_not_claim_that_nothing_happened(fault):
+    """A full disk on the second attempt says nothing about the first."""
+    store = Flaky("applied", fault, fault, fault)
+    with pytest.raises(OutcomeUnknown):
+        client_on(store).realm("a").set({"x": 1})
+
+
+@pytest.mark.parametrize(("fault", "error"), [("full", StoreFull), ("late", LockTimeout)])
+def test_a_first_failure_is_told_as_it_is(fault, error):
+    """Where nothing is unknown, nothing is retried."""
+    store = Flaky(fault)
+    with pytest.raises(error):
+        client_on(store).realm("a").set({"x": 1})
+    assert store.attempts == 1
+
+
+def test_a_refusal_after_a_lost_attempt_is_a_refusal():
+    """What a judgement says after an unknown attempt is about the write: it was not applied."""
+    store = Flaky("lost")
+    client_on(store.inner).realm("a").set({"y": 1})
+    with pytest.raises(GenerationConflict) as caught:
+        client_on(store).realm("a").set({"x": 1}, expected_generation=0)
+    assert caught.value.current == 1
+
+
+def test_a_retry_with_the_deadline_over_is_not_made():
+    """A write does not wait longer than its caller does."""
+    store = Flaky("lost")
+    with pytest.raises(OutcomeUnknown):
+        client_on(store).realm("a").set({"x": 1}, timeout=0)
+    assert store.attempts == 1
+
+
+def test_the_same_id_and_request_get_the_first_answer():
+    """Also when the head has moved on, and when the precondition would fail by now."""
+    realm = client_on(memory()).realm("a")
+    first = realm.set({"x": 1}, expected_generation=0, write_id="one")
+    realm.set({"x": 2})
+    again = realm.set({"x": 1}, expected_generation=0, write_id="one")
+    assert (again.generation, again.etag, again.changed) == (1, first.etag, True)
+    assert again.changes == first.changes
+    assert realm.get().generation == 2
+
+
+def test_a_no_op_under_a_given_id_is_remembered():
+    """The first answer of a write that changed nothing is that it changed nothing."""
+    realm = client_on(memory()).realm("a")
+    realm.set({"x": 1})
+    assert not realm.set({"x": 1}, write_id="same").changed
+    realm.set({"x": 2})
+    again = realm.set({"x": 1}, write_id="same")
+    assert (again.generation, again.changed) == (1, False)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda realm: realm.set({"x": 2}, write_id="one"),
+        lambda realm: realm.patch({"x": 1}, write_id="one"),
+        lambda realm: realm.set({"x": 1}, write_id="one", expected_generation=1),
+        lambda realm: realm.set({"x": 1.0}, write_id="one"),
+        lambda realm: realm.set({"x": True}, write_id="one"),
+        lambda realm: realm.delete(write_id="one"),
+        lambda realm: realm.update(lambda draft: None, write_id="one"),
+    ],
+)
+def test_the_same_id_for_another_request_is_refused(other):
+    """A write id stands for one request: its command, its precondition, its message."""
+    realm = client_on(memory()).realm("a")
+    realm.set({"x": 1}, write_id="one")
+    with pytest.raises(WriteIdReused):
+        other(realm)
+    assert realm.get().generation == 1
+
+
+def test_an_update_is_repeated_by_its_id_alone():
+    """A function cannot be compared, so the id of an update is what makes it the same request."""
+    realm = client_on(memory()).realm("a")
+
+    def count(draft):
+        draft["n"] = draft.get("n", 0) + 1
+
+    assert realm.update(count, write_id="u").generation == 1
+    assert realm.update(count, write_id="u").generation == 1
+    assert realm.get().document == {"n": 1}
+
+
+def test_the_author_is_no_part_of_the_request():
+    """A retry may come over another surface, under another name."""
+    store = memory()
+    Client(store, author="one").realm("a").set({"x": 1}, write_id="w")
+    again = Client(store, author="two", surface="http").realm("a").set({"x": 1}, write_id="w")
+    assert again.revision is not None
+    assert again.revision.author == "one"
+
+
+def test_a_settled_id_is_void_for_ever():
+    """A write that comes after its id was settled as void is refused."""
+    realm = client_on(memory()).realm("a")
+    assert realm.settle("late") == Void()
+    assert realm.settle("late") == Void()
+    with pytest.raises(WriteIdVoid):
+        realm.set({"x": 1}, write_id="late")
+    assert realm.get().generation == 0
+
+
+def test_a_retry_after_settling_is_refused():
+    """Settled as void between two attempts, the second is not applied, though its id was minted."""
+    store = Flaky("lost")
+    settled = []
+    world = World(
+        time_nanoseconds=lambda: 0,
+        random_bytes=bytes,
+        sleep_seconds=lambda _: settled.append(realm.settle("w-" + 32 * "0")),
+    )
+    realm = Client(store, author="tester", world=world).realm("a")
+    with pytest.raises(WriteIdVoid):
+        realm.set({"x": 1})
+    assert settled == [Void()]
+    assert realm.get().generation == 0
+
+
+def test_settling_finds_a_minted_id():
+    """The id in every result can be settled, given or not."""
+    realm = client_on(memory()).realm("a")
+    result = realm.set({"x": 1})
+    assert realm.settle(result.write_id) == Committed(generation=1)
+
+
+def test_settling_while_the_turn_is_taken_is_pending():
+    """What cannot be told now is not guessed."""
+
+    class Busy(Flaky):
+        def void(self, realm, write_id, *, deadline):
+            raise LockTimeout(waited_seconds=0.0)
+
+    assert client_on(Busy()).realm("a").settle("w") == Pending()
+
+
+def test_a_compacted_first_answer_is_no_error():
+    """A receipt outlives the revision: the write was committed, and that is the answer."""
+    client = client_on(memory())
+    realm = client.realm("a")
+    realm.set({"x": 1}, write_id="one")
+    realm.set({"x": 2})
+    client.compact(keep=1)
+    again = realm.set({"x": 1}, write_id="one")
+    assert (again.generation, again.changed) == (1, True)
+    assert again.document is None
+
+
+def test_a_transaction_is_retried_as_one():
+    """An applied transaction of unknown outcome is found in all of its realms."""
+    store = Flaky("applied")
+    results = client_on(store).transaction([("a", {"set": {"x": 1}}), ("b", {"set": {"y": 1}})])
+    assert [result.generation for result in results] == [1, 1]
+    assert len({result.write_id for result in results}) == 1
+
+
+def test_a_transactions_id_covers_all_of_its_parts():
+    """With one part more or fewer it is another request."""
+    client = client_on(memory())
+    parts: list[tuple[str, dict[str, Any]]] = [("a", {"set": {"x": 1}}), ("b", {"set": {"y": 1}})]
+    first = client.transaction(parts, write_id="t")
+    again = client.transaction(parts, write_id="t")
+    assert [result.etag for result in again] == [result.etag for result in first]
+    for other in (parts[:1], [*parts, ("c", {"set": {}})]):
+        with pytest.raises(WriteIdReused):
+            client.transaction(other, write_id="t")
+    assert client.realm("c").get().generation == 0

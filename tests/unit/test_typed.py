@@ -1,0 +1,255 @@
+"""Typed configuration: pydantic, dataclasses, TypedDict, msgspec."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import subprocess
+import sys
+from typing import Literal, TypedDict
+
+import msgspec
+import pydantic
+import pytest
+
+from realmconf.errors import InvalidArgument, InvalidDocument, SchemaViolation
+from realmconf.runtime.typed import PLAIN, MsgspecAdapter, PydanticAdapter, adapter_for
+
+DOCUMENT = {"agent": {"model": "m", "retries": 3}, "tags": ["a", "b"]}
+
+
+class PydanticAgent(pydantic.BaseModel):
+    model: str
+    retries: int = 1
+    note: str | None = None
+
+
+class PydanticSettings(pydantic.BaseModel):
+    agent: PydanticAgent
+    tags: list[str] = []
+
+
+@dataclasses.dataclass
+class Agent:
+    model: str
+    retries: int = 1
+    note: str | None = None
+
+
+@dataclasses.dataclass
+class Settings:
+    agent: Agent
+    tags: list[str] = dataclasses.field(default_factory=list)
+
+
+class StructAgent(msgspec.Struct):
+    model: str
+    retries: int = 1
+    note: str | None = None
+
+
+class StructSettings(msgspec.Struct):
+    agent: StructAgent
+    tags: list[str] = []
+
+
+class TypedAgent(TypedDict, total=False):
+    model: str
+    retries: int
+
+
+class TypedSettings(TypedDict, total=False):
+    agent: TypedAgent
+    tags: list[str]
+
+
+ADAPTERS = [
+    adapter_for(PydanticSettings),
+    adapter_for(Settings),
+    adapter_for(StructSettings),
+    MsgspecAdapter(Settings),
+]
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda a: f"{type(a).__name__}-{a.type.__name__}")
+def test_what_is_loaded_dumps_to_the_same_with_defaults(adapter):
+    """``load`` gives the type, ``dump`` gives plain values back; what is None is absent."""
+    config = adapter.load(DOCUMENT)
+    assert (config.agent.model, config.agent.retries, config.agent.note) == ("m", 3, None)
+    assert adapter.dump(config) == DOCUMENT
+    assert adapter.is_model(config)
+    sparse = adapter.load({"agent": {"model": "m"}})
+    assert adapter.dump(sparse) == {"agent": {"model": "m", "retries": 1}, "tags": []}
+    assert adapter.dump_stated(sparse) == {"agent": {"model": "m"}}
+
+
+def test_a_typed_dict_is_a_plain_mapping():
+    """It is validated, and written as given."""
+    adapter = adapter_for(TypedSettings)
+    assert adapter.load(DOCUMENT) == DOCUMENT
+    assert not adapter.is_model({"agent": {"model": "m"}})
+    with pytest.raises(SchemaViolation):
+        adapter.load({"agent": {"model": 5}})
+
+
+VIOLATIONS = [
+    ({"agent": {"model": 7}}, "/agent/model", "type"),
+    ({"agent": {}}, "/agent/model", "required"),
+    ({"agent": {"model": "m", "retries": "hunter2"}}, "/agent/retries", "type"),
+    ({"agent": {"model": "m"}, "tags": ["a", 5]}, "/tags/1", "type"),
+    ({"agent": "hunter2"}, "/agent", "type"),
+    ({}, "/agent", "required"),
+]
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda a: f"{type(a).__name__}-{a.type.__name__}")
+@pytest.mark.parametrize(("document", "pointer", "keyword"), VIOLATIONS)
+def test_a_violation_says_where_and_what_and_never_the_value(adapter, document, pointer, keyword):
+    """The place as a pointer, a keyword, our own words; the text never quotes a configured value (G11)."""
+    with pytest.raises(SchemaViolation) as caught:
+        adapter.load(document)
+    assert [(entry["pointer"], entry["keyword"]) for entry in caught.value.violations] == [
+        (pointer, keyword)
+    ]
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in str(caught.value.to_dict())
+    assert caught.value.__context__ is None or "hunter2" not in str(caught.value.__context__)
+
+
+def test_pydantic_names_all_violations_at_once():
+    """A person mends them in one go."""
+    with pytest.raises(SchemaViolation) as caught:
+        adapter_for(PydanticSettings).load({"agent": {"model": 1, "retries": "x"}, "tags": 5})
+    assert [entry["pointer"] for entry in caught.value.violations] == [
+        "/agent/model",
+        "/agent/retries",
+        "/tags",
+    ]
+
+
+class Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+    level: Literal["low", "high"] = "low"
+    size: int = pydantic.Field(default=1, ge=1, lt=10)
+    since: datetime.date = datetime.date(2020, 1, 1)
+    either: int | str = 1
+    name: str = pydantic.Field(default="n", max_length=3, pattern="^[a-z]*$")
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def refuse_bad(cls, value: str) -> str:
+        if value == "bad":
+            raise ValueError(f"{value} is no good")
+        return value
+
+
+@pytest.mark.parametrize(
+    ("document", "pointer", "keyword"),
+    [
+        ({"levle": "low"}, "", "additionalProperties"),
+        ({"level": "huge"}, "/level", "enum"),
+        ({"size": 0}, "/size", "minimum"),
+        ({"size": 10}, "/size", "exclusiveMaximum"),
+        ({"name": "long name"}, "/name", "maxLength"),
+        ({"name": "ABC"}, "/name", "pattern"),
+        ({"name": "bad"}, "/name", "validator"),
+        ({"since": "hunter2"}, "/since", None),
+    ],
+)
+def test_constraints_have_the_keywords_of_json_schema(document, pointer, keyword):
+    """What a schema calls it is what the violation calls it, whichever library found it."""
+    with pytest.raises(SchemaViolation) as caught:
+        adapter_for(Strict).load(document)
+    (entry,) = caught.value.violations
+    if keyword is not None:
+        assert entry["keyword"] == keyword
+    assert entry["pointer"].startswith(pointer)
+    assert not any(str(value) in str(caught.value) for value in document.values() if value)
+
+
+def test_the_branches_of_a_union_are_no_places():
+    """Pydantic names the alternatives it tried in a location; the document has none of them."""
+    with pytest.raises(SchemaViolation) as caught:
+        adapter_for(Strict).load({"either": 1.5})
+    assert {entry["pointer"] for entry in caught.value.violations} == {"/either"}
+
+
+def test_a_strict_model_reads_what_json_can_say():
+    """A date is text in a document, and a strict model takes it from there."""
+    assert adapter_for(Strict).load({"since": "2026-01-02"}).since == datetime.date(2026, 1, 2)
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Rich(pydantic.BaseModel):
+    token: pydantic.SecretStr = pydantic.SecretStr("")
+    keys: dict[int, pydantic.SecretStr] = {}
+    raw: pydantic.SecretBytes = pydantic.SecretBytes(b"")
+    colour: Colour = Colour.RED
+    at: datetime.datetime | None = None
+    pair: tuple[int, int] = (1, 2)
+    renamed: int = pydantic.Field(default=0, alias="re-named")
+
+
+def test_secrets_are_stored_and_not_their_asterisks():
+    """What pydantic hides when it serializes is what the document must hold."""
+    adapter = adapter_for(Rich)
+    document = {
+        "token": "hunter2",
+        "keys": {"1": "s"},
+        "raw": "b",
+        "re-named": 4,
+        "at": "2026-01-02T03:04:05Z",
+    }
+    config = adapter.load(document)
+    assert config.token.get_secret_value() == "hunter2"
+    assert adapter.dump(config) == {**document, "colour": "red", "pair": [1, 2]}
+
+
+def test_a_none_in_an_array_is_refused():
+    """Only an absent key says nothing; an array has no absent places."""
+
+    class WithHoles(pydantic.BaseModel):
+        items: list[int | None]
+
+    with pytest.raises(InvalidDocument):
+        adapter_for(WithHoles).dump(WithHoles(items=[1, None]))
+
+
+@pytest.mark.parametrize("schema", [int, "Settings", 5, {"type": "object"}, object, list[int]])
+def test_other_schemas_are_refused_and_the_accepted_kinds_named(schema):
+    """A schema that nobody will apply is worse than none."""
+    with pytest.raises(InvalidArgument, match="pydantic"):
+        adapter_for(schema)
+
+
+@pytest.mark.parametrize("schema", [None, dict])
+def test_without_a_schema_configuration_is_a_frozen_mapping(schema):
+    """The untyped configuration cannot be changed by accident."""
+    config = adapter_for(schema).load({"a": {"b": [1]}})
+    with pytest.raises(TypeError):
+        config["a"]["b"].append(2)
+    assert adapter_for(schema) is PLAIN
+
+
+def test_a_dataclass_is_validated_by_pydantic_where_it_is_installed():
+    """And by msgspec elsewhere."""
+    assert isinstance(adapter_for(Settings), PydanticAdapter)
+
+
+def test_nothing_is_imported_that_the_user_did_not_import():
+    """Using a realm without a type loads neither pydantic nor msgspec."""
+    program = (
+        "import realmconf, sys\n"
+        "realm = realmconf.connect('memory://').realm('a')\n"
+        "realm.set({'x': 1})\n"
+        "assert realm.current == {'x': 1}\n"
+        "print(*sorted({'pydantic', 'msgspec', 'asyncio', 'dataclasses', 'typing'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
