@@ -16,10 +16,9 @@ from functools import partial
 from itertools import count, cycle
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any
 
 from bench import documents, ours
-from bench.harness import Batch, compete, each
+from bench.harness import Batch, Rounds, Spread, compete, each
 from bench.processes import Actor
 from bench.results import Figure, Workplace, at_most
 
@@ -27,6 +26,8 @@ REALM = "grown"
 GENERATIONS = 100_000
 REALMS = 10_000
 TRANSACTION_REALMS = 64
+DISK_GENERATIONS = (2000, 6000)
+"""Both beyond the size to which the log is grown once, so that the difference is the database's."""
 MEMORY = Path("/dev/shm")
 
 
@@ -42,6 +43,13 @@ class Populator:
         for number in range(count - 1):
             realm.set({"counter": number})
         generation: int = realm.set(documents.agent()).generation
+        return generation
+
+    def documents(self, count: int) -> int:
+        """Give one realm *count* generations of the 2 KB document."""
+        realm = self._client.realm(REALM)
+        for number in range(count):
+            generation: int = realm.set(documents.agent(counter=number)).generation
         return generation
 
     def realms(self, count: int) -> int:
@@ -104,7 +112,7 @@ class Pair:
         return Batch(costs)
 
 
-def contest(place: Workplace, small: Path, large: Path, large_names: list[str]) -> Any:
+def contest(place: Workplace, small: Path, large: Path, large_names: list[str]) -> Rounds:
     """Reads and writes of the small and the large store, in turn."""
     size = place.effort.count(200)
     with ExitStack() as stack:
@@ -139,6 +147,7 @@ def measure_history(place: Workplace) -> list[Figure]:
             )
     label = f"{generations:,} generations / 1"
     return [
+        disk(place),
         Figure(
             "M12", f"get from the record, {label}", rounds.ratio("read, large", "read, small"), "x",
             at_most(1.5), costs(rounds, "read"),
@@ -151,6 +160,25 @@ def measure_history(place: Workplace) -> list[Figure]:
             at_most(1.5), costs(rounds, "write"),
         ),
     ]  # fmt: skip
+
+
+def disk(place: Workplace) -> Figure:
+    """What a generation of 2 KB adds to the store on disk, over the document's own bytes."""
+    few, many = DISK_GENERATIONS
+    bytes_added = stored_bytes(populated(place.folder / "many", "documents", many)) - stored_bytes(
+        populated(place.folder / "few", "documents", few)
+    )
+    length = len(documents.as_json(documents.agent(counter=many)))
+    per_generation = bytes_added / (many - few)
+    return Figure(
+        "M12", "disk bytes of a generation / its document", Spread.of([per_generation / length]),
+        "x", at_most(1.5), f"{per_generation:.0f} bytes, {length}",
+    )  # fmt: skip
+
+
+def stored_bytes(root: Path) -> int:
+    """The sizes of all files below *root*; of a store that nobody uses."""
+    return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
 
 
 def measure_realms(place: Workplace) -> list[Figure]:
@@ -174,5 +202,5 @@ def measure_realms(place: Workplace) -> list[Figure]:
     ]  # fmt: skip
 
 
-def costs(rounds: Any, kind: str) -> str:
+def costs(rounds: Rounds, kind: str) -> str:
     return f"{rounds.cost(f'{kind}, large'):.0f} µs, {rounds.cost(f'{kind}, small'):.0f} µs"

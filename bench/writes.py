@@ -12,7 +12,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from bench import documents, floors, ours
-from bench.harness import Batch, by_mean, by_median, by_p99, compete, each
+from bench.harness import Batch, Spread, by_mean, by_median, by_p99, compete, each, slope
 from bench.peers.lockedfile import LockedFile
 from bench.peers.original import IN_TIME, LATE, Original
 from bench.results import Figure, Workplace, at_least, at_most
@@ -231,6 +231,7 @@ def measure_sizes(place: Workplace) -> list[Figure]:
     root = place.path("store")
     limits = {"2 KB": 2.0, "10 KB": 2.0, "100 KB": 3.0, "1 MB": 6.0}
     figures = []
+    costs: dict[str, float] = {}
     with ours.connect(root / "realms") as client:
         for size, limit in limits.items():
             label = size.replace(" ", "").lower()
@@ -243,6 +244,7 @@ def measure_sizes(place: Workplace) -> list[Figure]:
                 rounds=place.effort.rounds,
             )
             swaps.check()
+            costs[size] = rounds.cost("commit")
             figures.append(
                 Figure(
                     "M11", f"commit of {size} / synced append of as many bytes",
@@ -251,4 +253,12 @@ def measure_sizes(place: Workplace) -> list[Figure]:
                     f"append {rounds.cost('append') / 1000:.2f} ms",
                 )
             )  # fmt: skip
+    exponent = slope(
+        [documents.SIZES["100 KB"], documents.SIZES["1 MB"]], [costs["100 KB"], costs["1 MB"]]
+    )
+    figures.append(
+        Figure(
+            "M11", "growth from 100 KB to 1 MB, exponent", Spread.of([exponent]), "", at_most(1),
+        )
+    )  # fmt: skip
     return figures
