@@ -179,11 +179,11 @@ _FISH_ACTIONS = {
 def fish_script() -> str:
     """For a file ``realmconf.fish`` in ``~/.config/fish/completions``."""
     lines = ["# Completion of realmconf for fish.", "complete --command realmconf --no-files"]
-    for command in COMMANDS:
-        lines.append(
-            "complete --command realmconf --condition __fish_use_subcommand "
-            f"--arguments {command.name} --description {_quoted(command.summary)}"
-        )
+    lines += [
+        "complete --command realmconf --condition __fish_use_subcommand "
+        f"--arguments {command.name} --description {_quoted(command.summary)}"
+        for command in COMMANDS
+    ]
     lines += [_fish_option(option, condition=None) for option in GLOBAL_OPTIONS]
     for command in COMMANDS:
         condition = f"__fish_seen_subcommand_from {command.name}"
@@ -203,10 +203,10 @@ def _fish_option(option: Option, *, condition: str | None) -> str:
     words = ["complete --command realmconf"]
     if condition is not None:
         words.append(f"--condition {_quoted(condition)}")
-    for name in option.names:
-        words.append(
-            f"--long-option {name[2:]}" if name.startswith("--") else f"--short-option {name[1:]}"
-        )
+    words += [
+        f"--long-option {name[2:]}" if name.startswith("--") else f"--short-option {name[1:]}"
+        for name in option.names
+    ]
     if option.kind is not None:
         words.append("--require-parameter")
         if option.choices:

@@ -153,6 +153,6 @@ def _from_toml(text: str | bytes) -> Any:
 
 
 def _from_json(text: str | bytes) -> Any:
-    from realmconf.domain.document import parse_json
+    from realmconf.domain.jsontext import parse_json
 
     return parse_json(text)

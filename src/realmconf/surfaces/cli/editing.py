@@ -8,7 +8,7 @@ The text stays on disk until it is in.
 
 from __future__ import annotations
 
-from realmconf.domain.document import thaw
+from realmconf.domain.frozen import thaw
 from realmconf.domain.merge import Merged, merge_three
 from realmconf.domain.names import LIMITS
 from realmconf.domain.pointer import Pointer

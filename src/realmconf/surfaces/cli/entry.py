@@ -111,7 +111,7 @@ def _report(code: str, text: str, as_json: dict[str, Any], words: Sequence[str])
         from realmconf.surfaces.cli.terminal import printable
 
         sys.stdout.flush()
-        sys.stderr.write(f"realmconf: {code}: {printable(text)}\n")
+        sys.stderr.write(f"realmconf: {printable(text)} [{code}]\n")
 
 
 def _as_request_for_report(defect: Exception) -> str:

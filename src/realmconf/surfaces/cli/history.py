@@ -149,7 +149,7 @@ def newest_first(realm: Any) -> Iterator[Revision]:
 
 
 def _changes_of(realm: Any, one: Revision) -> tuple[Change, ...] | None:
-    """What the revision changed, or None where the one before it is no longer there to compare with."""
+    """What the revision changed, or None where one of the two documents is gone."""
     from realmconf.errors import HistoryCompacted
 
     try:
@@ -166,7 +166,7 @@ def _changes_as_json(call: Call, realm: Any, one: Revision) -> dict[str, Any]:
 def _change_lines(call: Call, realm: Any, one: Revision) -> list[str]:
     changes = _changes_of(realm, one)
     if changes is None:
-        return ["  (the generation before it was compacted)"]
+        return ["  (what it changed is not known any more: it was purged, or what was before it is gone)"]
     return call.terminal.changes(changes, veil=call.veil, indent="  ")
 
 

@@ -12,7 +12,7 @@ from realmconf.surfaces.cli.writing import write_options
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, TextIO
+    from typing import TextIO
 
     from realmconf.surfaces.cli.call import Call
 

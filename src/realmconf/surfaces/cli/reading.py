@@ -23,6 +23,9 @@ def get(call: Call) -> None:
     view = OWN if request.own or request.at is not None else EFFECTIVE
     snapshot = realm.get() if request.at is None else realm.at(request.at)
     call.warn(snapshot.warnings)
+    if not snapshot.exists:
+        was = "has no document" if snapshot.generation else "was never written"
+        call.say(f"realm {snapshot.realm_id} {was}")
     if request.path is None or request.path == Pointer():
         _print_whole(call, snapshot, view=view, form=form)
         return

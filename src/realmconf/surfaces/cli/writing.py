@@ -196,10 +196,10 @@ def _one_value(call: Call) -> Any:
         return text.removesuffix("\n").removesuffix("\r")
     if request.value is None:
         raise InvalidArgument("a value is missing: give VALUE, or --stdin")
-    return request.value if request.text else read_value(request.value)
+    return request.value if request.text else read_value(request.value, at=request.path)
 
 
-def read_value(text: str) -> Any:
+def read_value(text: str, *, at: Pointer) -> Any:
     """
     *text* as exactly one TOML value, else as the text it is.
 
@@ -214,7 +214,9 @@ def read_value(text: str) -> Any:
             return parse_toml(line).document
         except InvalidDocument as error:
             if error.pointer is not None:
-                raise
+                # Said of the place where the value is going.
+                reason = str(error).partition(": ")[2]
+                raise InvalidDocument(reason, pointer=str(at)) from None
             return {}
 
     # In an array a comment swallows the bracket, and a second value shows; alone, a

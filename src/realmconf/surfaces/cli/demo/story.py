@@ -12,7 +12,7 @@ import tempfile
 import time
 from functools import partial
 
-from realmconf.domain.document import thaw
+from realmconf.domain.frozen import thaw
 from realmconf.domain.toml import parse_toml
 from realmconf.errors import GenerationConflict
 from realmconf.runtime.client import connect
