@@ -107,6 +107,8 @@ class Host:
         read_only: bool = False,
         placer: Callable[[Files, str], Placer] | None = None,
         record: type[Record] = Record,
+        seconds_per_second: float = 50.0,
+        background: bool = False,
     ) -> None:
         self.root = os.fspath(root)
         self.read_only = read_only
@@ -122,17 +124,27 @@ class Host:
         connection.execute(WorkingCopies.SCHEMA)
         connection.close()
         files = files or Files()
+        self._clock = lambda: time.monotonic() * seconds_per_second
         self.copies = WorkingCopies(
             self,
             files=files,
             header=header,
             placer=None if placer is None else placer(files, self.root),
+            # Waiting for an editor between two steps is part of many cases, and of no interest.
+            clock=self._clock,
+            sleep=lambda seconds: time.sleep(seconds / seconds_per_second),
         )
+
+        if not background:
+            # A test says itself when something is rendered.
+            self.copies.committed = lambda realm: None  # type: ignore[method-assign]
 
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(self._path)
         connection.set_busy_timeout(10_000)
         connection.execute("PRAGMA journal_mode=WAL")
+        # Processes die in these tests, machines do not.
+        connection.execute("PRAGMA synchronous=OFF")
         return connection
 
     @contextmanager
@@ -197,7 +209,7 @@ class Host:
         return revision
 
     def publish(self, realm: str, *, seconds: float = 5.0) -> None:
-        self.copies.publish(RealmName(realm), deadline=time.monotonic() + seconds)
+        self.copies.publish(RealmName(realm), deadline=self._clock() + seconds)
 
     def settle(self, realm: str, *, tolerant: bool = False) -> tuple[str, ...]:
         """The codes of the warnings."""

@@ -135,10 +135,12 @@ class WorkingCopies:
         clock: Callable[[], float] = time.monotonic,
         header: bool = True,
         placer: Placer | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._host = host
         self._files = files or Files()
         self._clock = clock
+        self._sleep = sleep
         self._header = header
         self._examiner = Examiner(self._files, host.root, host.stamp)
         self._placer = placer
@@ -254,7 +256,7 @@ class WorkingCopies:
                 return
             if self._clock() + again_seconds > deadline:
                 return
-            time.sleep(again_seconds)
+            self._sleep(again_seconds)
 
     def flush(self) -> None:
         """Render everything that was committed by this process and is not rendered yet."""
@@ -623,8 +625,14 @@ class WorkingCopies:
                         rendering = rendering_of(found.head, base, header=self._header)
                 if rendering is not None:
                     contested = isinstance(found.verdict, workfile.Contested)
-                    placer.place(turn, realm, found, rendering, contested=contested)
+                    placed = placer.place(turn, realm, found, rendering, contested=contested)
                     memory.rendered = rendering
+                    if placed:
+                        # What is committed from here on has its own wake-up: rendering on and on
+                        # would keep the turn from those who commit.
+                        return None
+                    rendering = None
+                    continue
             if rendering is None:
                 rendering = rendering_of(head, base, header=self._header)
 

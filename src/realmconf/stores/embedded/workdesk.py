@@ -56,9 +56,12 @@ class Desk:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for descriptor in (self.folder, self._shelf):
-            if descriptor is not None:
-                self._files.close(descriptor)
+        try:
+            if self.folder is not None:
+                self._files.close(self.folder)
+        finally:
+            if self._shelf is not None:
+                self._files.close(self._shelf)
 
     def make_folder(self) -> int:
         """The realm's folder, made (mode 0700, its name durable) if it is missing."""
@@ -142,8 +145,13 @@ class Desk:
             if error.errno in {errno.ELOOP, errno.ENOTDIR}:
                 raise RefusedFolderError("is not a folder, or a symbolic link") from None
             raise
-        if self._files.stat_open(descriptor).st_uid != os.geteuid():
-            self._files.close(descriptor)
+        own = False
+        try:
+            own = self._files.stat_open(descriptor).st_uid == os.geteuid()
+        finally:
+            if not own:
+                self._files.close(descriptor)
+        if not own:
             raise RefusedFolderError("belongs to somebody else")
         return descriptor
 

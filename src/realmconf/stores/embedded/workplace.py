@@ -76,19 +76,19 @@ class Placer:
         rendering: Rendering,
         *,
         contested: bool,
-    ) -> None:
+    ) -> bool:
         """
         Make the file say *rendering*, the head's.  *finding* is what the file was found to be in this same turn:
         absent, empty, ours, or (*contested*) an edit that is to be kept beside it.
 
         After return the file is that rendering, durably, or somebody was faster: then
-        whatever they saved is in the file or set aside, and the next examination finds it.
+        whatever they saved is in the file or set aside, and the next examination finds it:
+        the answer is then False.
         """
         with Desk(self._files, self._root, realm) as desk:
             standing = finding.standing or Standing()
             if rendering.text is None:
-                self._remove(turn, desk, finding, standing, rendering, contested=contested)
-                return
+                return self._remove(turn, desk, finding, standing, rendering, contested=contested)
             content = rendering.text.encode()
             digest = digest_of(content)
             standing = standing.replace(
@@ -98,7 +98,7 @@ class Placer:
                 # The file says it already, word for word: only the record has to know.
                 desk.sync()
                 self._confirm(turn, desk, standing)
-                return
+                return True
             folder = desk.make_folder()
             self._write_spare(desk, content, mode=getattr(finding.look, "mode", None))
             # From this commit on the new text is ours, so no crash can turn it into an edit;
@@ -106,7 +106,7 @@ class Placer:
             self._intend(turn, desk, rendering, digest)
             outcome = self._put(turn, desk, folder, finding, contested=contested)
             if outcome is None:
-                return
+                return False
             desk.sync()
             self._confirm(
                 turn,
@@ -115,6 +115,7 @@ class Placer:
                     doubtful=False, beside=standing.beside or outcome != DISPLACED_OURS
                 ),
             )
+            return outcome == DISPLACED_OURS
 
     # --- the steps ------------------------------------------------------------------
 
@@ -146,12 +147,24 @@ class Placer:
         except OSError:
             pass
         else:
-            status = files.stat_open(descriptor)
-            if objection(status) is None and files.lease_against_all(descriptor) != LEASE_BUSY:
+            if self._usable(descriptor):
                 return descriptor
-            files.close(descriptor)
         files.unlink(desk.shelf, desk.spare)
         return files.create(desk.shelf, desk.spare)
+
+    def _usable(self, descriptor: int) -> bool:
+        """Whether nobody else has this file; if somebody does it is closed."""
+        usable = False
+        try:
+            status = self._files.stat_open(descriptor)
+            usable = (
+                objection(status) is None
+                and self._files.lease_against_all(descriptor) != LEASE_BUSY
+            )
+        finally:
+            if not usable:
+                self._files.close(descriptor)
+        return usable
 
     def _intend(self, turn: Turn, desk: Desk, rendering: Rendering, digest: bytes | None) -> None:
         turn.commit(
@@ -206,43 +219,38 @@ class Placer:
     ) -> str | None:
         """Say what the exchange brought, and leave it where it can wait, or as a spare."""
         files = self._files
-        seen = None if finding.standing is None else finding.standing.seen
-        expected = finding.look.digest if isinstance(finding.look, Finished) else None
         try:
             descriptor = files.open_write(desk.shelf, name)
         except OSError:
-            descriptor = -1
-        if descriptor < 0 or (reason := objection(files.stat_open(descriptor))) is not None:
-            # A symlink, or a folder, took the file's place at the last moment. It goes
-            # back, to be refused there.
-            if descriptor >= 0:
-                files.close(descriptor)
             self._put_back(desk, name)
             return None
-        assert reason is None
         try:
             status = files.stat_open(descriptor)
+            if objection(status) is not None:
+                self._put_back(desk, name)
+                return None
             lease = files.lease_against_all(descriptor)
-            content = files.read(descriptor, BYTES_MAX + 1)
-            digest = digest_of(content)
-            if contested and digest == expected:
+            digest = digest_of(files.read(descriptor, BYTES_MAX + 1))
+            expected = isinstance(finding.look, Finished) and finding.look.digest == digest
+            if contested and expected:
                 # In full, whoever has it open: what they add arrives there too.
                 desk.keep_contested(desk.shelf, name)
                 return DISPLACED_CONTESTED
-            free = lease != LEASE_BUSY and (lease == LEASE_FREE or quiet(status.st_mtime_ns))
-            if free and (
-                digest == expected or workrecord.known(turn.connection, desk.realm, digest)
-            ):
+            alone = lease == LEASE_FREE or (lease != LEASE_BUSY and quiet(status.st_mtime_ns))
+            if alone and (expected or workrecord.known(turn.connection, desk.realm, digest)):
                 if name != desk.spare:
                     files.unlink(desk.shelf, name)
                 return DISPLACED_OURS
         finally:
             files.close(descriptor)
         if name == desk.spare:
-            desk.set_aside(desk.shelf, name, seen=seen)
+            desk.set_aside(
+                desk.shelf, name, seen=None if finding.standing is None else finding.standing.seen
+            )
         return DISPLACED_WAITING
 
     def _put_back(self, desk: Desk, name: str) -> None:
+        """A symlink, or a folder, took the file's place at the last moment: it is refused there, not here."""
         assert desk.folder is not None
         try:
             self._files.exchange(desk.shelf, name, desk.folder, WORKING_COPY)
@@ -258,7 +266,7 @@ class Placer:
         rendering: Rendering,
         *,
         contested: bool,
-    ) -> None:
+    ) -> bool:
         """The rendering of "no document" is no file."""
         seen = standing.seen
         standing = standing.replace(seen=rendering.generation, digest=None)
@@ -266,19 +274,20 @@ class Placer:
             # Only when the file is gone for good may the old texts count as replaced.
             desk.sync()
             self._confirm(turn, desk, standing)
-            return
+            return True
         assert desk.folder is not None
         self._intend(turn, desk, rendering, None)
         try:
             name = desk.set_aside(desk.folder, WORKING_COPY, seen=seen)
         except FileNotFoundError:
-            return
+            return False
         outcome = self._judge_displaced(turn, desk, name, finding, contested=contested)
         if outcome is None:
-            return
+            return False
         desk.sync()
         self._confirm(
             turn,
             desk,
             standing.replace(doubtful=False, beside=standing.beside or outcome != DISPLACED_OURS),
         )
+        return outcome == DISPLACED_OURS
