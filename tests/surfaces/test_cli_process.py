@@ -1,0 +1,379 @@
+"""The command line as a program of its own: signals, pipes, start-up, the demonstration."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import pytest
+
+from realmconf.surfaces.cli.commands import COMMANDS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROGRAM = [sys.executable, "-m", "realmconf"]
+
+
+@pytest.fixture
+def environment(tmp_path):
+    names = {name: value for name, value in os.environ.items() if not name.startswith("REALMCONF_")}
+    return {
+        **names,
+        "HOME": str(tmp_path),
+        "REALMCONF_STORE": str(tmp_path / "store"),
+        "REALMCONF_REALM": "team",
+    }
+
+
+@pytest.fixture
+def run(environment, tmp_path):
+    def run(*words, stdin=b"", **changes):
+        return subprocess.run(
+            [*PROGRAM, *words],
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=60,
+            cwd=tmp_path,
+            env={**environment, **changes},
+        )
+
+    return run
+
+
+@pytest.fixture
+def start(environment, tmp_path):
+    started = []
+
+    def start(*words, **options):
+        process = subprocess.Popen(
+            [*PROGRAM, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=environment,
+            **options,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def test_write_and_read(run):
+    """The program writes and reads; answers on standard output, everything else on standard error."""
+    assert (
+        run("set", "agent.model", "sonnet").stdout
+        == b'agent.model = "sonnet" (string)\ngeneration=1\n'
+    )
+    answer = run("get", "agent.model")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, b"sonnet\n", b"")
+
+
+def test_usage(run):
+    """Without a command, or with a wrong one, it says how it is used, exit 2; asked for help, exit 0."""
+    assert run().returncode == 2
+    answer = run("frobnicate")
+    assert (answer.returncode, answer.stdout) == (2, b"")
+    assert b"usage: realmconf" in answer.stderr
+    answer = run("--help")
+    assert (answer.returncode, answer.stderr) == (0, b"")
+    assert run("--version").stdout.startswith(b"realmconf ")
+
+
+def test_usage_error_as_json(run):
+    """A program that asked for JSON gets one JSON value, whatever is wrong."""
+    answer = run("set", "-o", "json")
+    assert answer.returncode == 2
+    assert json.loads(answer.stdout)["error"]["code"] == "usage"
+
+
+def test_defect_is_said_without_a_traceback_or_a_value(run, tmp_path):
+    """Exit 1 with kind and place for a report, and nothing of what the configuration holds."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import realmconf.surfaces.cli.reading as reading\n"
+        "def broken(call):\n    raise RuntimeError('a-secret-value')\n"
+        "reading.get = broken\n"
+    )
+    answer = run("get", "-o", "json", PYTHONPATH=str(tmp_path))
+    assert answer.returncode == 1
+    assert json.loads(answer.stdout)["error"]["code"] == "defect"
+    assert b"report" in answer.stdout
+    for text in (answer.stdout, answer.stderr):
+        assert b"Traceback" not in text
+        assert b"a-secret-value" not in text
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_it_quietly(run, start, number, code):
+    """Exit 130 and 143, as shells count, and no traceback."""
+    run("set", "a", "1")
+    watcher = start("watch", "--own", "--after", "0", "-o", "json")
+    watcher.stdout.readline()
+    watcher.send_signal(number)
+    output, errors = watcher.communicate(timeout=30)
+    assert watcher.returncode == code
+    assert b"Traceback" not in output + errors
+
+
+def test_closed_pipe_ends_it_quietly(run, environment, tmp_path):
+    """``realmconf … | head`` is no error of anybody's."""
+    document = {f"key{number}": "x" * 100 for number in range(5_000)}
+    run("replace", stdin=json.dumps(document).encode())
+    words = " ".join([*PROGRAM, "get", "--own"])
+    answer = subprocess.run(
+        ["/bin/bash", "-c", f"{words} | head -1; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+        timeout=60,
+    )
+    assert answer.stdout.splitlines()[-1] == b"141"
+    assert answer.stderr == b""
+
+
+def test_words_that_are_no_text(run):
+    """Bytes that are not UTF-8 are a typed error wherever they stand."""
+    for words in ([b"get", b"a\xff"], [b"set", b"a", b"\xff"], [b"get", b"--realm", b"\xff"]):
+        answer = run(*words)
+        assert answer.returncode == 4, answer.stderr
+        assert b"Traceback" not in answer.stderr
+    answer = run(b"set", b"a", b"\xff", b"-o", b"json")
+    assert json.loads(answer.stdout)["error"]["code"] == "invalid_document"
+    assert run(b"frobnicate\xff").returncode == 2
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
+def test_any_locale_prints_any_value(run, locale):
+    """No locale turns an answer into an encoding error."""
+    run("set", "a", "grün → 日本")
+    answer = run("get", "a", LC_ALL=locale, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert answer.returncode == 0
+    assert answer.stdout.startswith(b"gr")
+
+
+def test_steering_characters_do_not_reach_a_terminal(run, environment, tmp_path):
+    """A value may come from anybody: on a terminal control characters are shown, not sent; in a pipe they are kept."""
+    import pty
+
+    run("set", "a", "--stdin", stdin=b"red \x1b[31m\x07 end")
+    assert run("get", "a").stdout == b"red \x1b[31m\x07 end\n"
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*PROGRAM, "get", "a"], stdout=theirs, stderr=theirs, cwd=tmp_path, env=environment
+    )
+    os.close(theirs)
+    process.wait(timeout=60)
+    seen = os.read(ours, 4096)
+    os.close(ours)
+    assert b"\x1b" not in seen
+    assert b"\\x1b[31m\\x07" in seen
+
+
+def test_colour_only_on_a_terminal_and_never_with_no_color(run, environment, tmp_path):
+    """Diffs are coloured for a person who wants that."""
+    import pty
+
+    run("set", "a", "1")
+
+    def on_terminal(**changes):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [*PROGRAM, "diff"],
+            stdout=theirs,
+            stderr=subprocess.DEVNULL,
+            cwd=tmp_path,
+            env={**environment, "TERM": "xterm", **changes},
+        )
+        os.close(theirs)
+        process.wait(timeout=60)
+        seen = os.read(ours, 4096)
+        os.close(ours)
+        return seen
+
+    assert b"\x1b[32m+ a = 1" in on_terminal()
+    assert b"\x1b" not in on_terminal(NO_COLOR="1")
+    assert b"\x1b" not in on_terminal(TERM="dumb")
+    assert b"\x1b" not in run("diff").stdout
+
+
+# --- start-up --------------------------------------------------------------------------
+
+NOT_FOR_A_READ = {
+    "asyncio",
+    "concurrent.futures",
+    "dataclasses",
+    "inspect",
+    "logging",
+    "multiprocessing",
+    "pathlib",
+    "pydantic",
+    "subprocess",
+    "tomllib",
+    "tomlrt",
+    "typing",
+    "uuid",
+}
+
+
+def loaded_by(environment, *words: str) -> set[str]:
+    program = (
+        "import sys; sys.path[:0] = {folders!r}\n"
+        "from realmconf.surfaces.cli import main\n"
+        "code = main({words!r})\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+        "sys.exit(code)\n"
+    )
+    folders = [
+        str(REPOSITORY / "src"),
+        sysconfig.get_path("purelib"),
+        sysconfig.get_path("platlib"),
+    ]
+    finished = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program.format(folders=folders, words=list(words))],
+        capture_output=True,
+        check=False,
+        text=True,
+        env=environment,
+        timeout=60,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return set(finished.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "words", [["get", "agent.model"], ["get", "agent.model", "-o", "json"]], ids=" ".join
+)
+def test_read_loads_nothing_dear(run, environment, words):
+    """A read of one value imports none of what would cost more than the read itself."""
+    run("set", "agent.model", "sonnet")
+    loaded = loaded_by(environment, *words)
+    assert "realmconf.surfaces.cli.reading" in loaded
+    assert not loaded & NOT_FOR_A_READ
+
+
+def test_dear_import_is_seen(run, environment):
+    """The look into the interpreter finds what it is looking for: printing TOML loads its libraries."""
+    run("set", "agent.model", "sonnet")
+    assert {"tomllib", "tomlrt"} <= loaded_by(environment, "get")
+
+
+# --- what is printed from the table ---------------------------------------------------------
+
+
+def test_reference_page_is_current():
+    """The page of the command line says what the table of commands says."""
+    tool = REPOSITORY / "tools" / "render_cli_reference.py"
+    checked = subprocess.run(
+        [sys.executable, str(tool), "--check"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (["roll"], {"rollback"}),
+        (["get", "agent."], {"agent.model", "agent.tokens"}),
+        (["--realm", "te"], {"team"}),
+        (["rename", ""], {"team"}),
+        (["set", "--on-conflict", ""], {"fail", "rebase"}),
+        (["-o", "json", "policy", ""], {"show", "set"}),
+        (["log", "--pa"], {"--patch"}),
+    ],
+)
+def test_bash_completes(run, environment, tmp_path, typed, offered):
+    """Commands, options, choices, realms and paths."""
+    if shutil.which("bash") is None:
+        pytest.fail("bash is needed to test its completion")
+    run("replace", "--toml", "[agent]\nmodel = 'm'\ntokens = 1")
+    binary = tmp_path / "bin"
+    binary.mkdir()
+    (binary / "realmconf").write_text(f'#!/bin/sh\nexec {sys.executable} -m realmconf "$@"\n')
+    (binary / "realmconf").chmod(0o755)
+    script = run("completion", "bash").stdout.decode()
+    words = " ".join(f"'{word}'" for word in ["realmconf", *typed])
+    asked = f"{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed)}; _realmconf\n"
+    asked += 'printf "%s\\n" "${COMPREPLY[@]}"'
+    answer = subprocess.run(
+        ["bash", "-c", asked],
+        capture_output=True,
+        check=False,
+        text=True,
+        env={**environment, "PATH": f"{binary}:{os.environ['PATH']}"},
+        timeout=60,
+    )
+    assert set(answer.stdout.split()) == offered, answer.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_name_every_command_and_option(run, shell):
+    """What the table has, every script has."""
+    script = run("completion", shell).stdout.decode()
+    for command in COMMANDS:
+        assert command.name in script
+        for option in command.options:
+            for name in option.names:
+                assert (name if shell != "fish" else name.lstrip("-")) in script
+
+
+# --- the demonstration ----------------------------------------------------------------------
+
+
+def test_demonstration(run, tmp_path):
+    """It shows conflicts, hand edits and a rollback, keeps its own promises, and leaves nothing behind."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    started = time.monotonic()
+    answer = run("demo", TMPDIR=str(place))
+    assert time.monotonic() - started < 60
+    text = answer.stdout.decode()
+    assert answer.returncode == 0, text + answer.stderr.decode()
+    assert "✗" not in text
+    assert text.count("✓") >= 12
+    for part in (
+        "generation conflict: expected",
+        "rebase",
+        "adopt",
+        "rollback of",
+        "durable commits a second",
+    ):
+        assert part in text
+    assert "sk-demo" not in text
+    assert answer.stderr == b""
+    assert not list(place.iterdir())
+
+
+def test_demonstration_fails_when_a_promise_is_broken(run, tmp_path):
+    """Its checks can fail: a writer that writes once more than it tells is found."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "import realmconf.surfaces.cli.demo.processes as processes\n"
+        "told = processes.counted\n"
+        "def twice(draft, name):\n    return told(told(draft, name), name)\n"
+        "processes.counted = twice\n"
+        "if 'writer' in sys.argv:\n"
+        "    processes.main(sys.argv[1:])\n"
+        "    import os; os._exit(0)\n"
+    )
+    place = tmp_path / "temporary"
+    place.mkdir()
+    answer = run("demo", PYTHONPATH=str(tmp_path), TMPDIR=str(place))
+    assert answer.returncode == 1
+    assert "✗" in answer.stdout.decode()
