@@ -97,7 +97,7 @@ class Model:
 
 @given(STEPS)
 def test_any_sequence_of_writes_goes_as_the_model_says(steps: list) -> None:
-    """G1, G2, G5, G14: same verdicts, same documents, contiguous generations, an intact chain; no-ops append nothing."""
+    """G1, G2, G5, G14: same verdicts, same documents, no gap, an intact chain; no-ops append nothing."""
     history, model = ListHistory(), Model()
     for command, stated in steps:
         preconditions = dict(stated)

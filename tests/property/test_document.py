@@ -8,12 +8,11 @@ from tests.property.strategies import DOCUMENTS, JSON, NEAR_DOCUMENTS, VALUES
 from realmconf.domain.document import (
     canonical_bytes,
     check_document,
-    freeze,
     load_document,
-    parse_json,
     same,
-    thaw,
 )
+from realmconf.domain.frozen import freeze, thaw
+from realmconf.domain.jsontext import parse_json
 
 
 @given(DOCUMENTS)

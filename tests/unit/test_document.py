@@ -17,12 +17,11 @@ from realmconf.domain.document import (
     canonical_bytes,
     check_document,
     check_value,
-    freeze,
     load_document,
-    parse_json,
     same,
-    thaw,
 )
+from realmconf.domain.frozen import freeze, thaw
+from realmconf.domain.jsontext import parse_json
 from realmconf.domain.names import LIMITS, Limits, RealmName
 from realmconf.errors import InvalidDocument, LimitExceeded, RealmconfError
 

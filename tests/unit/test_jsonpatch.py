@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from realmconf.domain.document import freeze, same
+from realmconf.domain.document import same
+from realmconf.domain.frozen import freeze
 from realmconf.domain.jsonpatch import apply_operations, check_operations
 from realmconf.domain.names import LIMITS
 from realmconf.errors import (

@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from realmconf.domain.document import freeze, same
+from realmconf.domain.document import same
+from realmconf.domain.frozen import freeze
 from realmconf.domain.patch import check_patch, derive, merge, merge_any
 from realmconf.errors import InvalidDocument, InvalidPatch, LimitExceeded
 

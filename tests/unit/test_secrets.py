@@ -2,7 +2,8 @@
 
 import pytest
 
-from realmconf.domain.document import ABSENT, freeze
+from realmconf.domain.document import ABSENT
+from realmconf.domain.frozen import freeze
 from realmconf.domain.pointer import Pointer
 from realmconf.domain.secrets import MARK, looks_secret, redact
 

@@ -27,7 +27,9 @@ class RecordMeta(type):
     """Turns the annotations of a class body into slots, and its assignments into defaults."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
-        own = [field for field in namespace.get("__annotations__", {}) if not field.startswith("__")]
+        own = [
+            field for field in namespace.get("__annotations__", {}) if not field.startswith("__")
+        ]
         inherited: list[str] = []
         defaults: dict[str, Any] = {}
         for base in bases:
@@ -75,7 +77,7 @@ class Record(metaclass=RecordMeta):
         return tuple(getattr(self, field) for field in self.__fields__)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._values() == other._values()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self._values() == other._values()
 
     def __hash__(self) -> int:
         return hash((type(self), self._values()))
@@ -83,7 +85,8 @@ class Record(metaclass=RecordMeta):
     def __repr__(self) -> str:
         # Hidden fields may hold secrets, and a repr ends up in logs and tracebacks.
         fields = ", ".join(
-            f"{field}={'…' if field in self.__hidden__ else repr(getattr(self, field))}" for field in self.__fields__
+            f"{field}={'…' if field in self.__hidden__ else repr(getattr(self, field))}"
+            for field in self.__fields__
         )
         return f"{type(self).__name__}({fields})"
 
