@@ -193,9 +193,14 @@ class Audience:
             log = actor.call("take", count=count * self._listeners)
             generations = [generation for generation, _ in log]
             if self._listeners == 1:
-                assert generations == list(acknowledged), "each generation once, in order"
+                assert generations == list(acknowledged), (
+                    f"{count} commits from generation {min(acknowledged)} on, "
+                    f"delivered were {generations}"
+                )
             else:
-                assert sorted(generations) == sorted([*acknowledged] * self._listeners)
+                assert sorted(generations) == sorted([*acknowledged] * self._listeners), (
+                    f"{len(generations)} deliveries of {count} commits to {self._listeners}"
+                )
             for generation, moment in log:
                 last[generation] = max(last[generation], moment)
         return Batch([(last[g] - acknowledged[g]) / 1000 for g in acknowledged])
@@ -254,10 +259,11 @@ def measure_one(place: Workplace) -> list[Figure]:
         naive_audience = Audience(naive_commit, [polling])
 
         trip = floors.RoundTrip(place.path("socket") / "echo")
-        stack.callback(trip.close)
         echo = stack.enter_context(
             Actor("bench.floors:Echo", path=str(place.path("socket") / "echo"))
         )
+        # Closed before the actor, which serves until then.
+        stack.callback(trip.close)
         echo.start("serve")
         trip.accept()
 
