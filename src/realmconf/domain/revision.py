@@ -9,8 +9,6 @@ the library.
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from realmconf.domain.document import canonical_bytes
 from realmconf.domain.record import Record
 
@@ -81,6 +79,13 @@ GENESIS = "0" * 64
 """``previous`` of a realm's first revision."""
 
 
+def _sha256(raw: bytes) -> str:
+    # Loading this library takes longer than a whole read, which never digests anything.
+    from hashlib import sha256
+
+    return sha256(raw).hexdigest()
+
+
 def digest_document(document: Document | None, salt: str, *, canonical: bytes | None = None) -> str:
     """
     SHA-256 over the salt and the canonical bytes; a tombstone has a digest of its own.
@@ -91,7 +96,7 @@ def digest_document(document: Document | None, salt: str, *, canonical: bytes | 
         body = b"tombstone"
     else:
         body = canonical_bytes(document) if canonical is None else canonical
-    return sha256(salt.encode() + b"\0" + body).hexdigest()
+    return _sha256(salt.encode() + b"\0" + body)
 
 
 _CHAINED = (
@@ -111,7 +116,7 @@ def digest_revision(fields: Mapping[str, Any]) -> str:
     policy = fields["policy"]
     stated = [fields[name] for name in _CHAINED]
     stated.append([policy.require_generation, policy.history_keep])
-    return sha256(canonical_bytes(stated)).hexdigest()
+    return _sha256(canonical_bytes(stated))
 
 
 def seal(*, canonical: bytes | None = None, **fields: object) -> Revision:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from hashlib import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -183,6 +182,9 @@ def mark_of(status: os.stat_result) -> Mark:
 
 def digest_of(content: bytes) -> bytes:
     """What a text is known by in the record."""
+    # Imported here, because loading it takes longer than a whole read that finds the file as it was.
+    from hashlib import sha256
+
     return sha256(content).digest()
 
 
