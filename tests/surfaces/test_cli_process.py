@@ -22,13 +22,10 @@ PROGRAM = [sys.executable, "-m", "realmconf"]
 
 @pytest.fixture
 def environment(tmp_path):
-    names = {name: value for name, value in os.environ.items() if not name.startswith("REALMCONF_")}
-    return {
-        **names,
-        "HOME": str(tmp_path),
-        "REALMCONF_STORE": str(tmp_path / "store"),
-        "REALMCONF_REALM": "team",
-    }
+    ours = ("REALMCONF_", "PYTHONUNBUFFERED")
+    names = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    store = str(tmp_path / "store")
+    return {**names, "HOME": str(tmp_path), "REALMCONF_STORE": store, "REALMCONF_REALM": "team"}
 
 
 @pytest.fixture
