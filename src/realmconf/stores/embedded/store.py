@@ -10,7 +10,13 @@ from __future__ import annotations
 import os
 import time
 
-from realmconf.errors import ForkedInTransaction, OutcomeUnknown, RealmconfError, StoreUnavailable
+from realmconf.errors import (
+    ForkedInTransaction,
+    OutcomeUnknown,
+    RealmconfError,
+    StoreUnavailable,
+    Unsupported,
+)
 from realmconf.stores.embedded import forking, maintenance
 from realmconf.stores.embedded.group import Work
 from realmconf.stores.embedded.notify import NOTIFIER
@@ -22,7 +28,7 @@ from realmconf.stores.embedded.turns import Turns
 from realmconf.stores.embedded.view import Pending
 from realmconf.stores.embedded.watching import Watching
 from realmconf.stores.embedded.workcopy import WorkingCopies
-from realmconf.stores.protocol import Head, Receipt, StoreInfo, WorkingCopyState
+from realmconf.stores.protocol import Applied, Head, Receipt, StoreInfo, WorkingCopyState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,11 +36,12 @@ if TYPE_CHECKING:
 
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
+    from realmconf.domain.write import Write
     from realmconf.stores.embedded.session import Session
     from realmconf.stores.embedded.signals import Signal
     from realmconf.stores.embedded.turn import Turn
     from realmconf.stores.embedded.turns import Held
-    from realmconf.stores.protocol import Applied, Compaction, Judgement, Proof, ReadView, Warning
+    from realmconf.stores.protocol import Compaction, Judgement, Proof, ReadView, Warning
 
 CREATE_SECONDS = 30.0
 """How long an operation that needs the store to exist waits for its turn to make it."""
@@ -211,8 +218,10 @@ class EmbeddedStore:
 
     def _notice_edit(self, realm: RealmName, *, adopt: bool) -> tuple[Warning, ...]:
         working = self._working
-        if working is None or not working.suspect(realm):
+        if working is None:
             return ()
+        if not working.suspect(realm):
+            return working.remembered(realm)
         held = self._turns.try_hold() if adopt else None
         if held is None:
             return working.warnings(realm)
@@ -413,6 +422,29 @@ class EmbeddedStore:
             self._working.flush()
         else:
             self._working.publish(realm, deadline=self._clock() + CREATE_SECONDS)
+
+    def resolve(
+        self, realm: RealmName, document: object, *, write: Write, deadline: float
+    ) -> Applied:
+        """See the protocol."""
+        from realmconf.domain.decide import decide
+        from realmconf.domain.write import Append
+
+        self._turns.refuse_misuse()
+        with self._turns.hold(deadline) as turn:
+            if self._working is None:
+                raise Unsupported(f"{self.root} keeps no working copies: there is nothing to resolve")
+            warnings = self._working.settle(turn, realm, tolerant=True)
+            created_at, salt = self.stamp()
+            decision = decide(
+                write, Pending(turn), created_at=created_at, salt=salt, limits=self._limits
+            )
+            appended = [decision.revision] if isinstance(decision, Append) else []
+            self._working.resolve(turn, realm, appended)
+            head = turn.head(realm)
+        settled = {"working_copy_broken", "working_copy_contested"}
+        left = tuple(warning for warning in warnings if warning.code not in settled)
+        return Applied(write=write, decision=decision, head=head.replace(warnings=left))
 
     # --- the end, and forks ---------------------------------------------------------------------
 

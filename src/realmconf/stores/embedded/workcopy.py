@@ -218,6 +218,10 @@ class WorkingCopies:
             )
         return memory.warnings
 
+    def remembered(self, realm: RealmName) -> tuple[protocol.Warning, ...]:
+        """The warnings of the last look, for who was told by ``suspect`` that it still holds."""
+        return self._memory(realm).warnings
+
     def warnings(self, realm: RealmName) -> tuple[protocol.Warning, ...]:
         """What a reader should know that may not adopt now; needs no lock and changes nothing."""
         memory = self._memory(realm)
@@ -286,11 +290,14 @@ class WorkingCopies:
             in_the_way = isinstance(
                 found.verdict, (workfile.Broken, workfile.Contested, workfile.Lost, workfile.Empty)
             )
-            digest = found.look.digest if in_the_way and isinstance(found.look, Finished) else None
+            look = found.look
 
             def disown(connection: apsw.Connection) -> None:
-                if digest is not None:
-                    workrecord.disown(connection, realm, digest=digest)
+                if in_the_way and isinstance(look, Finished):
+                    # A file that came without its record is most likely what is taken in: its comments stay.
+                    lost = isinstance(found.verdict, workfile.Lost)
+                    text = workfile.without_header(look.content.decode()) if lost else None
+                    workrecord.disown(connection, realm, digest=look.digest, text=text)
 
             turn.commit(revisions, also=disown)
             for name in desk.contested():
