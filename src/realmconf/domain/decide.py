@@ -120,7 +120,7 @@ def decide(
         return Unchanged(head=head.revision, rebased_from=rebased_from)
     canonical = None if upcoming.document is None else _within_limits(upcoming.document, limits)
     revision = _sealed(
-        write, head.revision, upcoming, canonical, created_at=created_at, salt=salt, limits=limits
+        write, head, upcoming, canonical, created_at=created_at, salt=salt, limits=limits
     )
     return Append(
         revision=revision, rebased_from=rebased_from, canonical=canonical, head=head.revision
@@ -294,7 +294,7 @@ def _changes_nothing(command: Command, head: Revision | None, upcoming: _Next) -
 
 def _sealed(
     write: Write,
-    head: Revision | None,
+    at: HeadLike,
     upcoming: _Next,
     canonical: bytes | None,
     *,
@@ -302,8 +302,9 @@ def _sealed(
     salt: str,
     limits: Limits,
 ) -> Revision:
-    previous = head
-    generation = 1 if head is None else head.generation + 1
+    head = previous = at.revision
+    # A realm never written begins at its floor: 1, or above what a lost history may have used.
+    generation = at.floor if head is None else head.generation + 1
     if isinstance(write.command, Place):
         generation = max(generation, write.command.generation_min)
         if write.command.previous is not None:

@@ -212,10 +212,3 @@ def revisions_in(layout: Layout, path: str) -> Iterator[Revision]:
     if os.path.lexists(layout.database) and os.path.samestat(found, os.stat(layout.database)):
         raise InvalidArgument(f"{path} is this store's own database, not a backup of it")
     return database.revisions_of_copy(path)
-
-
-def clear_remains(layout: Layout) -> None:
-    """Before a deliberate new start: set aside the log and the counters of the database that was lost."""
-    for path in (f"{layout.database}-wal", f"{layout.database}-shm", layout.counters):
-        if os.path.lexists(path):
-            os.rename(path, f"{path}.lost")

@@ -6,12 +6,13 @@ A root that nobody has written to has no session, and reading it makes nothing.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
 
-from realmconf.errors import StoreUnavailable
-from realmconf.stores.embedded import database, maintenance, witness
+from realmconf.errors import HistoryMissing, StoreUnavailable
+from realmconf.stores.embedded import database, witness
 from realmconf.stores.embedded.layout import Layout
 from realmconf.stores.embedded.session import COMPARE_SECONDS, Session
 
@@ -85,7 +86,12 @@ class Place:
                 if not self._recover:
                     witness.refuse_fresh_start(self.layout)
                 return None
-            session = Session(self.layout, read_only=self.read_only)
+            try:
+                session = Session(self.layout, read_only=self.read_only)
+            except HistoryMissing:
+                if self._recover and not self.read_only:
+                    return None
+                raise
             self.session = session
         self.on_open(session)
         return session
@@ -138,8 +144,9 @@ class Place:
 
     def _create(self) -> Session:
         self.layout.refuse_unfit_filesystem()
-        if self._recover:
-            maintenance.clear_remains(self.layout)
+        lost = witness.what_is_known(self.layout) if self._recover else None
+        if lost is not None:
+            witness.set_aside(self.layout)
         database.create(
             self.layout.database,
             extra_schema=self._extra_schema,
@@ -147,6 +154,7 @@ class Place:
                 "store_id": self.random_bytes(16).hex(),
                 "request_key": self.random_bytes(32),
                 "working_copies": int(self._working_copies),
+                "lost": None if lost is None else json.dumps(lost),
             },
         )
         session = self.open()

@@ -8,6 +8,7 @@ open: with no connection anywhere, the next one to open may recover what a dead 
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -53,6 +54,7 @@ class Session:
         self.ids_mark = -1
         self.compared_at = 0.0
         self.meta: dict[str, Any] = dict(self.connection.execute("SELECT key, value FROM meta"))
+        self._lost: dict[str, int] = json.loads(self.meta.get("lost") or "{}")
         self.read_only = read_only
         self.counters: Counters | None = None
         self._wake = -1
@@ -212,7 +214,7 @@ class Session:
         if row is None:
             if known is not None and known.revision is None:
                 return known
-            return Head(realm=realm, revision=None)
+            return Head(realm=realm, revision=None, floor=self.first_generation(realm))
         if (
             known is not None
             and known.revision is not None
@@ -220,6 +222,10 @@ class Session:
         ):
             return known
         return Head(realm=realm, revision=database.to_revision(row), floor=row[2], moved_to=row[3])
+
+    def first_generation(self, realm: str) -> int:
+        """Where a realm that was never written here begins: 1, or above what a lost history may have used."""
+        return 1 + max(self._lost.get(realm, 0), self._lost.get(witness.EVERY_REALM, 0))
 
     def remember(self, realm: RealmName, head: Head, slot: int, mark: int) -> None:
         """Keep *head* as proved by *mark*, unless something was in progress when the mark was read."""

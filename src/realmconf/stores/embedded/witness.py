@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 
-from realmconf.errors import HistoryMissing
+from realmconf.errors import HistoryMissing, StoreCorrupt
+from realmconf.stores.embedded.counters import COMMITS_WORD, Counters
 from realmconf.stores.embedded.layout import WORKING_COPY, Layout
 
 HEADER = b"# realmconf: "
@@ -73,3 +74,42 @@ def refuse_fresh_start(layout: Layout) -> None:
             f"{layout.root} has working copies (realm {realm} at generation {generation}) but no record of their "
             "history: in a fresh clone run `realmconf init`, else restore a backup"
         )
+
+
+EVERY_REALM = "*"
+"""In ``what_is_known``: a generation that no realm can have passed."""
+
+
+def what_is_known(layout: Layout) -> dict[str, int]:
+    """
+    How far the lost history may have come, by realm and for every realm, for a deliberate new start above it.
+
+    No realm has more generations than the store had commits.
+    """
+    known: dict[str, int] = dict(generations_named(layout))
+    known[EVERY_REALM] = _commits_counted(layout.counters)
+    return known
+
+
+def _commits_counted(path: str) -> int:
+    if not os.path.lexists(path):
+        return 0
+    try:
+        counters = Counters(path)
+    except (OSError, StoreCorrupt):
+        return 0
+    try:
+        return counters.words[COMMITS_WORD]
+    finally:
+        counters.close()
+
+
+def set_aside(layout: Layout) -> None:
+    """Rename what is left of a lost store, so that it is not taken for the new one's and a person can still look at it."""
+    number = 1
+    paths = (layout.database, f"{layout.database}-wal", f"{layout.database}-shm", layout.counters)
+    while any(os.path.lexists(f"{path}.lost-{number}") for path in paths):
+        number += 1
+    for path in paths:
+        if os.path.lexists(path):
+            os.rename(path, f"{path}.lost-{number}")
