@@ -259,6 +259,7 @@ def check_names(options: Mapping[str, object]) -> None:
 
 def preconditions(realm: RealmName, options: WriteOptions, *, limits: Limits) -> dict[str, Any]:
     """The fields of a ``Write`` that say when it may happen."""
+    base(realm, options)
     expectation = expected(realm, options, limits=limits)
     on_conflict = choice(
         options.get("on_conflict", "fail"), name="on_conflict", among=CONFLICT_WAYS

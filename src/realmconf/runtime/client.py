@@ -7,6 +7,8 @@ about one realm is ``ConfigRuntime``'s.
 
 from __future__ import annotations
 
+from weakref import WeakSet
+
 from realmconf.domain.names import LIMITS, RealmName
 from realmconf.domain.record import Record
 from realmconf.domain.write import Edit, Place, Write
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.arguments import WriteOptions
     from realmconf.runtime.history import Revision
     from realmconf.runtime.snapshot import ConfigSnapshot, WriteResult
+    from realmconf.runtime.watch import Watch
     from realmconf.runtime.world import World
     from realmconf.stores.protocol import Compaction, ReadView, RealmEntry, Store, StoreInfo
 
@@ -158,6 +161,8 @@ class Client:
         self.limits = limits
         self.world = world
         self.instance_id = instance_id
+        self.watches: WeakSet[Watch[Any]] = WeakSet()
+        """What ``close`` ends."""
         self._author = default_author() if author is None else author
         arguments.line(self._author, name="author", characters_max=limits.author_chars)
         self._surface = arguments.choice(surface, name="surface", among=SURFACES)
@@ -176,7 +181,9 @@ class Client:
         return self.store.url
 
     def close(self) -> None:
-        """Finish what is pending and release everything. Idempotent."""
+        """End every watch, finish what is pending and release everything. Idempotent."""
+        for watch in list(self.watches):
+            watch.close()
         self.store.close()
 
     def __enter__(self) -> Self:

@@ -178,11 +178,11 @@ class ConfigRuntime(Source[Config]):
         return self._current_anew()
 
     def _current_anew(self) -> Config:
-        config = self.get().config
-        words, slot, mark, snapshot = self._proved
-        if snapshot is not None and snapshot.config is config:
-            self._held = (words, slot, mark, config)
-        return config
+        snapshot = self.get()
+        words, slot, mark, proved = self._proved
+        if proved is snapshot:
+            self._held = (words, slot, mark, snapshot.config)
+        return snapshot.config
 
     @property
     def current_age(self) -> float:
@@ -456,7 +456,9 @@ class ConfigRuntime(Source[Config]):
 
         start = parse_after(self.realm_id, after, view=view, limits=self._client.limits)
         silence = None if timeout is None else arguments.timeout_seconds(timeout, default=0.0)
-        return Watch(self._store, self, self.realm_id, start, view=view, silence_seconds=silence)
+        watch = Watch(self._store, self, self.realm_id, start, view=view, silence_seconds=silence)
+        self._client.watches.add(watch)
+        return watch
 
     def on_change(
         self,

@@ -13,7 +13,13 @@ from collections import deque
 
 from realmconf.domain.revision import DIGEST_SHOWN, GENESIS
 from realmconf.domain.write import Expected
-from realmconf.errors import HistoryCompacted, InvalidArgument, RevisionNotFound
+from realmconf.errors import (
+    HistoryCompacted,
+    InvalidArgument,
+    RealmconfError,
+    RevisionNotFound,
+    StoreError,
+)
 from realmconf.runtime import arguments
 from realmconf.runtime.generic import Config, Generic
 from realmconf.runtime.snapshot import ConfigSnapshot, WatchedSnapshot
@@ -35,6 +41,8 @@ if TYPE_CHECKING:
 VIEWS = ("effective", "own")
 EFFECTIVE_PREFIX = "e:"
 """Cursors of the effective view: this, then ``realm@etag`` of each member of the lineage, joined by commas."""
+RETRY_SECONDS = 1.0
+"""Between two attempts of a subscription to watch a store that cannot be reached."""
 PAGE = 256
 """Revisions read from history at once."""
 
@@ -218,7 +226,7 @@ class Watch(Generic[Config]):
         silence_seconds: float | None,
     ) -> None:
         self._store = store
-        self._realm = realm
+        self.realm_id = realm
         self._silence_seconds = silence_seconds
         self._closed = False
         self._signal: Signal = store.signal([realm])
@@ -232,18 +240,33 @@ class Watch(Generic[Config]):
         return self
 
     def __next__(self) -> WatchedSnapshot[Config]:
-        while not self._closed:
-            snapshot = self._follower.read(self._store.head(self._realm))
+        while not self.closed:
+            try:
+                snapshot = self._follower.read(self._store.head(self.realm_id))
+            except StoreError:
+                if not self.closed:
+                    raise
+                # The store was closed by whoever closed this watch.
+                continue
             if snapshot is not None:
                 return snapshot
             if not self._signal.wait(self._silence_seconds):
                 self.close()
         raise StopIteration
 
+    @property
+    def closed(self) -> bool:
+        """Whether the iteration has ended, or will before its next snapshot."""
+        return self._closed
+
     def close(self) -> None:
         """End the iteration, also one that waits in another thread. Idempotent."""
         self._closed = True
         self._signal.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, after a failure, for a hint, the end, or so long."""
+        self._signal.wait(seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -279,9 +302,21 @@ class Subscription(Generic[Config]):
             self._thread.join()
 
     def _run(self) -> None:
-        for snapshot in self._watch:
-            if concerns(snapshot, self._pointer):
-                self._call(snapshot)
+        while True:
+            try:
+                for snapshot in self._watch:
+                    if concerns(snapshot, self._pointer):
+                        self._call(snapshot)
+                return
+            except RealmconfError as failure:
+                import logging
+
+                logging.getLogger("realmconf").exception(
+                    "watching realm %s failed", self._watch.realm_id
+                )
+                if not failure.retryable:
+                    return
+                self._watch.pause(RETRY_SECONDS)
 
     def _call(self, snapshot: WatchedSnapshot[Config]) -> None:
         try:

@@ -480,7 +480,7 @@ class MemoryStore:
             return Compaction(realm=realm, floor=floor, removed=history.count - len(kept))
 
     def purge(
-        self, realm: RealmName, generation: int, *, document: Document | None, deadline: float
+        self, realm: RealmName, generation: int, *, document: object, deadline: float
     ) -> Revision:
         with self._writing(deadline):
             purged = (

@@ -1,0 +1,314 @@
+"""Watching: every generation after the cursor, in order, once, or an explicit reset (G7)."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from realmconf import ABSENT
+from realmconf.domain.diff import Change
+from realmconf.domain.pointer import Pointer
+from realmconf.runtime.client import connect
+
+SILENCE_SECONDS = 0.05
+PATIENCE_SECONDS = 20.0
+
+
+@pytest.fixture
+def realm(client):
+    return client.realm("a")
+
+
+def generations(watch):
+    return [snapshot.generation for snapshot in watch]
+
+
+def test_every_generation_after_the_cursor_comes_once_and_in_order(realm):
+    """From any kind of cursor: number, etag, snapshot, cursor of an earlier watch."""
+    results = [realm.set({"n": number}) for number in range(1, 7)]
+    third = results[2]
+    for after, view in (
+        (3, "own"),
+        (third.etag, "own"),
+        (third.etag, "effective"),
+        (third, "own"),
+        (third, "effective"),
+        (third.revision.etag, "own"),
+    ):
+        watch = realm.watch(after=after, view=view, timeout=SILENCE_SECONDS)
+        assert generations(watch) == [4, 5, 6]
+    assert generations(realm.watch(after=0, view="own", timeout=SILENCE_SECONDS)) == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
+
+
+@pytest.mark.parametrize("view", ["own", "effective"])
+def test_a_watch_is_resumed_by_its_cursor(realm, view):
+    """Each snapshot's cursor goes on after it."""
+    start = realm.get()
+    for number in range(5):
+        realm.set({"n": number})
+    first = realm.watch(after=start, view=view)
+    seen = [next(first) for _ in range(2)]
+    first.close()
+    rest = realm.watch(after=seen[-1].cursor, view=view, timeout=SILENCE_SECONDS)
+    assert [snapshot.generation for snapshot in seen] + generations(rest) == [1, 2, 3, 4, 5]
+    again = realm.watch(after=seen[-1], view=view, timeout=SILENCE_SECONDS)
+    assert generations(again) == [3, 4, 5]
+
+
+def test_a_watch_without_a_cursor_starts_where_it_was_made(realm):
+    """Not at the first ``next``: what is written in between is not missed."""
+    realm.set({"n": 1})
+    watch = realm.watch(timeout=SILENCE_SECONDS)
+    realm.set({"n": 2})
+    realm.set({"n": 3})
+    assert generations(watch) == [2, 3]
+
+
+def test_a_watched_snapshot_says_what_changed(realm):
+    """Against the generation before, leaf by leaf, whether read from history or as it came."""
+    realm.set({"x": 1})
+    watch = realm.watch(after=0, view="own", timeout=SILENCE_SECONDS)
+    assert next(watch).changes == (Change(pointer=Pointer(("x",)), before=ABSENT, after=1),)
+    realm.set({"x": 2})
+    snapshot = next(watch)
+    (change,) = snapshot.changes
+    assert (str(change.pointer), change.before, change.after) == ("/x", 1, 2)
+    assert not snapshot.reset
+    assert snapshot.config == {"x": 2}
+
+
+def test_a_deletion_is_a_generation(realm):
+    """A tombstone comes like every other revision."""
+    realm.set({"x": 1})
+    watch = realm.watch(timeout=SILENCE_SECONDS)
+    realm.delete()
+    snapshot = next(watch)
+    assert (snapshot.generation, snapshot.exists) == (2, False)
+
+
+def test_a_waiting_watch_is_woken(realm):
+    """By a write of another thread, without polling by the test or the watch."""
+    watch = realm.watch()
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(next(watch).generation))
+    thread.start()
+    realm.set({"x": 1})
+    thread.join(PATIENCE_SECONDS)
+    assert seen == [1]
+    watch.close()
+
+
+def test_closing_ends_a_watch_that_waits(realm):
+    """From another thread; closing twice is fine."""
+    watch = realm.watch()
+    ended = threading.Event()
+
+    def run():
+        for _ in watch:
+            pass
+        ended.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    watch.close()
+    assert ended.wait(PATIENCE_SECONDS)
+    thread.join()
+    watch.close()
+    assert list(watch) == []
+
+
+def test_leaving_the_context_closes_the_watch(realm):
+    """A watch is a context manager."""
+    with realm.watch() as watch:
+        realm.set({"x": 1})
+        assert next(watch).generation == 1
+    assert list(watch) == []
+
+
+def test_a_cursor_below_the_floor_resets(client, realm):
+    """What cannot be told any more is said to be so: one snapshot of the head, then on from there."""
+    start = realm.set({"n": 0})
+    for number in range(1, 6):
+        realm.set({"n": number})
+    client.compact(keep=2)
+    for after, view in ((1, "own"), (start, "effective"), (0, "own")):
+        watch = realm.watch(after=after, view=view, timeout=SILENCE_SECONDS)
+        snapshot = next(watch)
+        assert (snapshot.reset, snapshot.generation, snapshot.changes) == (True, 6, ())
+        assert generations(watch) == []
+
+
+def test_compaction_behind_a_watch_is_no_reset(client, realm):
+    """A watch that has seen what went away misses nothing."""
+    realm.set({"n": 0})
+    watch = realm.watch(timeout=SILENCE_SECONDS)
+    for number in range(1, 4):
+        realm.set({"n": number})
+    seen = [next(watch) for _ in range(3)]
+    client.compact(keep=1)
+    realm.set({"n": 9})
+    last = next(watch)
+    assert [snapshot.reset for snapshot in [*seen, last]] == [False] * 4
+    assert last.generation == 5
+
+
+def test_a_cursor_of_another_timeline_resets(client, realm):
+    """Its digest is not on this history (G2)."""
+    for number in range(3):
+        realm.set({"n": number})
+    other = client.realm("b")
+    for number in range(3):
+        other.set({"m": number})
+    foreign = other.at(2).etag
+    (snapshot,) = realm.watch(after=foreign, timeout=SILENCE_SECONDS)
+    assert (snapshot.reset, snapshot.generation) == (True, 3)
+    (snapshot,) = realm.watch(after=other.at(3).etag, timeout=SILENCE_SECONDS)
+    assert (snapshot.reset, snapshot.generation) == (True, 3)
+
+
+def test_a_cursor_above_the_head_resets(realm):
+    """A store that was replaced by an older copy of itself."""
+    realm.set({"n": 0})
+    (snapshot,) = realm.watch(after=9, view="own", timeout=SILENCE_SECONDS)
+    assert (snapshot.reset, snapshot.generation) == (True, 1)
+
+
+def test_a_long_backlog_is_read_in_pages(realm):
+    """Some hundred generations behind are as good as one."""
+    client = connect("memory://", author="t")
+    realm = client.realm("a")
+    for number in range(600):
+        realm.set({"n": number})
+    watch = realm.watch(after=0, view="own", timeout=SILENCE_SECONDS)
+    assert generations(watch) == list(range(1, 601))
+
+
+def test_a_purged_generation_comes_without_its_changes(client, realm):
+    """Nobody can tell any more what it changed."""
+    for number in range(3):
+        realm.set({"n": number})
+    client.purge("a", 2)
+    seen = list(realm.watch(after=1, view="own", timeout=SILENCE_SECONDS))
+    assert (seen[0].generation, seen[0].changes) == (2, ())
+    assert seen[1].document == {"n": 2}
+
+
+def test_a_slow_reader_misses_nothing_while_writers_go_on(realm):
+    """History is the buffer."""
+    watch = realm.watch(after=0, view="own")
+
+    def write():
+        for number in range(100):
+            realm.set({"n": number})
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = [next(watch).generation for _ in range(100)]
+    writer.join()
+    watch.close()
+    assert seen == list(range(1, 101))
+
+
+# --- on_change -----------------------------------------------------------------------
+
+
+class Collected:
+    """A callback that remembers, and can be waited for."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+        self._condition = threading.Condition()
+
+    def __call__(self, snapshot):
+        with self._condition:
+            self.seen.append(snapshot.generation)
+            self._condition.notify_all()
+
+    def wait_for(self, generation):
+        with self._condition:
+            assert self._condition.wait_for(lambda: generation in self.seen, PATIENCE_SECONDS), (
+                self.seen
+            )
+
+
+def test_a_callback_is_called_for_changes_at_its_pointer(realm):
+    """At it, above it or below it; not elsewhere."""
+    collected = Collected()
+    handle = realm.on_change(collected, pointer="agent.model")
+    realm.set({"agent": {"model": "m"}})
+    realm.set_value("other", 1)
+    realm.set_value("agent.retries", 1)
+    realm.set_value("agent.model", {"name": "n"})
+    realm.set_value("agent.model.name", "o")
+    realm.delete()
+    collected.wait_for(6)
+    handle.cancel()
+    assert collected.seen == [1, 4, 5, 6]
+
+
+def test_a_callback_that_raises_is_called_again(realm, caplog):
+    """The failure is logged; the next change is still owed."""
+    collected = Collected()
+
+    def callback(snapshot):
+        collected(snapshot)
+        if snapshot.generation == 1:
+            raise ValueError("mine")
+
+    handle = realm.on_change(callback)
+    realm.set({"x": 1})
+    realm.set({"x": 2})
+    collected.wait_for(2)
+    handle.cancel()
+    assert collected.seen == [1, 2]
+    assert "realm a" in caplog.text
+
+
+def test_after_cancel_no_call_is_made(realm):
+    """Cancelling waits for a call that is under way."""
+    collected = Collected()
+    handle = realm.on_change(collected)
+    realm.set({"x": 1})
+    collected.wait_for(1)
+    handle.cancel()
+    realm.set({"x": 2})
+    assert collected.seen == [1]
+
+
+def test_a_callback_may_cancel_itself(realm):
+    """It does not wait for its own end."""
+    handles: list[Any] = []
+    called = threading.Event()
+
+    def callback(snapshot):
+        handles[0].cancel()
+        called.set()
+
+    handles.append(realm.on_change(callback))
+    realm.set({"x": 1})
+    assert called.wait(PATIENCE_SECONDS)
+
+
+def test_closing_the_client_ends_its_watches(client):
+    """Nobody waits for a store that is gone."""
+    watch = client.realm("a").watch()
+    ended = threading.Event()
+
+    def run():
+        for _ in watch:
+            pass
+        ended.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    client.close()
+    assert ended.wait(PATIENCE_SECONDS)
