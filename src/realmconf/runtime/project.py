@@ -140,7 +140,7 @@ def _take_in(client: Client, copy: CloneCopy, *, message: str) -> int:
         world=client.world,
         limits=client.limits,
         deadline=deadline,
-        apply=lambda _: [store.resolve(copy.realm, copy.document, write=write, deadline=deadline)],
+        apply=lambda judge: store.resolve(copy.realm, judge, deadline=deadline),
     )
     generation: int = done[0].head.generation
     return generation

@@ -501,14 +501,8 @@ class ConfigRuntime(Source[Config]):
         request = self.request(SetDocument(document=document), options)
 
         def resolve(judge: Callable[[ReadView], Sequence[Any]]) -> Sequence[Applied]:
-            assert request.write is not None
-            applied = store.resolve(
-                self.realm_id,
-                document,
-                write=request.write,
-                deadline=self._client.deadline(options.get("timeout")),
-            )
-            return [applied]
+            deadline = self._client.deadline(options.get("timeout"))
+            return store.resolve(self.realm_id, judge, deadline=deadline)
 
         applied = commit(
             self._store,

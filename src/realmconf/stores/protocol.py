@@ -310,8 +310,17 @@ class WorkingCopyStore(Protocol):
         """Render what is pending now, in this thread (all realms if none is named); never raises for a failed rendering: see ``working_copy``."""
         ...
 
-    def resolve(self, realm: RealmName, document: object, *, write: Write, deadline: float) -> Applied:
-        """Settle a contested or broken file with *write*'s document, and remove what was set aside for it."""
+    def resolve(
+        self,
+        realm: RealmName,
+        judge: Callable[[ReadView], Sequence[Judgement]],
+        *,
+        deadline: float,
+    ) -> Sequence[Applied]:
+        """
+        Like ``apply``, and settles a contested or broken file with it: what the file says, and what was set
+        aside of it, is done with.
+        """
         ...
 
 

@@ -93,6 +93,14 @@ class Files:
         """The state of *path* itself, symlinks not followed: the one call of an unchanged look."""
         return os.stat(path, follow_symlinks=False)
 
+    def digest_path(self, path: str) -> bytes:
+        """The digest of the regular file at *path*: says whether it is a text that is known, and nothing else."""
+        descriptor = os.open(path, os.O_RDONLY | _SAFE)
+        try:
+            return digest_of(self.read(descriptor, os.fstat(descriptor).st_size + 1))
+        finally:
+            os.close(descriptor)
+
     def stat_open(self, descriptor: int) -> os.stat_result:
         """The state of an open file."""
         return os.fstat(descriptor)

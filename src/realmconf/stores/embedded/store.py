@@ -47,6 +47,10 @@ CREATE_SECONDS = 30.0
 """How long an operation that needs the store to exist waits for its turn to make it."""
 
 
+_SETTLED = frozenset({"working_copy_broken", "working_copy_contested"})
+"""Warnings that ``resolve`` makes untrue."""
+
+
 class EmbeddedStore:
     """The ``Store`` of one root on this machine; the contracts are those of the protocol."""
 
@@ -424,27 +428,25 @@ class EmbeddedStore:
             self._working.publish(realm, deadline=self._clock() + CREATE_SECONDS)
 
     def resolve(
-        self, realm: RealmName, document: object, *, write: Write, deadline: float
-    ) -> Applied:
+        self,
+        realm: RealmName,
+        judge: Callable[[ReadView], Sequence[Judgement]],
+        *,
+        deadline: float,
+    ) -> Sequence[Applied]:
         """See the protocol."""
-        from realmconf.domain.decide import decide
-        from realmconf.domain.write import Append
-
-        self._turns.refuse_misuse()
+        work = Work([realm], judge)
         with self._turns.hold(deadline) as turn:
-            if self._working is None:
+            working = self._working
+            if working is None:
                 raise Unsupported(f"{self.root} keeps no working copies: there is nothing to resolve")
-            warnings = self._working.settle(turn, realm, tolerant=True)
-            created_at, salt = self.stamp()
-            decision = decide(
-                write, Pending(turn), created_at=created_at, salt=salt, limits=self._limits
-            )
-            appended = [decision.revision] if isinstance(decision, Append) else []
-            self._working.resolve(turn, realm, appended)
-            head = turn.head(realm)
-        settled = {"working_copy_broken", "working_copy_contested"}
-        left = tuple(warning for warning in warnings if warning.code not in settled)
-        return Applied(write=write, decision=decision, head=head.replace(warnings=left))
+            warnings = working.settle(turn, realm, tolerant=True)
+            work.warnings = {realm: tuple(warning for warning in warnings if warning.code not in _SETTLED)}
+            pending = Pending(turn)
+            work.judge_on(pending)
+            if work.error is None:
+                working.resolve(turn, realm, pending.revisions_staged, receipts=pending.receipts)
+        return work.result()
 
     # --- the end, and forks ---------------------------------------------------------------------
 

@@ -52,7 +52,13 @@ class Turn(Rows):
         session.remember(realm, head, slot, mark)
         return head
 
-    def commit(self, revisions: Sequence[Revision], *, also: Also | None = None) -> None:
+    def commit(
+        self,
+        revisions: Sequence[Revision],
+        *,
+        also: Also | None = None,
+        receipts: Sequence[Receipt] = (),
+    ) -> None:
         """
         Append *revisions* and run *also* in one durable transaction; with no revisions, commit *also* alone.
 
@@ -65,7 +71,7 @@ class Turn(Rows):
             head = pending.head(revision.realm)
             pending.staged.append(Staged(revision, head.generation, None))
             pending._heads[revision.realm] = head.replace(revision=revision)
-        self.append(pending.staged, also=also)
+        self.append(pending.staged, also=also, receipts=receipts)
 
     def append(
         self,

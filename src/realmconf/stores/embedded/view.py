@@ -144,6 +144,10 @@ class Pending(Rows):
         self.staged: list[Staged] = []
 
     @property
+    def revisions_staged(self) -> list[Revision]:
+        return [staged.revision for staged in self.staged]
+
+    @property
     def receipts(self) -> list[Receipt]:
         return list(self._receipts.values())
 

@@ -23,11 +23,11 @@ from realmconf.errors import (
 )
 from realmconf.stores import protocol
 from realmconf.stores.embedded import workrecord
-from realmconf.stores.embedded.files import Files, digest_of, mark_of
+from realmconf.stores.embedded.files import Files, mark_of
 from realmconf.stores.embedded.layout import WORKING_COPY
 from realmconf.stores.embedded.publisher import Publisher
 from realmconf.stores.embedded.workdesk import Desk, RefusedFolderError
-from realmconf.stores.embedded.workexamine import BYTES_MAX, Examiner, Finding
+from realmconf.stores.embedded.workexamine import Examiner, Finding
 from realmconf.stores.embedded.worklook import Absent, Finished, Refused, Saving
 from realmconf.stores.protocol import WorkingCopyState
 
@@ -277,9 +277,16 @@ class WorkingCopies:
         for memory in self._memories.values():
             self._unwatch(memory)
 
-    def resolve(self, turn: Turn, realm: RealmName, revisions: Sequence[Revision]) -> None:
+    def resolve(
+        self,
+        turn: Turn,
+        realm: RealmName,
+        revisions: Sequence[Revision],
+        *,
+        receipts: Sequence[protocol.Receipt] = (),
+    ) -> None:
         """
-        Commit *revisions* (one that settles the matter, or none) and let go of what was in its way.
+        Commit *revisions* (one that settles the matter, or none) with *receipts*, and let go of what was in its way.
 
         The turn is held, and ``settle(…, tolerant=True)`` was called in it.  A file that
         is broken, contested or without a record is rendered over; contested edits
@@ -299,7 +306,7 @@ class WorkingCopies:
                     text = workfile.without_header(look.content.decode()) if lost else None
                     workrecord.disown(connection, realm, digest=look.digest, text=text)
 
-            turn.commit(revisions, also=disown)
+            turn.commit(revisions, also=disown, receipts=receipts)
             for name in desk.contested():
                 assert desk.folder is not None
                 self._files.unlink(desk.folder, name)
@@ -369,26 +376,13 @@ class WorkingCopies:
             return True
         # So young that a later save within one tick of the clock would look the same.
         looked_ns = time.time_ns()
-        if memory.digest is None or self._digest(memory) != memory.digest:
-            return False
-        memory.looked_ns = looked_ns
-        return True
-
-    def _digest(self, memory: _Memory) -> bytes | None:
         try:
-            folder = self._files.open_folder(os.path.dirname(memory.path))
+            same = memory.digest is not None and self._files.digest_path(memory.path) == memory.digest
         except OSError:
-            return None
-        try:
-            descriptor = self._files.open_read(folder, WORKING_COPY)
-            try:
-                return digest_of(self._files.read(descriptor, BYTES_MAX + 1))
-            finally:
-                self._files.close(descriptor)
-        except OSError:
-            return None
-        finally:
-            self._files.close(folder)
+            same = False
+        if same:
+            memory.looked_ns = looked_ns
+        return same
 
     def _examine(self, turn: Turn, realm: RealmName, memory: _Memory) -> Finding | None:
         # What happens after this look makes it dirty again.
