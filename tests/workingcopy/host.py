@@ -78,6 +78,7 @@ class Record:
         revisions: Sequence[Revision],
         *,
         also: Callable[[apsw.Connection], None] | None = None,
+        receipts: Sequence[object] = (),
     ) -> None:
         self.connection.execute("BEGIN IMMEDIATE")
         try:

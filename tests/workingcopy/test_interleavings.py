@@ -8,6 +8,7 @@ the end the file says what the head says.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import tomllib
@@ -228,6 +229,35 @@ def test_death_at_every_call_leaves_no_phantom(tmp_path, calls):
             die_twice(tmp_path / f"{first}-{second}", first, second)
 
 
+@pytest.mark.parametrize("sticky", [False, True], ids=["once", "sticky"])
+@pytest.mark.parametrize(
+    "number", [errno.EIO, errno.ENOSPC, errno.EACCES], ids=["EIO", "ENOSPC", "EACCES"]
+)
+def test_error_at_every_call(tmp_path, calls, number: int, sticky: bool):
+    """A call that fails fails no write: the file is late, that is said, and the next look repairs it."""
+    for at in range(len(calls)):
+        if calls[at] in {"close", "commit"}:
+            continue
+        steps = Steps()
+        host = prepared(tmp_path / str(at), steps)
+        host.write("team", WRITTEN, publish=False)
+
+        def fail(now: int, name: str, at: int = at) -> None:
+            if now == at or (sticky and now > at and name not in {"close", "commit"}):
+                raise OSError(number, os.strerror(number))
+
+        steps.count(fail)
+        host.publish("team")
+        steps.stop()
+        come_to_rest(host)
+        assert host.head(RealmName("team")).revision.document == WRITTEN
+        assert host.state("team").state == "clean"
+        assert [revision.kind for revision in host.history("team")] == ["patch"] * 3
+        assert host.settle("team") == ()
+        assert host.names("team") == ["config.toml"]
+        check_rest(host)
+
+
 @pytest.mark.torture
 def test_death_at_every_pair_of_calls_leaves_no_phantom(tmp_path, calls):
     """The same for every pair of places to die at."""
@@ -352,3 +382,21 @@ def test_edit_at_every_call_of_a_removal(tmp_path, save: Save):
         assert not os.path.exists(host.path("team"))
         if last:
             break
+
+
+def test_error_of_a_look_fails_no_write(tmp_path):
+    """A file that cannot be looked at keeps nobody from writing; what was edited there is taken in later."""
+    for at in range(30):
+        steps = Steps()
+        host = prepared(tmp_path / str(at), steps)
+        STYLES["in_place"](host.path("team"), edit_of(host.text("team")))
+
+        def fail(now: int, name: str, at: int = at) -> None:
+            if now >= at and name not in {"close", "commit"}:
+                raise OSError(errno.EIO, "input/output error")
+
+        steps.count(fail)
+        host.write("team", {"b": 2}, publish=False)
+        steps.stop()
+        come_to_rest(host)
+        check(host, mergeable=True)

@@ -286,7 +286,8 @@ def test_untouched_text_stays_byte_for_byte(host):
     text = (
         "# head\n\n[owner]\nname = 'T. \"P\"'   # single quotes\ndob = 1979-05-27T07:32:00-08:00 # a date\n"
         'hex = 0xDEAD_BEEF\nlong = """\none\ntwo"""\n\n# servers, by name\n[servers]\n[servers.beta] # b\n'
-        "ports = [\n  8001, # main\n  8002,\n]\n[servers.alpha]\nip = '10.0.0.1'\n\n[[rule]]\nn = 1\n[[rule]]\nn = 2 # two\n"
+        "ports = [\n  8001, # main\n  8002,\n]\n[servers.alpha]\nip = '10.0.0.1'\n\n"
+        "[[rule]]\nn = 1\n[[rule]]\nn = 2 # two\n"
     )
     os.makedirs(os.path.join(host.root, "team"), mode=0o700)
     STYLES["in_place"](host.path("team"), text)
@@ -632,6 +633,10 @@ def test_unchanged_file_is_not_read_again(tmp_path):
         def open_read(self, folder: int, name: str) -> int:
             self.opened += 1
             return super().open_read(folder, name)
+
+        def digest_path(self, path: str) -> bytes:
+            self.opened += 1
+            return super().digest_path(path)
 
     files = Counting()
     host = Host(tmp_path, files=files)

@@ -17,6 +17,9 @@ from realmconf.errors import (
     HistoryMissing,
     LockTimeout,
     RealmconfError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
     WorkingCopyBroken,
     WorkingCopyContested,
     WorkingCopyRefused,
@@ -210,7 +213,14 @@ class WorkingCopies:
         memory = self._memory(realm)
         if memory.settled and self._unchanged(memory):
             return memory.warnings
-        found = self._examine(turn, realm, memory)
+        try:
+            found = self._examine(turn, realm, memory)
+        except (OSError, StoreFull, StoreReadOnly, StoreUnavailable) as error:
+            # Whatever is wrong with the file, or with taking it in, is no reason to
+            # keep anybody from reading or writing: the edit waits where it is.
+            memory.failure = _reason(error)
+            memory.warnings = (self._stale(memory),)
+            return memory.warnings
         if found is not None and isinstance(found.verdict, workfile.Lost) and not tolerant:
             raise HistoryMissing(
                 f"{memory.path} is of generation {found.verdict.generation}, and realm {realm} has no history here: "
@@ -227,7 +237,11 @@ class WorkingCopies:
         memory = self._memory(realm)
         memory.dirty = False
         mark = self._mark(memory)
-        found = self._observe(realm)
+        try:
+            found = self._observe(realm)
+        except OSError as error:
+            memory.failure = _reason(error)
+            return (self._stale(memory),)
         warnings = self._warnings_of(realm, memory, found)
         if self._host.read_only:
             self._remember(memory, mark, found, warnings)
@@ -236,7 +250,10 @@ class WorkingCopies:
     def state(self, realm: RealmName) -> WorkingCopyState:
         """Look now and say what the file means; changes nothing."""
         memory = self._memory(realm)
-        found = self._observe(realm)
+        try:
+            found = self._observe(realm)
+        except OSError as error:
+            found = _Refusal(f"cannot be looked at: {_reason(error)}")
         if isinstance(found, _Refusal):
             return WorkingCopyState(
                 realm=realm, path=memory.path, state="refused", reason=found.reason
@@ -377,7 +394,9 @@ class WorkingCopies:
         # So young that a later save within one tick of the clock would look the same.
         looked_ns = time.time_ns()
         try:
-            same = memory.digest is not None and self._files.digest_path(memory.path) == memory.digest
+            same = (
+                memory.digest is not None and self._files.digest_path(memory.path) == memory.digest
+            )
         except OSError:
             same = False
         if same:
@@ -488,14 +507,15 @@ class WorkingCopies:
             error = WorkingCopyContested(realm=realm, path=path, kept=kept)
             warnings.append(protocol.Warning(code=error.code, message=str(error), path=kept))
         if memory.failure is not None:
-            warnings.append(
-                protocol.Warning(
-                    code="working_copy_stale",
-                    message=f"{path} is out of date: {memory.failure}",
-                    path=path,
-                )
-            )
+            warnings.append(self._stale(memory))
         return tuple(warnings)
+
+    def _stale(self, memory: _Memory) -> protocol.Warning:
+        return protocol.Warning(
+            code="working_copy_stale",
+            message=f"{memory.path} is not in step with the record now: {memory.failure}",
+            path=memory.path,
+        )
 
     def _state_of(self, realm: RealmName, memory: _Memory, found: Finding) -> WorkingCopyState:
         look, verdict = found.look, found.verdict
@@ -576,7 +596,7 @@ class WorkingCopies:
         except LockTimeout:
             return AGAIN_SECONDS_MAX
         except (OSError, RealmconfError) as error:
-            memory.failure = getattr(error, "strerror", None) or str(error)
+            memory.failure = _reason(error)
             memory.settled = False
             return None
         if again_seconds is None:
@@ -656,6 +676,10 @@ class WorkingCopies:
             memory.again_seconds = min(2 * memory.again_seconds, AGAIN_SECONDS_MAX)
             return memory.again_seconds
         return 0.0
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 class _Refusal:

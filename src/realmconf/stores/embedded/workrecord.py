@@ -170,9 +170,7 @@ def take_in(
     )
 
 
-def disown(
-    connection: apsw.Connection, realm: str, *, digest: bytes, text: str | None
-) -> None:
+def disown(connection: apsw.Connection, realm: str, *, digest: bytes, text: str | None) -> None:
     """A person has settled this text: it is to be rendered over, whatever it says; *text* as in ``take_in``."""
     take_in(connection, realm, digest=digest, generation=0, text=text)
 
