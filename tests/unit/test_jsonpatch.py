@@ -1,7 +1,6 @@
 """JSON Patch: RFC 6902."""
 
 import copy
-import time
 from typing import Any
 
 import pytest
@@ -314,10 +313,8 @@ def test_the_patch_itself_is_not_changed_by_later_operations() -> None:
 def test_copying_without_end_is_refused() -> None:
     """G12: forty copies of the document into itself would be a million million values."""
     operations = [{"op": "copy", "from": "", "path": f"/{index}"} for index in range(40)]
-    started = time.monotonic()
     with pytest.raises(LimitExceeded):
         patched({"a": 1}, operations)
-    assert time.monotonic() - started < 30
 
 
 def test_moving_too_deep_is_refused() -> None:
