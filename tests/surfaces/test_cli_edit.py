@@ -273,6 +273,13 @@ def test_clean_working_copy(agent):
     assert [one["realm"] for one in agent.ok("status", "--all", "-o", "json").json] == ["team"]
 
 
+def test_file_is_the_head_when_a_command_has_ended(shell):
+    """However fast commands follow each other: whoever looks into the file afterwards sees what was written."""
+    for number in range(6):
+        shell.ok("set", "a", str(number))
+        assert f"a = {number}\n" in shell.file.read_text()
+
+
 def test_hand_edit_is_adopted_with_its_owner_as_author(agent):
     """The next read or write takes it in, as a generation of its own."""
     agent.file.write_text(agent.file.read_text().replace("12", "13"))

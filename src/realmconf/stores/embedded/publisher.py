@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 0.010
 BURST_SECONDS = 0.040
+FLUSH_WAIT_SECONDS_MAX = 0.1
 
 
 class Publisher:
@@ -54,10 +55,20 @@ class Publisher:
             self._start()
 
     def flush(self) -> None:
-        """Render everything that is noted, in this thread, after what the other one is at."""
+        """
+        Render everything that is noted or was put off, in this thread, after what the other one is at.
+
+        Waits for what only wants to be put off for a moment, so that after a program's last
+        write the file is its head; what an editor holds open is left to the next look.
+        """
         with self._working:
+            self._pending |= dict.fromkeys(self._due)
+            self._due.clear()
             for realm in self._take():
-                self._publish_one(realm)
+                again_seconds = self._publish_one(realm)
+                if again_seconds is not None and again_seconds <= FLUSH_WAIT_SECONDS_MAX:
+                    threading.Event().wait(again_seconds)
+                    self._publish_one(realm)
 
     def stop(self) -> None:
         """End the thread; what is noted stays noted."""
