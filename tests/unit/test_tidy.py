@@ -20,7 +20,15 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src"
 MODULES = sorted((SOURCE / "realmconf").rglob("*.py"))
 
-RANK = {"errors": 0, "domain": 1, "stores": 2, "runtime": 3, "surfaces": 4, "testing": 4}
+RANK = {
+    "errors": 0,
+    "domain": 1,
+    "stores": 2,
+    "runtime": 3,
+    "surfaces": 4,
+    "testing": 4,
+    "__main__": 5,
+}
 """A layer imports from lower ranks; two layers of the same rank do not know each other."""
 
 STORE_PARTS_OF_THE_RUNTIME = {"protocol", "registry"}
