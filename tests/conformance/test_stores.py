@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +16,15 @@ class TestMemoryStore(ConformanceSuite):
     @pytest.fixture
     def store_url(self) -> str:
         return f"memory://conformance-{next(_names)}"
+
+
+class TestEmbeddedStore(ConformanceSuite):
+    @pytest.fixture
+    def store_url(self, tmp_path: Path) -> str:
+        return str(tmp_path / "root")
+
+
+class TestEmbeddedStoreWithoutWorkingCopies(ConformanceSuite):
+    @pytest.fixture
+    def store_url(self, tmp_path: Path) -> str:
+        return f"sqlite://{tmp_path}/root?working_copies=off"

@@ -52,6 +52,8 @@ SHORT_WRITE = "short_write"
 MODES = (KILL_BEFORE, KILL_AFTER, KILL_TORN, ERROR_ONCE, ERROR_STICKY, SHORT_WRITE)
 KILLS = (KILL_BEFORE, KILL_AFTER, KILL_TORN)
 
+_NO_SPACE = (error_numbers.ENOSPC, error_numbers.EDQUOT)
+
 WRITING_CALLS = (
     *("write", "pwrite", "writev", "pwritev", "fsync", "fdatasync"),
     *("truncate", "ftruncate", "posix_fallocate", "chmod", "fchmod", "utime"),
@@ -131,6 +133,9 @@ class Gate:
             number = len(self.calls)
             sticks = fault.mode == ERROR_STICKY and number > fault.at and writes
             if number != fault.at and not sticks:
+                return None
+            if not writes and fault.errno in _NO_SPACE and fault.mode not in KILLS:
+                # A full disk can be read.
                 return None
             self.fired = True
             return fault
@@ -224,7 +229,7 @@ def _base_name(name: str | apsw.URIFilename | None) -> str:
 def _sqlite_error(number: int, extended: int) -> apsw.Error:
     # SQLite's own unix layer reports a full disk as SQLITE_FULL and everything else by
     # the call that failed; its callers tell them apart.
-    if number in (error_numbers.ENOSPC, error_numbers.EDQUOT):
+    if number in _NO_SPACE:
         return apsw.FullError("planted: no space left")
     kind = apsw.CantOpenError if extended == apsw.SQLITE_CANTOPEN else apsw.IOError
     failure = kind(f"planted: {os.strerror(number)}")
@@ -270,12 +275,13 @@ def _gated_function(
             descriptor, data, *rest = arguments
             return function(descriptor, bytes(data)[: len(data) // 2], *rest)
 
+        opens_only = name == "open" and not arguments[1] & os.O_CREAT
         return gate.cross(
             _shown(name, arguments),
             lambda: function(*arguments, **named),
             error=lambda number: OSError(number, f"planted: {os.strerror(number)}"),
             half=half if name in ("write", "pwrite") else None,
-            writes=writes,
+            writes=writes and not opens_only,
         )
 
     return gated

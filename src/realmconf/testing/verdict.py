@@ -138,10 +138,14 @@ def _calls(
                 )
             continue
         seen = call.get("seen")
+        outcome = call.get("outcome", "unknown")
+        if call.get("settles") and outcome == COMMITTED and call["verb"] in ("delete", "rollback"):
+            # "Committed" also settles a write that changed nothing, and these two may.
+            outcome = COMMITTED if names[call["generation"] - 1] == call["write_id"] else OBSERVED
         yield Call(
             began_ns=call["began_ns"],
             ended_ns=call.get("ended_ns"),
-            outcome=call.get("outcome", "unknown"),
+            outcome=outcome,
             generation=call.get("generation"),
             write_id=call.get("write_id"),
             seen=name_of.get(seen, seen),
@@ -229,7 +233,12 @@ def _wrong_watches(
     calls: Sequence[dict[str, Any]],
     names: Sequence[str],
 ) -> Iterator[str]:
-    began = {call["write_id"]: call["began_ns"] for call in calls if "write_id" in call}
+    began: dict[str, int] = {}
+    for call in calls:
+        if "write_id" in call:
+            began[call["write_id"]] = min(
+                call["began_ns"], began.get(call["write_id"], call["began_ns"])
+            )
     for watcher, log in logs.items():
         events = [note for note in log if "watched" in note]
         last = 0

@@ -311,7 +311,7 @@ def _read(task: Task, log: CallLog, client: Client) -> None:
             outcome=OBSERVED,
             generation=snapshot.generation,
             seen=seen,
-            last=snapshot.document.get("last") if snapshot.exists else None,
+            last=(snapshot.document or {}).get("last"),
         )
         began_ns = time.monotonic_ns()
         config = realm.current

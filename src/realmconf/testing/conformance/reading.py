@@ -294,6 +294,6 @@ def _generation(head: Head | None) -> int | None:
 
 def _holds(proof: Proof) -> bool:
     try:
-        return proof.words[proof.slot] == proof.mark
+        return proof.words[0] == proof.mark
     except (IndexError, ValueError):
         return False
