@@ -39,7 +39,7 @@ class EternalProof(MemoryStore):
 
     def proof(self, realm):
         proof = super().proof(realm)
-        return None if proof is None else proof.replace(words=[0], slot=0, mark=0)
+        return None if proof is None else proof.replace(words=[0], mark=0)
 
 
 class MovingView(MemoryStore):

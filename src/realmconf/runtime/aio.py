@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 from realmconf.domain.names import LIMITS
 from realmconf.runtime import arguments
 from realmconf.runtime.client import TIMEOUT_SECONDS, Client, connect
-from realmconf.runtime.hub import Hub, Waiter
+from realmconf.runtime.hub import Hub, Waiter, awaits_adoption
 from realmconf.runtime.runtime import ConfigRuntime
 from realmconf.runtime.snapshot import EnvelopePolicy
 from realmconf.runtime.watch import Follower, concerns, parse_after
@@ -197,16 +197,15 @@ class AsyncConfigRuntime(Generic[Config]):
 
     @described_by(ConfigRuntime.get)
     async def get(self) -> ConfigSnapshot[Config]:
-        # A look-up of microseconds is answered here; a thread would cost ten times that. Hand edits are
-        # not adopted on an event loop: that may wait for a lock.
+        # A look-up of microseconds is answered here; a thread would cost ten times that.
         store = self._client.sync.store
-        head = store.peek(self.sync.realm_id)
+        realm = self.sync.realm_id
+        head = store.peek(realm)
         if head is None and store.info.fresh_read == "memory":
-            head = store.head(self.sync.realm_id, adopt=False)
-        if head is not None:
-            return self.sync.snapshot_of(head)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.threads, self.sync.get)
+            head = store.head(realm, adopt=False)
+        if head is None or awaits_adoption(head):
+            return await asyncio.get_running_loop().run_in_executor(self.threads, self.sync.get)
+        return self.sync.snapshot_of(head)
 
     at = in_thread(ConfigRuntime.at)
     history = in_thread(ConfigRuntime.history)
@@ -225,6 +224,7 @@ class AsyncConfigRuntime(Generic[Config]):
     working_copy = in_thread(ConfigRuntime.working_copy)
     publish = in_thread(ConfigRuntime.publish)
     resolve = in_thread(ConfigRuntime.resolve)
+    restyle = in_thread(ConfigRuntime.restyle)
 
     @property
     def policy(self) -> Awaitable[Policy]:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from realmconf.stores.protocol import Head, Store
 
 
+def awaits_adoption(head: Head) -> bool:
+    """Whether a hand edit waits that a read may adopt; not on an event loop, since it may wait for a lock."""
+    return any(warning.code == "working_copy_edited" for warning in head.warnings)
+
+
 class Waiter:
     """One watcher's wait for its next head; ``future`` is None while it does not wait."""
 
@@ -99,6 +104,9 @@ class Hub:
                 if waiter.future is not None and not waiter.future.done():
                     waiter.future.set_exception(failure)
             return
+        if awaits_adoption(head):
+            # If it is adopted, the commit is the next hint.
+            self.loop.run_in_executor(None, self.store.head, realm)
         for waiter in waiters:
             if waiter.future is not None and not waiter.future.done():
                 waiter.future.set_result(head)

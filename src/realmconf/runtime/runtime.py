@@ -131,13 +131,8 @@ class ConfigRuntime(Source[Config]):
         self._last_good: tuple[Config] | None = None
         self._known: tuple[Head | None, ConfigSnapshot[Config] | None] = (None, None)
         # One tuple, replaced as a whole: readers in other threads see all of the old or all of the new.
-        self._held: tuple[Sequence[int], int, int, Config | None] = ((), 0, 0, None)
-        self._proved: tuple[Sequence[int], int, int, ConfigSnapshot[Config] | None] = (
-            (),
-            0,
-            0,
-            None,
-        )
+        self._held: tuple[Sequence[int], int, Config | None] = ((), 0, None)
+        self._proved: tuple[Sequence[int], int, ConfigSnapshot[Config] | None] = ((), 0, None)
         self._given: dict[int, ConfigSnapshot[Config]] = {}
 
     @property
@@ -168,9 +163,9 @@ class ConfigRuntime(Source[Config]):
         Raises:
             SchemaViolation: It does not fit the type (and there is no last good one to go on with).
         """
-        words, slot, mark, config = self._held
+        words, mark, config = self._held
         try:
-            if words[slot] == mark:
+            if words[0] == mark:
                 return config  # type: ignore[return-value]
         except (IndexError, ValueError):
             # The store took the proof back.
@@ -179,9 +174,9 @@ class ConfigRuntime(Source[Config]):
 
     def _current_anew(self) -> Config:
         snapshot = self.get()
-        words, slot, mark, proved = self._proved
+        words, mark, proved = self._proved
         if proved is snapshot:
-            self._held = (words, slot, mark, snapshot.config)
+            self._held = (words, mark, snapshot.config)
         return snapshot.config
 
     @property
@@ -191,9 +186,9 @@ class ConfigRuntime(Source[Config]):
 
     def get(self) -> ConfigSnapshot[Config]:
         """The head: the newest committed state, or a cached snapshot proved unchanged."""
-        words, slot, mark, proved = self._proved
+        words, mark, proved = self._proved
         try:
-            if words[slot] == mark:
+            if words[0] == mark:
                 return proved  # type: ignore[return-value]
         except (IndexError, ValueError):
             # The store took the proof back.
@@ -205,7 +200,7 @@ class ConfigRuntime(Source[Config]):
         # Read again and unchanged: from now on it is worth a proof, which may cost the store a watch.
         proof = self._store.proof(self.realm_id)
         if proof is not None and proof.head is head:
-            self._proved = (proof.words, proof.slot, proof.mark, snapshot)
+            self._proved = (proof.words, proof.mark, snapshot)
         return snapshot
 
     def snapshot_of(self, head: Head) -> ConfigSnapshot[Config]:
@@ -493,6 +488,16 @@ class ConfigRuntime(Source[Config]):
     def publish(self) -> None:
         """Render the working copy now, if one is due. Never raises for a failed rendering: see ``working_copy``."""
         self._working_copies().publish(self.realm_id)
+
+    def restyle(self, text: str, *, timeout: float | None = None) -> None:
+        """
+        Let the working copy have the comments and layout of *text* from now on; its values stay those of the head.
+
+        Raises:
+            Unsupported: This store keeps no working copies.
+        """
+        store = self._working_copies()
+        store.restyle(self.realm_id, text, deadline=self._client.deadline(timeout))
 
     def resolve(self, config: object, **options: Unpack[WriteOptions]) -> WriteResult[Config]:
         """Settle a contested or broken working copy: *config* becomes the document, what was set aside goes."""

@@ -240,11 +240,11 @@ class Watch(Generic[Config]):
         return self
 
     def __next__(self) -> WatchedSnapshot[Config]:
-        while not self.closed:
+        while not self.is_closed():
             try:
                 snapshot = self._follower.read(self._store.head(self.realm_id))
             except StoreError:
-                if not self.closed:
+                if not self.is_closed():
                     raise
                 # The store was closed by whoever closed this watch.
                 continue
@@ -254,8 +254,7 @@ class Watch(Generic[Config]):
                 self.close()
         raise StopIteration
 
-    @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether the iteration has ended, or will before its next snapshot."""
         return self._closed
 

@@ -44,7 +44,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from realmconf.domain.document import Document
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
     from realmconf.stores.protocol import Judgement, ReadView
@@ -152,8 +151,8 @@ class _Memory:
         self.turn = _Turn()
         self.guard = threading.RLock()
         """Held while the state moves from one point to the next, and to see one point."""
-        self.words: list[int] = []
-        self.slots: dict[str, int] = {}
+        self.words: dict[str, list[int]] = {}
+        """What proofs compare: one word of its own for each realm that was read often enough."""
         self.empty: dict[str, Head] = {}
         self.signals: weakref.WeakSet[_Signal] = weakref.WeakSet()
         self.key = os.urandom(32)
@@ -170,16 +169,13 @@ class _Memory:
         histories: Mapping[str, _History],
         receipts: Sequence[Receipt] = (),
         *,
-        all_slots: bool = False,
+        every_word: bool = False,
     ) -> None:
         """Move to the next point in one step, and wake whoever waits for it."""
         with self.guard:
             # Words first: whoever compares them after this goes through the guard.
-            changed = (
-                self.slots if all_slots else [name for name in histories if name in self.slots]
-            )
-            for slot in [self.slots[name] for name in changed]:
-                self.words[slot] += 1
+            for name in self.words if every_word else self.words.keys() & histories.keys():
+                self.words[name][0] += 1
             self.histories = (
                 {**self.histories, **histories} if len(histories) > 1 else self._with(histories)
             )
@@ -217,7 +213,7 @@ class _Memory:
                     _receipt(judgement, "unchanged", 0 if head is None else head.generation)
                 )
         if next_histories or receipts:
-            self.publish(next_histories, receipts, all_slots=moved is not None)
+            self.publish(next_histories, receipts, every_word=moved is not None)
         return [
             Applied(
                 write=judgement.write,
@@ -390,12 +386,8 @@ class MemoryStore:
         with memory.guard:
             if self._closed:
                 return None
-            slot = memory.slots.setdefault(realm, len(memory.words))
-            if slot == len(memory.words):
-                memory.words.append(0)
-            return Proof(
-                head=memory.head(realm), words=memory.words, slot=slot, mark=memory.words[slot]
-            )
+            words = memory.words.setdefault(realm, [0])
+            return Proof(head=memory.head(realm), words=words, mark=words[0])
 
     def request_key(self) -> bytes:
         return self._memory.key
@@ -465,7 +457,7 @@ class MemoryStore:
             tombstone = memory.histories[old].head.revision
             assert tombstone is not None
             memory.publish(
-                {old: _History(old, [tombstone], floor=tombstone.generation)}, all_slots=True
+                {old: _History(old, [tombstone], floor=tombstone.generation)}, every_word=True
             )
             return applied
 
@@ -476,7 +468,7 @@ class MemoryStore:
                 return Compaction(realm=realm, floor=1, removed=0)
             floor = max(history.floor, min(floor, history.head.generation))
             kept = history.revisions[history.index(floor) : history.count]
-            self._memory.publish({realm: _History(realm, kept, floor=floor)}, all_slots=True)
+            self._memory.publish({realm: _History(realm, kept, floor=floor)}, every_word=True)
             return Compaction(realm=realm, floor=floor, removed=history.count - len(kept))
 
     def purge(
@@ -492,7 +484,7 @@ class MemoryStore:
             revisions = history.revisions[: history.count]
             revisions[history.index(generation)] = purged
             self._memory.publish(
-                {realm: _History(realm, revisions, floor=history.floor)}, all_slots=True
+                {realm: _History(realm, revisions, floor=history.floor)}, every_word=True
             )
             return purged
 

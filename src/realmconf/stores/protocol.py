@@ -98,7 +98,7 @@ class RealmEntry(Record):
 
 class Proof(Record):
     """
-    What shows in one look at memory that *head* is still the newest: ``words[slot] == mark``.
+    What shows in one look at memory that *head* is still the newest: ``words[0] == mark``.
 
     A reader holds it as long as it likes and does nothing but that comparison; an ``IndexError`` or
     ``ValueError`` from it means "no longer".  The store therefore takes a proof back (closing, fork, a
@@ -108,7 +108,6 @@ class Proof(Record):
 
     head: Head
     words: Sequence[int]
-    slot: int
     mark: int
 
 
@@ -308,6 +307,14 @@ class WorkingCopyStore(Protocol):
 
     def publish(self, realm: RealmName | None = None) -> None:
         """Render what is pending now, in this thread (all realms if none is named); never raises for a failed rendering: see ``working_copy``."""
+        ...
+
+    def restyle(self, realm: RealmName, text: str, *, deadline: float) -> None:
+        """
+        Let renderings from now on keep the comments, order and layout of *text*; what it states does not matter.
+
+        For a document that somebody wrote as a text: the comments they added are in the file then.
+        """
         ...
 
     def resolve(

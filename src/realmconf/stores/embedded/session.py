@@ -234,7 +234,7 @@ class Session:
         if not mark & 1:
             assert self.counters is not None
             self.proofs[realm] = Proof(
-                head=head, words=self.counters.words[slot : slot + 1], slot=0, mark=mark
+                head=head, words=self.counters.words[slot : slot + 1], mark=mark
             )
 
     def doubt(self, realm: str) -> None:
