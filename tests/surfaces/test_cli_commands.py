@@ -622,6 +622,8 @@ def test_init_makes_a_fresh_clone_usable(shell, tmp_path):
     (root / "project.toml").write_text('realm = "web"\n')
     text = "# realmconf: web, generation 7\n# why\na = 1   # one\n"
     (root / "web" / "config.toml").write_text(text)
+    (root / "api").mkdir()
+    (root / "api" / "config.toml").write_text("# no first line of ours\nb = 1\n")
     answer = shell.raw("set", "a", "2", "-o", "json")
     assert (answer.code, answer.error["code"]) == (6, "history_missing")
     assert "realmconf init" in answer.error["message"]
@@ -634,6 +636,8 @@ def test_init_makes_a_fresh_clone_usable(shell, tmp_path):
     assert (root / "web" / "config.toml").read_text() == text.replace("7", "8")
     assert shell.raw("set", "a", "2").out.endswith("generation=9\n")
     assert "a = 2   # one" in (root / "web" / "config.toml").read_text()
+    assert "# no first line of ours\nb = 1\n" in (root / "api" / "config.toml").read_text()
+    assert shell.raw("get", "b", "--realm", "api").out == "1\n"
 
 
 def test_init_in_a_clone_with_a_broken_file_starts_nothing(shell, tmp_path):

@@ -73,6 +73,24 @@ def test_edit_commits_what_was_saved(agent, editor):
     assert 'model = "opus"   # the small one' in agent.file.read_text()
 
 
+def test_edit_keeps_the_comments_that_were_written(agent, editor):
+    """G10: comments and order as the person left them are in the file, also where only they changed."""
+    editor(
+        "path.write_text(text.replace('tokens = 12', '# a dozen\\ntokens = 13'))",
+        "path.write_text(text.replace('# a dozen', '# thirteen'))",
+    )
+    agent.ok("edit")
+    assert "# a dozen\ntokens = 13\n" in agent.file.read_text()
+    agent.ok("edit")
+    assert "# thirteen\ntokens = 13\n" in agent.file.read_text()
+    assert agent.file.read_text().startswith("# realmconf: team, generation 2\n# ours\n")
+    assert "sk-1" in agent.file.read_text()
+    assert agent.head()[1] == 2
+    assert agent.ok("status", "-o", "json").json["state"] == "clean"
+    agent.file.write_text(agent.file.read_text().replace("13", "14"))
+    assert agent.ok("get", "agent.tokens").out == "14\n"
+
+
 def test_edit_without_a_change_does_nothing(agent, editor):
     """Nothing is written, and nothing is left behind."""
     editor("pass")

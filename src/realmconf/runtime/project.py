@@ -11,7 +11,7 @@ import os
 
 from realmconf.domain.names import LIMITS, RealmName
 from realmconf.domain.record import Record
-from realmconf.domain.workfile import header_line, read_header, without_header
+from realmconf.domain.workfile import read_header
 from realmconf.domain.write import Place, Write
 from realmconf.errors import (
     HistoryMissing,
@@ -113,10 +113,8 @@ def take_in(
         for copy in copies:
             generation = _take_in(client, copy, message=message)
             taken.append(Imported(realm=copy.realm, revisions=1, generation=generation))
+            client.realm(copy.realm).restyle(copy.text)
         client.publish()
-        for copy, one in zip(copies, taken, strict=True):
-            _put_back_comments(copy, generation=one.generation)
-            client.realm(copy.realm).get()
     return taken
 
 
@@ -144,18 +142,6 @@ def _take_in(client: Client, copy: CloneCopy, *, message: str) -> int:
     )
     generation: int = done[0].head.generation
     return generation
-
-
-def _put_back_comments(copy: CloneCopy, *, generation: int) -> None:
-    """The rendering of a first generation knows no comments: state the same in the words of the clone."""
-    text = f"{header_line(copy.realm, generation)}\n{without_header(copy.text)}"
-    temporary = f"{copy.path}.new"
-    with open(temporary, "w", encoding="utf-8", newline="") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, copy.path)
 
 
 def _copy_in(root: str, name: str) -> CloneCopy | None:

@@ -427,6 +427,14 @@ class EmbeddedStore:
         else:
             self._working.publish(realm, deadline=self._clock() + CREATE_SECONDS)
 
+    def restyle(self, realm: RealmName, text: str, *, deadline: float) -> None:
+        """See the protocol."""
+        self._turns.refuse_misuse()
+        with self._turns.hold(deadline) as turn:
+            self._settle_working_copies(turn, (realm,))
+            if self._working is not None:
+                self._working.restyle(turn, realm, text)
+
     def resolve(
         self,
         realm: RealmName,

@@ -330,6 +330,19 @@ class WorkingCopies:
         self._memory(realm).settled = False
         self.committed(realm)
 
+    def restyle(self, turn: Turn, realm: RealmName, text: str) -> None:
+        """Let renderings from now on edit *text*, whatever it states: its comments and order. The turn is held."""
+        generation = turn.head(realm).generation
+        base = workfile.without_header(text)
+        turn.commit(
+            (),
+            also=lambda connection: workrecord.restyle(
+                connection, realm, generation=generation, text=base
+            ),
+        )
+        self._memory(realm).settled = False
+        self.committed(realm)
+
     # --- what becomes of the record ---------------------------------------------------------
 
     def renamed(self, connection: apsw.Connection, old: RealmName, new: RealmName) -> None:

@@ -175,6 +175,23 @@ def disown(connection: apsw.Connection, realm: str, *, digest: bytes, text: str 
     take_in(connection, realm, digest=digest, generation=0, text=text)
 
 
+def restyle(connection: apsw.Connection, realm: str, *, generation: int, text: str) -> None:
+    """
+    *text* is the base of the next rendering of *generation*, which is due even if one stands already.
+
+    The one that stands is ours still, and to be rendered over.
+    """
+    connection.execute(
+        "INSERT INTO working_copy (realm, text) VALUES (?1, ?2) "
+        "ON CONFLICT (realm) DO UPDATE SET text = ?2",
+        (str(realm), text),
+    )
+    connection.execute(
+        "UPDATE working_copy_text SET rendering = 0 WHERE realm = ? AND generation = ?",
+        (str(realm), generation),
+    )
+
+
 def forget(connection: apsw.Connection, realm: str, *, generation: int) -> None:
     """The document of *generation* is gone: a text that was its rendering is a plain edit if it comes back."""
     connection.execute(

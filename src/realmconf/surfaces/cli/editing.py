@@ -18,8 +18,10 @@ from realmconf.errors import (
     GenerationConflict,
     InvalidDocument,
     LimitExceeded,
+    RealmconfError,
     SchemaViolation,
     SecretMarkMisplaced,
+    Unsupported,
 )
 from realmconf.surfaces.cli.editor import EditedText
 from realmconf.surfaces.cli.markers import Dispute, with_markers
@@ -157,10 +159,24 @@ class Editing:
             head = self._realm.get()
             document = mine if head == self._base else self._merged(mine, head, text=text)
             try:
-                return self._write(document, head)
+                result = self._write(document, head)
             except GenerationConflict:
                 # Somebody came between the merge and the write: merge with them too.
                 continue
+            self._keep_comments(text)
+            return result
+
+    def _keep_comments(self, text: str) -> None:
+        """Let the working copy have the words of the person, comments included."""
+        if getattr(self._call.request, "dry_run", False):
+            return
+        try:
+            self._realm.restyle(text)
+        except Unsupported:
+            # Where there is no working copy there is no place for comments.
+            return
+        except RealmconfError as error:
+            self._call.say(f"warning: the comments you changed are not in the file: {error}")
 
     def _merged(self, mine: dict[str, Any], head: Any, *, text: str) -> dict[str, Any]:
         """

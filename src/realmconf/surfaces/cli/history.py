@@ -166,7 +166,9 @@ def _changes_as_json(call: Call, realm: Any, one: Revision) -> dict[str, Any]:
 def _change_lines(call: Call, realm: Any, one: Revision) -> list[str]:
     changes = _changes_of(realm, one)
     if changes is None:
-        return ["  (what it changed is not known any more: it was purged, or what was before it is gone)"]
+        return [
+            "  (what it changed is not known any more: it was purged, or what was before it is gone)"
+        ]
     return call.terminal.changes(changes, veil=call.veil, indent="  ")
 
 
