@@ -1,0 +1,419 @@
+"""The working copy of the real store: several processes, their deaths, forks, watchers, exits."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+from tests.workingcopy.editors import STYLES, KeptDescriptor, Save, SlowEditor
+
+import realmconf
+from realmconf.errors import HistoryMissing, WorkingCopyError
+
+AGENT = {"agent": {"model": "small", "tokens": 1000}, "limits": {"cpu": 1.5}, "z_last": True}
+
+styles = pytest.mark.parametrize("save", STYLES.values(), ids=STYLES)
+
+
+@pytest.fixture
+def client(tmp_path):
+    with realmconf.connect(str(tmp_path)) as client:
+        yield client
+
+
+def text_of(root: Path, realm: str = "team") -> str:
+    return (root / realm / "config.toml").read_text("utf-8")
+
+
+def eventually(condition, *, seconds: float = 20.0) -> None:
+    """Wait for *condition*; what is waited for is said by the kernel, so this is long only when it fails."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.005)
+
+
+def test_write_is_rendered_by_itself(client, tmp_path):
+    """A write is followed by its rendering without anybody asking."""
+    client.realm("team").set(AGENT)
+    eventually((tmp_path / "team" / "config.toml").exists)
+    assert tomllib.loads(text_of(tmp_path)) == AGENT
+    realm = client.realm("team")
+    realm.patch({"z_last": False})
+    eventually(lambda: "generation 2\n" in text_of(tmp_path))
+
+
+@styles
+def test_read_sees_a_saved_edit(client, tmp_path, save: Save):
+    """A read after a save answers with the edit: on a fresh handle, and on one that is told by the kernel."""
+    realm = client.realm("team")
+    realm.set(AGENT)
+    realm.publish()
+    for value in range(3):
+        save(
+            str(tmp_path / "team" / "config.toml"),
+            text_of(tmp_path).replace(f"tokens = {1000 + value}", f"tokens = {1001 + value}"),
+        )
+        eventually(lambda value=value: realm.get().config["agent"]["tokens"] == 1001 + value)
+        with realmconf.connect(str(tmp_path)) as fresh:
+            assert fresh.realm("team").get().config["agent"]["tokens"] == 1001 + value
+        realm.publish()
+    assert [revision.kind for revision in realm.history()] == ["adopt"] * 3 + ["set"]
+
+
+def test_expected_generation_meets_an_edit(client, tmp_path):
+    """An edit is committed before the write that noticed it: an older expected generation conflicts."""
+    realm = client.realm("team")
+    realm.set(AGENT)
+    realm.publish()
+    STYLES["in_place"](
+        str(tmp_path / "team" / "config.toml"), text_of(tmp_path).replace("1000", "7")
+    )
+    with pytest.raises(realmconf.GenerationConflict) as caught:
+        realm.patch({"z_last": False}, expected_generation=1)
+    assert (caught.value.expected, caught.value.current) == (1, 2)
+    assert realm.patch({"z_last": False}, expected_generation=2).generation == 3
+
+
+def test_edit_wakes_a_watcher(client, tmp_path):
+    """A watcher hears of an edit that nobody reads: the kernel tells, and a handle that is open takes it in."""
+    realm = client.realm("team")
+    first = realm.set(AGENT)
+    realm.publish()
+    seen: list[object] = []
+
+    def watch() -> None:
+        for snapshot in realm.watch(after=first.generation, view="own"):
+            seen.append(snapshot.document["agent"]["tokens"])
+            return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    time.sleep(0.2)
+    STYLES["temporary_and_rename"](
+        str(tmp_path / "team" / "config.toml"), text_of(tmp_path).replace("1000", "7")
+    )
+    thread.join(20)
+    assert seen == [7]
+
+
+def test_watched_realm_without_a_folder(client, tmp_path):
+    """A file that is made in a new folder under an open handle is found by the next read."""
+    client.realm("other").set({"a": 1})
+    realm = client.realm("fresh")
+    for _ in range(4):
+        assert not realm.get().exists
+    (tmp_path / "fresh").mkdir(mode=0o700)
+    STYLES["in_place"](str(tmp_path / "fresh" / "config.toml"), "a = 1\n")
+    assert realm.get().document == {"a": 1}
+
+
+def test_folder_that_is_replaced_is_watched_again(client, tmp_path):
+    """A folder that is moved away and made anew (a checkout) goes on being noticed."""
+    realm = client.realm("team")
+    realm.set(AGENT)
+    realm.publish()
+    for _ in range(3):
+        realm.get()
+    os.rename(tmp_path / "team", tmp_path / "away")
+    (tmp_path / "team").mkdir(mode=0o700)
+    STYLES["in_place"](
+        str(tmp_path / "team" / "config.toml"), (tmp_path / "away" / "config.toml").read_text()
+    )
+    eventually(lambda: realm.get().generation == 1)
+    STYLES["in_place"](
+        str(tmp_path / "team" / "config.toml"), text_of(tmp_path).replace("1000", "8")
+    )
+    eventually(lambda: realm.get().config["agent"]["tokens"] == 8)
+
+
+@pytest.mark.parametrize("ending", ["exit", "close", "kill"])
+def test_rendering_at_the_end_of_a_process(tmp_path, ending: str):
+    """Closing and leaving the interpreter render first; after a kill the file is old, caught up by the next look."""
+    program = (
+        "import os, sys, realmconf\n"
+        "client = realmconf.connect(sys.argv[1])\n"
+        "client.realm('team').set({'a': 1})\n"
+        "client.realm('team').publish()\n"
+        "client.realm('team').set({'a': 2})\n"
+        "if sys.argv[2] == 'close': client.close()\n"
+        "if sys.argv[2] == 'kill': os.kill(os.getpid(), 9)\n"
+        "if sys.argv[2] == 'close': os._exit(0)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path), ending], check=ending != "kill", timeout=60
+    )
+    if ending != "kill":
+        assert tomllib.loads(text_of(tmp_path)) == {"a": 2}
+    with realmconf.connect(str(tmp_path)) as client:
+        assert client.realm("team").get().document == {"a": 2}
+        client.realm("team").publish()
+        assert tomllib.loads(text_of(tmp_path)) == {"a": 2}
+        assert [revision.kind for revision in client.realm("team").history()] == ["set", "set"]
+
+
+def test_slow_save_meets_writers(client, tmp_path):
+    """Writers go on while somebody saves slowly, and nothing of the half is ever in the record."""
+    realm = client.realm("team")
+    realm.set(AGENT)
+    realm.publish()
+    editor = SlowEditor(
+        str(tmp_path / "team" / "config.toml"), text_of(tmp_path).replace('"small"', '"slow"')
+    )
+    editor.begin()
+    for value in range(20):
+        realm.patch({"count": value})
+    assert realm.working_copy().state == "saving"
+    editor.finish()
+    eventually(lambda: realm.get().document["agent"]["model"] == "slow")
+    assert realm.get().document == {
+        **AGENT,
+        "agent": {"model": "slow", "tokens": 1000},
+        "count": 19,
+    }
+    assert all("z_last" in revision.document for revision in realm.history(limit=100))
+
+
+def test_kept_descriptor_is_heard_without_a_read(client, tmp_path):
+    """A save through an old descriptor, into a file that was displaced, is found by the process that displaced it."""
+    realm = client.realm("team")
+    realm.set(AGENT)
+    realm.publish()
+    editor = KeptDescriptor(str(tmp_path / "team" / "config.toml"), writable=False)
+    buffer = editor.text()
+    for value in range(3):
+        realm.patch({"count": value})
+        realm.publish()
+    editor.save(buffer.replace('"small"', '"kept"'))
+    editor.close()
+    realm.patch({"count": 9})
+    eventually(lambda: realm.get().document["agent"]["model"] == "kept")
+    assert realm.get().document["count"] == 9
+
+
+def test_contested_edit_is_settled(client, tmp_path):
+    """A contested edit is told with every write until it is resolved; then nothing is left of it."""
+    realm = client.realm("team")
+    realm.set(AGENT)
+    realm.publish()
+    buffer = text_of(tmp_path).replace("1000", "1")
+    realm.set_value("agent.tokens", 2)
+    realm.publish()
+    STYLES["temporary_and_rename"](str(tmp_path / "team" / "config.toml"), buffer)
+    realm.get()
+    realm.publish()
+    result = realm.patch({"z_last": False})
+    assert [warning.code for warning in result.warnings] == ["working_copy_contested"]
+    assert realm.working_copy().contested == ("/agent/tokens",)
+    settled = realm.resolve({**AGENT, "agent": {"model": "small", "tokens": 3}})
+    realm.publish()
+    assert settled.generation == 4
+    assert realm.working_copy().state == "clean"
+    assert realm.get().warnings == ()
+    assert os.listdir(tmp_path / "team") == ["config.toml"]
+
+
+@pytest.mark.parametrize("kind", ["symlink", "folder", "pipe"])
+def test_refused_file_stops_nobody(client, tmp_path, kind: str):
+    """Something that is no file of ours is told of, and neither read nor replaced."""
+    realm = client.realm("team")
+    realm.set(AGENT)
+    realm.publish()
+    path = tmp_path / "team" / "config.toml"
+    path.unlink()
+    if kind == "symlink":
+        path.symlink_to(tmp_path / "elsewhere")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    assert [warning.code for warning in realm.patch({"a": 1}).warnings] == ["working_copy_refused"]
+    assert realm.working_copy().state == "refused"
+    assert realm.get().document == {**AGENT, "a": 1}
+    assert not (tmp_path / "elsewhere").exists()
+    assert stat.S_IFMT(os.lstat(path).st_mode) != stat.S_IFREG
+
+
+def test_file_without_its_record(client, tmp_path):
+    """A file of a realm that was never written here, which names a generation, is a loss and not a creation."""
+    client.realm("other").set({"a": 1})
+    (tmp_path / "lost").mkdir(mode=0o700)
+    STYLES["in_place"](
+        str(tmp_path / "lost" / "config.toml"), "# realmconf: lost, generation 7\na = 1\n"
+    )
+    with pytest.raises(HistoryMissing):
+        client.realm("lost").set({"b": 1})
+    assert not issubclass(HistoryMissing, WorkingCopyError)
+
+
+def test_rename_takes_the_comments_along(client, tmp_path):
+    """A renamed realm's file moves with its comments; the old name's file is gone."""
+    realm = client.realm("team")
+    realm.set({"a": 1})
+    realm.publish()
+    STYLES["in_place"](
+        str(tmp_path / "team" / "config.toml"), text_of(tmp_path) + "# ours\nb = 2 # two\n"
+    )
+    realm.get()
+    realm.publish()
+    client.rename("team", "crew")
+    client.publish()
+    client.realm("team").publish()
+    client.realm("crew").publish()
+    assert "# ours\nb = 2 # two\n" in text_of(tmp_path, "crew")
+    assert not (tmp_path / "team" / "config.toml").exists()
+    assert client.realm("crew").working_copy().state == "clean"
+    assert client.realm("team").working_copy().state == "clean"
+
+
+def test_child_after_fork_renders_its_own(tmp_path):
+    """A child after fork starts with nothing remembered, and renders what it writes."""
+    program = (
+        "import os, sys, realmconf\n"
+        "realm = realmconf.connect(sys.argv[1]).realm('team')\n"
+        "realm.set({'a': 1}); realm.publish(); realm.get()\n"
+        "child = os.fork()\n"
+        "realm.patch({'child' if child == 0 else 'parent': 1})\n"
+        "realm.publish()\n"
+        "if child == 0: os._exit(0)\n"
+        "sys.exit(os.waitpid(child, 0)[1])\n"
+    )
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, str(tmp_path)], check=True, timeout=60
+    )
+    assert tomllib.loads(text_of(tmp_path)) == {"a": 1, "child": 1, "parent": 1}
+
+
+# --- many processes, an editor, and deaths -----------------------------------------------------
+
+
+def _writer(root: str, name: str, log: str) -> None:
+    """Count up for ever, and note what was acknowledged."""
+    with realmconf.connect(root) as client, open(log, "a", encoding="utf-8") as acknowledged:
+        realm = client.realm("team")
+        count = 0
+        while True:
+            count += 1
+
+            def change(draft: dict, count: int = count) -> None:
+                draft.setdefault("writers", {})[name] = count
+
+            realm.update(change)
+            acknowledged.write(f"{count}\n")
+            acknowledged.flush()
+
+
+def storm(root: Path, *, edits: int, writers: int, seed: int) -> None:
+    """
+    Edit in every style while processes write and are killed, then ask where every edit is.
+    """
+    random_ = random.Random(seed)
+    spawn = multiprocessing.get_context("spawn")
+    with realmconf.connect(str(root)) as client:
+        client.realm("team").set({"writers": {}, "person": {"edit": 0}, "z_last": True})
+        client.realm("team").publish()
+    path = str(root / "team" / "config.toml")
+    names = iter(range(10_000))
+
+    def start() -> multiprocessing.process.BaseProcess:
+        name = f"w{next(names)}"
+        process = spawn.Process(
+            target=_writer, args=(str(root), name, str(root / f"{name}.log")), daemon=True
+        )
+        process.start()
+        return process
+
+    running = [start() for _ in range(writers)]
+    kills = 0
+    saved: set[str] = set()
+    try:
+        for number in range(1, edits + 1):
+            time.sleep(random_.uniform(0, 0.08))
+            try:
+                buffer = Path(path).read_text("utf-8")
+            except FileNotFoundError:
+                continue
+            # Nobody but this person touches the key, so every loaded text can be merged.
+            text = buffer.replace("z_last", f"edit_{number} = true\nz_last", 1)
+            if text == buffer:
+                continue
+            time.sleep(random_.choice([0, 0, 0.01, 0.05]))
+            random_.choice(list(STYLES.values()))(path, text)
+            saved.add(f"edit_{number}")
+            if random_.random() < 0.4:
+                victim = random_.randrange(writers)
+                os.kill(running[victim].pid, signal.SIGKILL)
+                running[victim].join()
+                kills += 1
+                running[victim] = start()
+    finally:
+        for process in running:
+            process.kill()
+            process.join()
+    taken_in = settle_storm(root)
+    assert saved == taken_in, f"lost: {sorted(saved - taken_in)}"
+    assert len(saved) > edits / 2
+    assert kills > edits / 5
+
+
+def settle_storm(root: Path) -> set[str]:
+    """Bring everything to rest and hold the claims against it; the edits that are in the history."""
+    with realmconf.connect(str(root)) as client:
+        realm = client.realm("team")
+        for _ in range(3):
+            realm.get()
+            realm.publish()
+        history = sorted(realm.history(limit=1_000), key=lambda revision: revision.generation)
+        before = history[0].generation
+        while before > 1:
+            page = realm.history(limit=1_000, before=before)
+            history = sorted([*page, *history], key=lambda revision: revision.generation)
+            before = history[0].generation
+        assert [revision.generation for revision in history] == list(range(1, len(history) + 1))
+        documents = [revision.document for revision in history]
+        folder = root / "team"
+        kept = [
+            tomllib.loads((folder / name).read_text())
+            for name in os.listdir(folder)
+            if "contested" in name
+        ]
+        taken_in = {key for document in documents for key in document if key.startswith("edit_")}
+        assert not kept, "an edit that overlaps with nothing was contested"
+        for revision in history:
+            assert "z_last" in revision.document, (
+                f"half a text became generation {revision.generation}"
+            )
+            assert not revision.reverts, (
+                f"generation {revision.generation} undid {revision.reverts}"
+            )
+        for log in root.glob("*.log"):
+            lines = log.read_text().split()
+            if lines:
+                final = documents[-1]["writers"][log.stem]
+                assert final in {int(lines[-1]), int(lines[-1]) + 1}, (
+                    "an acknowledged write is gone"
+                )
+        assert tomllib.loads(text_of(root)) == documents[-1]
+    return taken_in
+
+
+def test_storm_of_edits_writers_and_kills(tmp_path):
+    """Edits in every style meet writers that are killed: none is lost, none half taken in, no write undone."""
+    storm(tmp_path, edits=40, writers=2, seed=7)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("seed", range(6))
+def test_long_storm(tmp_path, seed: int):
+    """The same for minutes."""
+    storm(tmp_path, edits=400, writers=4, seed=seed)
