@@ -37,29 +37,14 @@ from realmconf.stores.protocol import WorkingCopyState
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
-    from typing import Any, Protocol
 
     import apsw
 
     from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
     from realmconf.stores.embedded.files import Mark
-    from realmconf.stores.embedded.turn import Turn
+    from realmconf.stores.embedded.workhost import Host, Writing
     from realmconf.stores.embedded.workplace import Placer, Rendering
-    from realmconf.stores.protocol import Head
-
-    class Host(Protocol):
-        """What the store gives: the turn, a view of the record, the newest head, and notification."""
-
-        root: str
-        read_only: bool
-
-        def turn(self, deadline: float) -> AbstractContextManager[Turn]: ...
-        def view(self) -> AbstractContextManager[Any]: ...  # gives Rows
-        def head(self, realm: RealmName, *, adopt: bool = True) -> Head: ...
-        def stamp(self) -> tuple[str, str]: ...
-        def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]: ...
 
 
 SETTLED_NANOSECONDS = 2_000_000_000
@@ -199,7 +184,7 @@ class WorkingCopies:
         return True
 
     def settle(
-        self, turn: Turn, realm: RealmName, *, tolerant: bool = False
+        self, turn: Writing, realm: RealmName, *, tolerant: bool = False
     ) -> tuple[protocol.Warning, ...]:
         """
         Adopt what was edited, and say what a caller should know.  The turn is held.
@@ -296,7 +281,7 @@ class WorkingCopies:
 
     def resolve(
         self,
-        turn: Turn,
+        turn: Writing,
         realm: RealmName,
         revisions: Sequence[Revision],
         *,
@@ -330,7 +315,7 @@ class WorkingCopies:
         self._memory(realm).settled = False
         self.committed(realm)
 
-    def restyle(self, turn: Turn, realm: RealmName, text: str) -> None:
+    def restyle(self, turn: Writing, realm: RealmName, text: str) -> None:
         """Let renderings from now on edit *text*, whatever it states: its comments and order. The turn is held."""
         generation = turn.head(realm).generation
         base = workfile.without_header(text)
@@ -416,7 +401,7 @@ class WorkingCopies:
             memory.looked_ns = looked_ns
         return same
 
-    def _examine(self, turn: Turn, realm: RealmName, memory: _Memory) -> Finding | None:
+    def _examine(self, turn: Writing, realm: RealmName, memory: _Memory) -> Finding | None:
         # What happens after this look makes it dirty again.
         memory.dirty = False
         memory.settled = False

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from realmconf.domain.revision import Revision
     from realmconf.domain.workfile import Verdict
     from realmconf.stores.embedded.files import Files
-    from realmconf.stores.embedded.turn import Turn
-    from realmconf.stores.embedded.view import Rows
+    from realmconf.stores.embedded.workhost import Reading, Writing
     from realmconf.stores.embedded.worklook import Look
     from realmconf.stores.protocol import Head
 
@@ -86,7 +85,7 @@ class Examiner:
         self._root = root
         self._stamp = stamp
 
-    def examine(self, turn: Turn, realm: RealmName) -> Finding:
+    def examine(self, turn: Writing, realm: RealmName) -> Finding:
         """
         Adopt what is there to adopt, each edit in a commit of its own, and say what is left.
 
@@ -108,7 +107,7 @@ class Examiner:
             return Absent()
         return look(self._files, desk.folder, WORKING_COPY, bytes_max=BYTES_MAX)
 
-    def judge(self, rows: Rows, realm: RealmName, desk: Desk, seen: Look) -> Finding:
+    def judge(self, rows: Reading, realm: RealmName, desk: Desk, seen: Look) -> Finding:
         """
         Say what was seen; changes nothing.
 
@@ -130,13 +129,13 @@ class Examiner:
         return Finding(head=head, standing=standing, look=seen, verdict=verdict, kept=kept)
 
     def base_document(
-        self, rows: Rows, realm: RealmName, generation: int | None
+        self, rows: Reading, realm: RealmName, generation: int | None
     ) -> Document | None:
         """The document a contested edit was made against, if it is known and kept."""
         revision = None if generation is None else _revision_at(rows, realm)(generation)
         return None if revision is None or revision.purged else revision.document
 
-    def judge_kept(self, rows: Rows, desk: Desk, finding: Finding) -> ContestedEdit:
+    def judge_kept(self, rows: Reading, desk: Desk, finding: Finding) -> ContestedEdit:
         """What the first contested edit overlaps with now: one beside the file, or the file itself."""
         seen, verdict = finding.look, finding.verdict
         if finding.kept and desk.folder is not None:
@@ -154,7 +153,7 @@ class Examiner:
         return ContestedEdit(text=text, reason=reason)
 
     def _judge(
-        self, rows: Rows, head: Head, *, content: bytes, digest: bytes, seen: int | None
+        self, rows: Reading, head: Head, *, content: bytes, digest: bytes, seen: int | None
     ) -> Verdict:
         realm = head.realm
         return workfile.judge(
@@ -174,7 +173,7 @@ class Examiner:
 
     # --- adopting -----------------------------------------------------------------
 
-    def _take_in(self, turn: Turn, realm: RealmName, finding: Finding) -> bool:
+    def _take_in(self, turn: Writing, realm: RealmName, finding: Finding) -> bool:
         """Commit the file's edit if it is one; whether there was something to commit."""
         if not isinstance(finding.look, Finished) or finding.verdict is None:
             return False
@@ -189,7 +188,7 @@ class Examiner:
 
     def _commit_edit(
         self,
-        turn: Turn,
+        turn: Writing,
         head: Head,
         verdict: Verdict,
         *,
@@ -218,7 +217,7 @@ class Examiner:
         return True
 
     def _adoption(
-        self, turn: Turn, head: Head, verdict: workfile.Adopt, *, digest: bytes, owner: int
+        self, turn: Writing, head: Head, verdict: workfile.Adopt, *, digest: bytes, owner: int
     ) -> Revision:
         created_at, salt = self._stamp()
         author = _name_of(owner)
@@ -246,7 +245,7 @@ class Examiner:
 
     # --- what is beside the file -----------------------------------------------------
 
-    def _clear_beside(self, turn: Turn, desk: Desk) -> bool:
+    def _clear_beside(self, turn: Writing, desk: Desk) -> bool:
         """
         Take in what the spare and the shelf may hold of somebody's work; whether some of it is still open.
         """
@@ -265,7 +264,7 @@ class Examiner:
             )
         return waiting
 
-    def _inspect_spare(self, turn: Turn, desk: Desk, standing: Standing) -> None:
+    def _inspect_spare(self, turn: Writing, desk: Desk, standing: Standing) -> None:
         """Leave the spare in its place if it is free and ours; else it goes among what was set aside."""
         try:
             descriptor = self._files.open_write(desk.shelf, desk.spare)
@@ -284,7 +283,7 @@ class Examiner:
             self._files.close(descriptor)
         desk.set_aside(desk.shelf, desk.spare, seen=standing.seen)
 
-    def _inspect_aside(self, turn: Turn, desk: Desk, name: str) -> bool:
+    def _inspect_aside(self, turn: Writing, desk: Desk, name: str) -> bool:
         """Settle one file that was set aside; whether it is still open and has to wait."""
         try:
             descriptor = self._files.open_write(desk.shelf, name)
@@ -309,7 +308,7 @@ class Examiner:
         return False
 
     def _settle_aside(
-        self, turn: Turn, desk: Desk, name: str, content: bytes, status: os.stat_result
+        self, turn: Writing, desk: Desk, name: str, content: bytes, status: os.stat_result
     ) -> bool:
         """Take in *content*, or keep it for its author; True if the file is no longer needed."""
         digest = digest_of(content)
@@ -336,7 +335,7 @@ class Examiner:
             return False
 
 
-def _revision_at(rows: Rows, realm: RealmName) -> Callable[[int], Revision | None]:
+def _revision_at(rows: Reading, realm: RealmName) -> Callable[[int], Revision | None]:
     def revision_at(generation: int) -> Revision | None:
         try:
             return rows.revision(realm, generation)

@@ -29,8 +29,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from realmconf.domain.names import RealmName
     from realmconf.stores.embedded.files import Files
-    from realmconf.stores.embedded.turn import Turn
     from realmconf.stores.embedded.workexamine import Finding
+    from realmconf.stores.embedded.workhost import Writing
     from realmconf.stores.protocol import Head
 
 DISPLACED_OURS = "ours"
@@ -70,7 +70,7 @@ class Placer:
 
     def place(
         self,
-        turn: Turn,
+        turn: Writing,
         realm: RealmName,
         finding: Finding,
         rendering: Rendering,
@@ -166,7 +166,9 @@ class Placer:
                 self._files.close(descriptor)
         return usable
 
-    def _intend(self, turn: Turn, desk: Desk, rendering: Rendering, digest: bytes | None) -> None:
+    def _intend(
+        self, turn: Writing, desk: Desk, rendering: Rendering, digest: bytes | None
+    ) -> None:
         turn.commit(
             (),
             also=lambda connection: workrecord.intend(
@@ -178,13 +180,13 @@ class Placer:
             ),
         )
 
-    def _confirm(self, turn: Turn, desk: Desk, standing: Standing) -> None:
+    def _confirm(self, turn: Writing, desk: Desk, standing: Standing) -> None:
         turn.commit(
             (), also=lambda connection: workrecord.confirm(connection, desk.realm, standing)
         )
 
     def _put(
-        self, turn: Turn, desk: Desk, folder: int, finding: Finding, *, contested: bool
+        self, turn: Writing, desk: Desk, folder: int, finding: Finding, *, contested: bool
     ) -> str | None:
         """Spare to file; what became of the displaced file, or None if the file was not the one that was looked at."""
         files = self._files
@@ -215,7 +217,7 @@ class Placer:
         return kept
 
     def _judge_displaced(
-        self, turn: Turn, desk: Desk, name: str, finding: Finding, *, contested: bool
+        self, turn: Writing, desk: Desk, name: str, finding: Finding, *, contested: bool
     ) -> str | None:
         """Say what the exchange brought, and leave it where it can wait, or as a spare."""
         files = self._files
@@ -259,7 +261,7 @@ class Placer:
 
     def _remove(
         self,
-        turn: Turn,
+        turn: Writing,
         desk: Desk,
         finding: Finding,
         standing: Standing,
