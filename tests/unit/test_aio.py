@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+from typing import Any
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_a_cancelled_awaiter_does_not_cancel_a_write_that_has_started(url):
                 started.set()
                 finish.wait(PATIENCE_SECONDS)
 
-            writing = asyncio.create_task(realm.update(change))
+            writing: asyncio.Task[Any] = asyncio.create_task(realm.update(change))
             await asyncio.to_thread(started.wait, PATIENCE_SECONDS)
             writing.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -171,7 +172,7 @@ def test_closing_waits_for_writes_that_have_started(url):
             started.set()
             draft["x"] = 1
 
-        writing = asyncio.create_task(client.realm("a").update(change))
+        writing: asyncio.Task[Any] = asyncio.create_task(client.realm("a").update(change))
         await asyncio.to_thread(started.wait, PATIENCE_SECONDS)
         await client.close()
         assert (await writing).generation == 1
@@ -278,7 +279,7 @@ def test_callbacks_may_be_coroutines(url, caplog):
     async def main():
         async with aconnect(url, author="t") as client:
             realm = client.realm("a")
-            seen = asyncio.Queue()
+            seen: asyncio.Queue[int] = asyncio.Queue()
 
             async def callback(snapshot):
                 await seen.put(snapshot.generation)

@@ -26,7 +26,7 @@ from realmconf.runtime.watch import Follower, concerns, parse_after
 from realmconf.runtime.world import WORLD
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
     from typing import Self
 
     from realmconf.domain.names import Limits, RealmName
@@ -52,7 +52,7 @@ EXPORT_LINES = 64
 
 def in_thread(
     method: Callable[Concatenate[Any, Parameters], Result],
-) -> Callable[Concatenate[Any, Parameters], Awaitable[Result]]:
+) -> Callable[Concatenate[Any, Parameters], Coroutine[Any, Any, Result]]:
     """The awaited form of *method*, which may wait: it runs in a worker thread of the client."""
 
     async def awaited(self: Any, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:

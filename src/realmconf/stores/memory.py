@@ -507,9 +507,12 @@ class MemoryStore:
             os.fsync(file.fileno())
 
     def revisions_in(self, path: str) -> Iterator[Revision]:
-        with open(path, encoding="utf-8") as file:
-            for entry in read_archive(file):
-                yield entry.revision
+        try:
+            with open(path, encoding="utf-8") as file:
+                for entry in read_archive(file):
+                    yield entry.revision
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidArgument(f"{path} cannot be read as a backup") from error
 
     def close(self) -> None:
         self._closed = True

@@ -16,7 +16,7 @@ from realmconf.errors import (
 )
 from realmconf.stores.embedded import database
 from realmconf.stores.embedded.view import Pending
-from realmconf.stores.protocol import Applied, Compaction
+from realmconf.stores.protocol import Applied, Compaction, Receipt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def rename(
 ) -> Sequence[Applied]:
     """Give the history of *old* to *new*, and *old* a tombstone that goes on counting."""
     judgements = judge(Pending(turn))
-    decisions = {judgement.write.realm: judgement.decision for judgement in judgements}
-    placed, left = _revision(decisions[new]), _revision(decisions[old])
+    judged = {judgement.write.realm: judgement for judgement in judgements}
+    placed, left = _revision(judged[new].decision), _revision(judged[old].decision)
     key = turn.session.realm_id(turn.connection, old)
     if key is None:
         raise RealmNotFound(realm=old)
@@ -75,6 +75,9 @@ def rename(
                 connection, realm_key, revision, head_generation=after, text=text
             ):
                 raise StoreUnavailable("the realm was written while it was renamed; try again")
+        for realm_key, judgement in ((key, judged[new]), (old_key, judged[old])):
+            if judgement.write.write_id_given:
+                database.insert_receipt(connection, realm_key, _receipt(judgement))
         if working is not None:
             working.renamed(connection, old, new)
 
@@ -96,6 +99,16 @@ def rename(
 def _revision(decision: object) -> Revision:
     append: Append = decision  # type: ignore[assignment]
     return append.revision
+
+
+def _receipt(judgement: Judgement) -> Receipt:
+    return Receipt(
+        realm=judgement.write.realm,
+        write_id=judgement.write.write_id,
+        request=judgement.request,
+        outcome="committed",
+        generation=_revision(judgement.decision).generation,
+    )
 
 
 def compact(turns: Turns, realm: RealmName, *, floor: int, deadline: float) -> Compaction:

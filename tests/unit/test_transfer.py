@@ -1,0 +1,206 @@
+"""Realms in and out of a store: export and import."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from realmconf.domain import archive
+from realmconf.errors import InvalidArgument, RealmconfError, StoreTooNew
+from realmconf.runtime.client import connect
+
+
+@pytest.fixture
+def other():
+    with connect("memory://", author="importer") as opened:
+        yield opened
+
+
+def fill(client):
+    realm = client.realm("a")
+    realm.set({"x": 1, "text": "ü\n"}, author="first", message="one")
+    realm.set({"x": 2.0})
+    realm.delete()
+    realm.set({"x": 3})
+    realm.set_policy(history_keep=9)
+    client.realm("b").set({"password": "hunter2"})
+
+
+def test_a_history_goes_over_whole_into_a_realm_never_written(client, other):
+    """Numbers, authors, messages, documents and tombstones; as revisions of kind ``import``."""
+    fill(client)
+    lines = list(client.export())
+    header = json.loads(lines[0])
+    assert (header["format"], header["version"]) == ("realmconf-revisions", 1)
+    assert len(lines) == 1 + 5 + 1
+    read: list[int] = []
+    imported = other.import_(lines, progress=read.append)
+    assert [(one.realm, one.revisions, one.generation) for one in imported] == [
+        ("a", 5, 5),
+        ("b", 1, 1),
+    ]
+    assert read == [1, 2, 3, 4, 5, 6]
+    ours, theirs = other.realm("a").history(), client.realm("a").history()
+    for mine, original in zip(ours, theirs, strict=True):
+        assert mine.kind == "import"
+        assert (mine.generation, mine.author, mine.message, mine.document) == (
+            original.generation,
+            original.author,
+            original.message,
+            original.document,
+        )
+    assert other.realm("a").policy.history_keep == 9
+    assert other.realm("a").verify().revisions == 5
+
+
+def test_numbers_are_kept_where_history_was_compacted(client, other):
+    """What comes first keeps its number, so none is used for something else (G2)."""
+    for number in range(6):
+        client.realm("a").set({"n": number})
+    client.compact(keep=2)
+    other.import_(client.export())
+    assert [revision.generation for revision in other.realm("a").history()] == [6, 5]
+    assert other.realm("a").verify().revisions == 2
+
+
+def test_a_realm_with_a_history_gets_one_revision(client, other):
+    """The newest document, above both numbers; none if it is the same already."""
+    fill(client)
+    other.realm("a").set({"mine": 1})
+    imported = {one.realm: one for one in other.import_(client.export())}
+    assert (imported["a"].revisions, imported["a"].generation) == (1, 5)
+    assert other.realm("a").get().document == {"x": 3}
+    again = other.import_(client.export())
+    assert [one.revisions for one in again] == [0, 0]
+    assert other.realm("a").get().generation == 5
+
+
+def test_a_realm_can_be_imported_under_another_name(client, other):
+    """Both can then be there."""
+    fill(client)
+    other.import_(client.export(realms=["b"]), names={"b": "c"})
+    assert [entry.realm for entry in other.realms()] == ["c"]
+
+
+def test_a_renamed_realm_goes_over_whole(client, other):
+    """Its older revisions name the realm they were written to, and belong to the new one."""
+    client.realm("old").set({"x": 1})
+    client.rename("old", "new")
+    imported = {one.realm: one for one in other.import_(client.export())}
+    assert (imported["new"].revisions, imported["new"].generation) == (2, 2)
+    assert other.realm("new").at(1).document == {"x": 1}
+    assert not other.realm("old").get().exists
+
+
+def test_a_purged_revision_does_not_come_back(client, other):
+    """Neither its document nor an empty one in its place."""
+    for number in range(3):
+        client.realm("a").set({"n": number})
+    client.purge("a", 2)
+    other.import_(client.export())
+    assert [revision.generation for revision in other.realm("a").history()] == [3, 1]
+
+
+def test_a_redacted_export_shows_no_secret_and_cannot_be_imported(client, other):
+    """Nor what would confirm a guess: the salt and the document's digest are left out (G11)."""
+    fill(client)
+    lines = list(client.export(redacted=True))
+    assert not any("hunter2" in line for line in lines)
+    for line in lines[1:]:
+        assert json.loads(line)["salt"] == json.loads(line)["document_digest"] == ""
+    with pytest.raises(InvalidArgument, match="redacted"):
+        other.import_(lines)
+    assert other.realms() == []
+
+
+def test_a_newer_format_is_refused(client, other):
+    """It may hold what this release would lose."""
+    fill(client)
+    lines = list(client.export())
+    lines[0] = json.dumps({**json.loads(lines[0]), "version": 2})
+    with pytest.raises(StoreTooNew):
+        other.import_(lines)
+    assert other.realms() == []
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        [""],
+        ["{}"],
+        ["[1]"],
+        ["not json"],
+        ['{"format": "realmconf-revisions"}'],
+        ['{"format": "realmconf-revisions", "version": "1"}'],
+        ['{"format": "realmconf-revisions", "version": true}'],
+        [archive.header_line(), "{}"],
+        [archive.header_line(), "[" * 100_000],
+        [archive.header_line(), '{"realm": "a"}'],
+        [archive.header_line(), "x" * (archive.LINE_CHARACTERS_MAX + 1)],
+    ],
+    ids=lambda lines: str(lines)[:30],
+)
+def test_what_is_no_export_is_refused(other, lines):
+    """Typed, by line, and nothing changed (G12)."""
+    with pytest.raises(InvalidArgument):
+        other.import_(lines)
+    assert other.realms() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"realm": "not a name"},
+        {"generation": "1"},
+        {"generation": True},
+        {"generation": -1},
+        {"document": [1]},
+        {"document": {"x": None}},
+        {"policy": None},
+        {"policy": {"require_generation": False, "history_keep": "all"}},
+        {"reverts": "x"},
+        {"author": 5},
+        {"restores": "x"},
+    ],
+    ids=str,
+)
+def test_a_damaged_line_is_refused_and_named(client, other, change):
+    """By its number."""
+    client.realm("a").set({"x": 1})
+    lines = list(client.export())
+    lines[1] = json.dumps({**json.loads(lines[1]), **change})
+    with pytest.raises(InvalidArgument, match="line 2"):
+        other.import_(lines)
+    assert other.realms() == []
+
+
+def test_an_archive_gives_equal_revisions_back(client):
+    """Every field, of every kind of revision."""
+    fill(client)
+    client.rename("b", "c")
+    client.realm("a").set({"x": 4})
+    client.purge("a", 1)
+    originals = []
+    with client.store.view() as view:
+        for entry in client.realms():
+            floor = view.head(entry.realm).floor
+            originals += [
+                (entry.realm, revision) for revision in view.revisions(entry.realm, after=floor - 1)
+            ]
+    lines = [archive.header_line()]
+    lines += [archive.revision_line(realm, revision) for realm, revision in originals]
+    back = [(entry.realm, entry.revision) for entry in archive.read_archive(lines)]
+    assert back == originals
+
+
+def test_options_that_mean_nothing_for_many_writes_are_refused(client, other):
+    """A precondition is never ignored."""
+    fill(client)
+    with pytest.raises(InvalidArgument):
+        other.import_(client.export(), expected_generation=0)
+    with pytest.raises(RealmconfError):
+        other.import_(client.export(), names={"a": "no name"})
+    with pytest.raises(InvalidArgument):
+        list(client.export(realms="a"))
