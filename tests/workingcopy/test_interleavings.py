@@ -13,7 +13,9 @@ import os
 import threading
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.workingcopy.editors import STYLES, KeptDescriptor, Save, SlowEditor
@@ -21,6 +23,7 @@ from tests.workingcopy.host import Host
 from tests.workingcopy.interposed import KilledError, Steps, interposed_host
 
 from realmconf.domain.names import RealmName
+from realmconf.domain.revision import Revision
 
 BEFORE = {"a": 1, "b": 1, "m": "x" * 40, "z": [1, 2, 3]}
 WRITTEN = {**BEFORE, "b": 2}
@@ -31,7 +34,7 @@ class LostEditError(AssertionError):
     """The claim does not hold."""
 
 
-def prepared(root: Path, steps: Steps, **named: object) -> Host:
+def prepared(root: Path, steps: Steps, **named: Any) -> Host:
     """A realm that was rendered twice (so that there is a spare), and a write that is not rendered yet."""
     host = interposed_host(root, steps, **named)
     host.write("team", {**BEFORE, "a": 0})
@@ -56,6 +59,12 @@ def calls_of_one_rendering(root: Path) -> list[str]:
     return names
 
 
+def head_of(host: Host) -> Revision:
+    revision = host.head(RealmName("team")).revision
+    assert revision is not None
+    return revision
+
+
 def come_to_rest(host: Host) -> None:
     for _ in range(4):
         host.settle("team")
@@ -63,7 +72,7 @@ def come_to_rest(host: Host) -> None:
 
 
 def check(
-    host: Host, *, mergeable: bool, expected: dict | None = None, blind: bool = False
+    host: Host, *, mergeable: bool, expected: dict[str, Any] | None = None, blind: bool = False
 ) -> None:
     """
     Hold the claim against what is there in the end.
@@ -71,7 +80,7 @@ def check(
     *blind*: the text says nothing of its base, and was saved over a newer rendering.
     Then it counts as an edit of that, which says what it puts back.
     """
-    head = host.head(RealmName("team")).revision
+    head = head_of(host)
     document = head.document
     if blind and head.reverts == ("/b",) and document == {**BEFORE, "edited": "yes"}:
         return
@@ -93,7 +102,7 @@ def check(
 
 
 def check_rest(host: Host) -> None:
-    head = host.head(RealmName("team"))
+    head = head_of(host)
     for revision in host.history("team"):
         if (
             revision.kind == "adopt"
@@ -104,7 +113,7 @@ def check_rest(host: Host) -> None:
         if revision.reverts or revision.restores:
             raise LostEditError(f"somebody's write was undone: {summary(host)}")
     text = host.text("team")
-    if tomllib.loads(text) != head.revision.document:
+    if tomllib.loads(text) != head.document:
         raise LostEditError(f"the file does not say what the head says: {host.state('team')}")
     if host.copies._header and f"generation {head.generation}\n" not in text:
         raise LostEditError("the first line is not the head's")
@@ -112,6 +121,16 @@ def check_rest(host: Host) -> None:
 
 def summary(host: Host) -> list[tuple]:
     return [(item.generation, item.kind, item.document) for item in host.history("team")]
+
+
+def at_call(number: int, action: Callable[[], None]) -> Callable[[int, str], None]:
+    """Do something before the call of this number, and nothing before others."""
+
+    def before(now: int, _: str) -> None:
+        if now == number:
+            action()
+
+    return before
 
 
 class Saver:
@@ -140,7 +159,7 @@ def run_with_edit(
     *,
     kill_at: int | None = None,
     with_header: bool = True,
-    **named: object,
+    **named: Any,
 ) -> Host:
     """
     Write, and render; somebody who loaded the text before the write saves at call *at*; we may die at *kill_at*.
@@ -250,7 +269,7 @@ def test_error_at_every_call(tmp_path, calls, number: int, sticky: bool):
         host.publish("team")
         steps.stop()
         come_to_rest(host)
-        assert host.head(RealmName("team")).revision.document == WRITTEN
+        assert head_of(host).document == WRITTEN
         assert host.state("team").state == "clean"
         assert [revision.kind for revision in host.history("team")] == ["patch"] * 3
         assert host.settle("team") == ()
@@ -266,14 +285,12 @@ def test_death_at_every_pair_of_calls_leaves_no_phantom(tmp_path, calls):
             die_twice(tmp_path / f"{first}-{second}", first, second)
 
 
-def die_twice(root: Path, first: int, second: int, **named: object) -> None:
+def die_twice(root: Path, first: int, second: int, **named: Any) -> None:
     steps = Steps()
     host = prepared(root, steps, **named)
     for number, kill_at in enumerate((first, second)):
         host.write("team", {"b": 10 + number}, publish=False)
-        steps.count(
-            lambda at, _, kill_at=kill_at, steps=steps: steps.kill() if at == kill_at else None
-        )
+        steps.count(at_call(kill_at, steps.kill))
         try:
             host.publish("team")
         except KilledError:
@@ -293,12 +310,12 @@ def test_slow_save_at_every_call(tmp_path, calls):
         save_slowly(tmp_path / str(at), at)
 
 
-def save_slowly(root: Path, at: int, **named: object) -> None:
+def save_slowly(root: Path, at: int, **named: Any) -> None:
     steps = Steps()
     host = prepared(root, steps, **named)
     editor = SlowEditor(host.path("team"), edit_of(host.text("team")))
     host.write("team", WRITTEN, publish=False)
-    steps.count(lambda number, _: editor.begin(0.02) if number == at else None)
+    steps.count(at_call(at, partial(editor.begin, 0.02)))
     host.publish("team")
     steps.stop()
     host.settle("team")
@@ -314,13 +331,13 @@ def test_kept_descriptor_opened_at_every_call(tmp_path, calls, writable: bool):
         keep_descriptor(tmp_path / str(at), at, writable=writable)
 
 
-def keep_descriptor(root: Path, at: int, *, writable: bool, **named: object) -> None:
+def keep_descriptor(root: Path, at: int, *, writable: bool, **named: Any) -> None:
     steps = Steps()
     host = prepared(root, steps, **named)
     host.write("team", WRITTEN, publish=False)
     editors: list[KeptDescriptor] = []
     opener = Saver(lambda: editors.append(KeptDescriptor(host.path("team"), writable=writable)))
-    steps.count(lambda number, _: opener.start() if number == at else None)
+    steps.count(at_call(at, opener.start))
     host.publish("team")
     steps.stop()
     opener.join()
@@ -340,7 +357,7 @@ def test_first_rendering_meets_a_creation(tmp_path, save: Save):
         steps = Steps()
         host = interposed_host(tmp_path / str(at), steps)
         host.write("team", WRITTEN, publish=False)
-        saved = Saver(lambda host=host: save(host.path("team"), f"{EDITED}z = 1\n"))
+        saved = Saver(partial(save, host.path("team"), f"{EDITED}z = 1\n"))
 
         def before(
             number: int, _: str, host: Host = host, saved: Saver = saved, at: int = at
@@ -356,7 +373,7 @@ def test_first_rendering_meets_a_creation(tmp_path, save: Save):
         saved.join()
         come_to_rest(host)
         kept = [name for name in host.names("team") if "contested" in name]
-        taken_in = host.head(RealmName("team")).revision.document.get("edited") == "yes"
+        taken_in = (head_of(host).document or {}).get("edited") == "yes"
         assert taken_in or any(
             EDITED in Path(host.path("team", name)).read_text() for name in kept
         ), at
@@ -370,8 +387,8 @@ def test_edit_at_every_call_of_a_removal(tmp_path, save: Save):
         host = prepared(tmp_path / str(at), steps)
         buffer = edit_of(host.text("team"))
         host.write("team", None, publish=False)
-        saver = Saver(lambda host=host, buffer=buffer: save(host.path("team"), buffer))
-        steps.count(lambda number, _, at=at, saver=saver: saver.start() if number == at else None)
+        saver = Saver(partial(save, host.path("team"), buffer))
+        steps.count(at_call(at, saver.start))
         host.publish("team")
         steps.stop()
         last = saver._thread is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.workingcopy.editors import STYLES
@@ -31,7 +32,7 @@ def calls(tmp_path_factory) -> list[str]:
 class PlainRename(Placer):
     """Renames over the file, and looks at nothing."""
 
-    def _put(self, turn, desk, folder, finding, *, contested):  # type: ignore[no-untyped-def]
+    def _put(self, turn, desk, folder, finding, *, contested):
         self._files.replace(desk.shelf, desk.spare, folder, WORKING_COPY)
         return DISPLACED_OURS
 
@@ -39,7 +40,7 @@ class PlainRename(Placer):
 class Incurious(Placer):
     """Exchanges, and takes what it gets for its own."""
 
-    def _judge_displaced(self, turn, desk, name, finding, *, contested):  # type: ignore[no-untyped-def]
+    def _judge_displaced(self, turn, desk, name, finding, *, contested):
         return DISPLACED_OURS
 
 
@@ -62,7 +63,7 @@ class Inattentive(InterposedFiles):
 class LastAndNext(Record):
     """Remembers two texts only: the one before and the one that is being put in its place."""
 
-    def commit(self, *arguments, **named):  # type: ignore[no-untyped-def]
+    def commit(self, *arguments, **named):
         super().commit(*arguments, **named)
         self.connection.execute(
             "DELETE FROM working_copy_text WHERE generation NOT IN "
@@ -70,7 +71,7 @@ class LastAndNext(Record):
         )
 
 
-def edits(root: Path, calls: list[str], **named: object) -> None:
+def edits(root: Path, calls: list[str], **named: Any) -> None:
     for name, save in STYLES.items():
         for at in range(calls.index("read"), len(calls)):
             check(run_with_edit(root / f"{name}-{at}", at, save, **named), mergeable=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
 import pytest
 from tests.workingcopy.editors import STYLES, KeptDescriptor, Save, SlowEditor
@@ -16,7 +17,7 @@ from tests.workingcopy.host import Host
 from realmconf.domain.names import RealmName
 from realmconf.errors import HistoryMissing
 
-AGENT = {
+AGENT: dict[str, Any] = {
     "agent": {"model": "small", "tokens": 1000, "tools": ["read", "write"]},
     "limits": {"cpu": 1.5, "when": "2026-01-01"},
     "z_last": True,
@@ -222,10 +223,10 @@ def _crash_after_exchange(host: Host, change: dict) -> None:
     def crash(folder: int) -> None:
         raise Crash
 
-    files.sync_folder = crash
+    files.sync_folder = crash  # type: ignore[method-assign]
     with pytest.raises(Crash):
         host.publish("team")
-    files.sync_folder = sync_folder
+    files.sync_folder = sync_folder  # type: ignore[method-assign]
 
 
 def test_header_of_another_realm_is_no_header(host):
