@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from realmconf.errors import InvalidArgument, InvalidPointer, InvalidRealm, RealmconfError
 from realmconf.surfaces.cli.commands import COMMANDS, GLOBAL_OPTIONS, GROUPS
-from realmconf.surfaces.cli.parsing import HelpWanted, UsageError, overview, read, wants_json
+from realmconf.surfaces.cli.parsing import HelpWanted, UsageError, read, taken, wants_json
+from realmconf.surfaces.cli.table import Command
+from realmconf.surfaces.cli.usage import judged, overview
 
 
 @pytest.mark.parametrize(
@@ -185,3 +189,46 @@ def test_every_command_has_its_function():
     for command in COMMANDS:
         module, _, name = command.run.partition(":")
         assert callable(getattr(import_module(module), name)), command.name
+
+
+VALUES = st.sampled_from(["", "a", "1", "-1", "--", "-x", "--own", "json", "fail", "a=b", "set"])
+
+
+def command_lines() -> st.SearchStrategy[tuple[Command, list[str], list[str]]]:
+    """A command with options, each with its value in one word, and operands; many of them unusable."""
+
+    def of(command: Command) -> st.SearchStrategy[tuple[Command, list[str], list[str]]]:
+        names = [name for option in (*command.options, *GLOBAL_OPTIONS) for name in option.names]
+        known = st.sampled_from([*names, "--unknown", "-", "-mwhy"])
+        option = st.one_of(known, st.builds("{}={}".format, known, VALUES))
+        return st.tuples(
+            st.just(command), st.lists(option, max_size=4), st.lists(VALUES, max_size=4)
+        )
+
+    return st.sampled_from(COMMANDS).flatmap(of)
+
+
+@settings(max_examples=400, deadline=None)
+@given(command_lines())
+def test_usual_words_are_taken_as_argparse_would(line):
+    """What is taken without argparse is what argparse makes of the same words."""
+    command, named, plain = line
+    found = taken(command, named, plain)
+    if found is not None:
+        assert found == judged(command, named, plain)
+
+
+@pytest.mark.parametrize(
+    ("named", "plain"),
+    [
+        ([], []),
+        ([], ["agent.model"]),
+        (["--own", "--output=json"], ["agent.model"]),
+        (["--with-generation", "--realm=demo", "--at=3"], []),
+    ],
+)
+def test_usual_words_need_no_argparse(named, plain):
+    """The everyday forms of ``get`` are among the usual ones."""
+    command = next(command for command in COMMANDS if command.name == "get")
+    found = taken(command, named, plain)
+    assert found == judged(command, named, plain)

@@ -141,6 +141,24 @@ def test_closed_pipe_ends_it_quietly(run, environment, tmp_path):
     assert answer.stderr == b""
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_answer_that_cannot_be_written_is_said(run, environment, tmp_path, unbuffered):
+    """A full disk behind standard output is no success, and no defect of ours."""
+    run("set", "a", "1")
+    with open("/dev/full", "wb") as full:
+        answer = subprocess.run(
+            [*PROGRAM, "get", "a"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            cwd=tmp_path,
+            env={**environment, "PYTHONUNBUFFERED": unbuffered},
+            timeout=60,
+        )
+    assert answer.returncode == 6
+    assert answer.stderr == b"realmconf: standard output: No space left on device\n"
+
+
 def test_words_that_are_no_text(run):
     """Bytes that are not UTF-8 are a typed error wherever they stand."""
     for words in ([b"get", b"a\xff"], [b"set", b"a", b"\xff"], [b"get", b"--realm", b"\xff"]):

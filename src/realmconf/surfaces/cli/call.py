@@ -31,6 +31,10 @@ FOUND_BY = {
 """How a store or realm was found that neither an argument nor the environment named, as people say it."""
 
 
+class OutputFailed(Exception):
+    """The answer could not be written where it was to go: a full disk behind standard output, say."""
+
+
 class Call:
     """What a command's function gets."""
 
@@ -123,6 +127,14 @@ class Call:
 
     # --- answers
 
+    def _write(self, text: str) -> None:
+        try:
+            self._output.write(text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputFailed(error.strerror) from error
+
     @property
     def terminal(self) -> Terminal:
         """How text for people looks on the output."""
@@ -133,11 +145,6 @@ class Call:
         return self._terminal
 
     @property
-    def output(self) -> TextIO:
-        """Standard output."""
-        return self._output
-
-    @property
     def diagnostics_interactive(self) -> bool:
         """Whether a person sees standard error as it comes."""
         return self._diagnostics.isatty()
@@ -145,20 +152,34 @@ class Call:
     def print(self, *lines: str) -> None:
         """Lines of the answer."""
         for line in lines:
-            self._output.write(line + "\n")
+            self._write(line + "\n")
 
     def print_text(self, text: str) -> None:
         """A text of the answer that brings its own line ends."""
-        self._output.write(text if text.endswith("\n") or not text else text + "\n")
+        self._write(text if text.endswith("\n") or not text else text + "\n")
 
     def print_json(self, value: object) -> None:
         """The answer as one JSON value."""
-        self._output.write(json_text(value) + "\n")
+        self._write(json_text(value) + "\n")
 
     def print_json_line(self, value: object) -> None:
         """One JSON value of a stream of them, seen at once by whoever reads it."""
-        self._output.write(json_line(value) + "\n")
-        self._output.flush()
+        self._write(json_line(value) + "\n")
+        self.flush()
+
+    def flush(self) -> None:
+        """
+        Let whoever reads standard output have what was written so far.
+
+        Raises:
+            OutputFailed: It cannot be written.
+        """
+        try:
+            self._output.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputFailed(error.strerror) from error
 
     def say(self, *lines: str) -> None:
         """Diagnostics: for the person, not part of the answer."""

@@ -1,24 +1,22 @@
 """
-From the words of a command line to a command and its values, with argparse.
+From the words of a command line to a command and its values.
 
 Decides where options may stand: global ones before or after the command, every
-option before or after the operands, ``--`` ends them.  Builds the parser of the one
-command that was called, because building all of them costs more than a read.
+option before or after the operands, ``--`` ends them.  Words without anything unusual are taken as they
+are; about all others argparse decides, in ``usage``, which is loaded for them alone.
 """
 
 from __future__ import annotations
 
-import argparse
-
-from realmconf.surfaces.cli.commands import BY_NAME, COMMANDS, GLOBAL_OPTIONS, GROUPS
+from realmconf.surfaces.cli.commands import BY_NAME, GLOBAL_OPTIONS
 from realmconf.surfaces.cli.values import PARSERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, NoReturn
+    from typing import Any
 
-    from realmconf.surfaces.cli.table import Command, Option
+    from realmconf.surfaces.cli.table import Command, Operand, Option
 
 
 class UsageError(Exception):
@@ -31,21 +29,6 @@ class UsageError(Exception):
 
 class HelpWanted(Exception):
     """Help was asked for; carries its text."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises where argparse would exit, and asks for the terminal's width only to print help."""
-
-    width = 80
-
-    def _get_formatter(self) -> argparse.HelpFormatter:
-        # argparse makes a formatter for every argument it is given, and without a width
-        # each of them asks the terminal for it.
-        return argparse.HelpFormatter(self.prog, width=self.width - 2)
-
-    def error(self, message: str) -> NoReturn:
-        reason = message.replace("unrecognized arguments: -- ", "unrecognized arguments: ")
-        raise UsageError(reason, usage=self.format_usage().strip())
 
 
 class Request:
@@ -71,24 +54,37 @@ def read(words: Sequence[str]) -> Request:
     """
     place = _command_at(words)
     if place is None:
-        _without_command(words)
+        from realmconf.surfaces.cli.usage import without_command
+
+        without_command(words)
     command = BY_NAME.get(words[place])
     if command is None:
-        raise UsageError(_unknown(words[place]), usage=USAGE)
+        from realmconf.surfaces.cli.usage import unknown_command
+
+        raise unknown_command(words[place])
     options = (*command.options, *GLOBAL_OPTIONS)
     named, plain = _sort_words([*words[:place], *words[place + 1 :]], options)
     if "-h" in named or "--help" in named:
+        from realmconf.surfaces.cli.usage import help_of
+
         raise HelpWanted(help_of(command))
-    parser = parser_of(command)
-    given = vars(parser.parse_args([*named, "--", *plain] if plain else named))
+    given = taken(command, named, plain)
+    if given is None:
+        from realmconf.surfaces.cli.usage import judged
+
+        given = judged(command, named, plain)
     for rivals in command.exclusive:
         stated = [name for name in rivals if given.get(name)]
         if len(stated) > 1:
-            raise UsageError(
-                " and ".join(_spelled(command, name) for name in stated) + " contradict each other",
-                usage=parser.format_usage().strip(),
-            )
+            raise contradiction(command, *(_spelled(command, name) for name in stated))
     return Request(command, _valued(command, options, given))
+
+
+def contradiction(command: Command, *arguments: str) -> UsageError:
+    """The error for *arguments* of *command*, as they are spelled, that cannot be given together."""
+    from realmconf.surfaces.cli.usage import usage_of
+
+    return UsageError(" and ".join(arguments) + " contradict each other", usage=usage_of(command))
 
 
 def wants_json(words: Sequence[str]) -> bool:
@@ -146,6 +142,55 @@ def _sort_words(words: Sequence[str], options: Sequence[Option]) -> tuple[list[s
     return named, plain
 
 
+def taken(
+    command: Command, named: Sequence[str], plain: Sequence[str]
+) -> dict[str, Any] | None:
+    """
+    The texts that usual words give, exactly as ``usage.judged`` would; None where it is to decide.
+
+    Usual is an option of the table by its long name, with its value in the same word, and one operand
+    for each of the command's.
+    """
+    values = _operands_taken(command.operands, plain)
+    if values is None:
+        return None
+    by_name: dict[str, Option] = {}
+    for option in (*command.options, *GLOBAL_OPTIONS):
+        values[option.destination] = False if option.kind is None else option.default
+        by_name |= dict.fromkeys(option.names, option)
+    for word in named:
+        name, separator, text = word.partition("=")
+        known = by_name.get(name)
+        if known is None or not name.startswith("--") or bool(separator) != bool(known.kind):
+            return None
+        if known.choices and text not in known.choices:
+            return None
+        if known.kind is None:
+            values[known.destination] = True
+        elif known.repeats:
+            values[known.destination] = [*(values[known.destination] or ()), text]
+        else:
+            values[known.destination] = text
+    return values
+
+
+def _operands_taken(
+    operands: Sequence[Operand], plain: Sequence[str]
+) -> dict[str, Any] | None:
+    required = [operand.required for operand in operands]
+    if not sum(required) <= len(plain) <= len(operands):
+        return None
+    # An operand that may be left out before one that may not: which of them a word is needs more than counting.
+    if required != sorted(required, reverse=True) or any(operand.repeats for operand in operands):
+        return None
+    values: dict[str, Any] = {operand.destination: None for operand in operands}
+    for operand, text in zip(operands, plain, strict=False):
+        if text == "--" or (operand.choices and text not in operand.choices):
+            return None
+        values[operand.destination] = text
+    return values
+
+
 def _valued(command: Command, options: Sequence[Option], given: dict[str, Any]) -> dict[str, Any]:
     kinds = {option.destination: option.kind for option in options if option.kind}
     kinds |= {operand.destination: operand.kind for operand in command.operands}
@@ -165,108 +210,3 @@ def _spelled(command: Command, destination: str) -> str:
         if option.destination == destination:
             return option.names[-1]
     return next(operand.label for operand in command.operands if operand.destination == destination)
-
-
-# --- parsers and help ----------------------------------------------------------------
-
-
-def parser_of(command: Command) -> _Parser:
-    """The argparse parser of one command, global options included."""
-    parser = _Parser(
-        prog=f"realmconf {command.name}",
-        description=f"{command.summary[0].upper()}{command.summary[1:]}.",
-        epilog=command.details or None,
-        allow_abbrev=False,
-    )
-    for operand in command.operands:
-        count = {(True, False): None, (False, False): "?", (False, True): "*", (True, True): "+"}
-        parser.add_argument(
-            operand.destination,
-            metavar=operand.label,
-            nargs=count[operand.required, operand.repeats],
-            choices=operand.choices or None,
-            help=operand.help,
-        )
-    for option in command.options:
-        _add_option(parser, option)
-    everywhere = parser.add_argument_group("options of every command")
-    for option in GLOBAL_OPTIONS:
-        _add_option(everywhere, option)
-    return parser
-
-
-def _add_option(parser: argparse._ActionsContainer, option: Option) -> None:
-    names = list(option.names)
-    meaning = option.help.replace("%", "%%")
-    if option.kind is None:
-        parser.add_argument(*names, dest=option.destination, action="store_true", help=meaning)
-    else:
-        parser.add_argument(
-            *names,
-            dest=option.destination,
-            metavar=option.label,
-            action="append" if option.repeats else "store",
-            choices=option.choices or None,
-            default=option.default,
-            help=meaning,
-        )
-
-
-def help_of(command: Command) -> str:
-    """What ``realmconf COMMAND --help`` prints."""
-    from shutil import get_terminal_size
-
-    parser = parser_of(command)
-    parser.width = get_terminal_size().columns
-    return parser.format_help()
-
-
-USAGE = "usage: realmconf [OPTIONS] COMMAND …   (realmconf --help lists the commands)"
-
-
-def overview() -> str:
-    """What ``realmconf --help`` prints."""
-    width = max(len(command.name) for command in COMMANDS)
-    lines = [
-        "usage: realmconf [OPTIONS] COMMAND …",
-        "",
-        "Live, typed, versioned configuration for programs that run as several processes.",
-    ]
-    for group in GROUPS:
-        lines += ["", f"{group}:"]
-        lines += [
-            f"  {command.name:{width}}  {command.summary}"
-            for command in COMMANDS
-            if command.group == group
-        ]
-    lines += ["", "Options, before or after the command:"]
-    for option in GLOBAL_OPTIONS:
-        spelled = ", ".join(option.names) + f" {option.label}"
-        lines.append(f"  {spelled:21}  {option.help}")
-    lines += [
-        f"  {'--version':21}  print the version",
-        "",
-        "realmconf COMMAND --help says what a command takes.",
-        "",
-        "Exit codes: 0 done, 2 usage, 3 conflict, 4 invalid, 5 not there, 6 store, 7 outcome unknown, 8 not permitted,",
-        '9 secret, 1 a defect of realmconf. With -o json an error is {"error": {"code": …}} on standard output.',
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _without_command(words: Sequence[str]) -> NoReturn:
-    if "--version" in words:
-        from importlib.metadata import version
-
-        raise HelpWanted(f"realmconf {version('realmconf')}\n")
-    if "-h" in words or "--help" in words:
-        raise HelpWanted(overview())
-    raise UsageError("no command was given", usage=USAGE)
-
-
-def _unknown(name: str) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, BY_NAME, n=1)
-    return f"there is no command {name!r}" + (f"; did you mean {near[0]}?" if near else "")

@@ -56,12 +56,9 @@ def _form(call: Call) -> str:
     if output is None and form is not None:
         return str(form)
     if (output, form) not in agreed:
-        from realmconf.surfaces.cli.parsing import UsageError, parser_of
+        from realmconf.surfaces.cli.parsing import contradiction
 
-        raise UsageError(
-            f"-o {output} and --format {form} contradict each other",
-            usage=parser_of(call.request.command).format_usage().strip(),
-        )
+        raise contradiction(call.request.command, f"-o {output}", f"--format {form}")
     return agreed[output, form]
 
 
@@ -93,7 +90,7 @@ def _print_value(call: Call, value: Any, *, form: str) -> None:
         call.print_text(formats.yaml_text(value))
     elif isinstance(value, dict):
         call.print_text(formats.toml_text(value))
-    elif isinstance(value, str) and call.terminal.interactive:
+    elif isinstance(value, str) and call.output.isatty():
         from realmconf.surfaces.cli.terminal import printable
 
         # Line ends are the value's own; anything else could steer the terminal.

@@ -88,7 +88,7 @@ def _print_lines(call: Call, snapshot: Any, changes: Iterable[Change]) -> None:
     else:
         lines = terminal.changes(changes, veil=call.veil)
         call.print(*(f"{prefix}  {line}{suffix}" for line in lines or ["no change of a value"]))
-    call.output.flush()
+    call.flush()
 
 
 def _event(snapshot: Any) -> str:

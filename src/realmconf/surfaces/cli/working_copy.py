@@ -67,7 +67,8 @@ def resolve(call: Call) -> None:
     """Settle a contested or broken working copy with a document that the user chooses."""
     from realmconf.surfaces.cli.documents import read_document
     from realmconf.surfaces.cli.editing import resolve_in_editor
-    from realmconf.surfaces.cli.parsing import UsageError, parser_of
+    from realmconf.surfaces.cli.parsing import UsageError
+    from realmconf.surfaces.cli.usage import usage_of
     from realmconf.surfaces.cli.writing import print_result, write_options
 
     request = call.request
@@ -75,7 +76,7 @@ def resolve(call: Call) -> None:
     if not (request.head or request.edit or request.file):
         raise UsageError(
             "say how: --head, --edit or --file FILE",
-            usage=parser_of(request.command).format_usage().strip(),
+            usage=usage_of(request.command),
         )
     state = realm.working_copy()
     if state.state == "refused":

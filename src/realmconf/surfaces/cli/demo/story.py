@@ -235,7 +235,7 @@ class Story:
 
     def _tell(self, *lines: str) -> None:
         self._call.print(*(f"  {line}" for line in lines))
-        self._call.output.flush()
+        self._call.flush()
 
     def _expect(self, so: bool, claim: str) -> None:  # noqa: FBT001 - reads as a sentence
         if so:
