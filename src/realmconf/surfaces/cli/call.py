@@ -145,6 +145,11 @@ class Call:
         return self._terminal
 
     @property
+    def interactive(self) -> bool:
+        """Whether the answer goes to a terminal."""
+        return self._output.isatty()
+
+    @property
     def diagnostics_interactive(self) -> bool:
         """Whether a person sees standard error as it comes."""
         return self._diagnostics.isatty()

@@ -142,9 +142,7 @@ def _sort_words(words: Sequence[str], options: Sequence[Option]) -> tuple[list[s
     return named, plain
 
 
-def taken(
-    command: Command, named: Sequence[str], plain: Sequence[str]
-) -> dict[str, Any] | None:
+def taken(command: Command, named: Sequence[str], plain: Sequence[str]) -> dict[str, Any] | None:
     """
     The texts that usual words give, exactly as ``usage.judged`` would; None where it is to decide.
 
@@ -174,9 +172,7 @@ def taken(
     return values
 
 
-def _operands_taken(
-    operands: Sequence[Operand], plain: Sequence[str]
-) -> dict[str, Any] | None:
+def _operands_taken(operands: Sequence[Operand], plain: Sequence[str]) -> dict[str, Any] | None:
     required = [operand.required for operand in operands]
     if not sum(required) <= len(plain) <= len(operands):
         return None

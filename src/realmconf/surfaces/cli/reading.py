@@ -90,7 +90,7 @@ def _print_value(call: Call, value: Any, *, form: str) -> None:
         call.print_text(formats.yaml_text(value))
     elif isinstance(value, dict):
         call.print_text(formats.toml_text(value))
-    elif isinstance(value, str) and call.output.isatty():
+    elif isinstance(value, str) and call.interactive:
         from realmconf.surfaces.cli.terminal import printable
 
         # Line ends are the value's own; anything else could steer the terminal.
