@@ -120,10 +120,9 @@ class Host:
         self._path = os.path.join(store, "record.db")
         self._lock_path = os.path.join(store, "turn.lock")
         self._mutex = threading.Lock()
-        connection = self._connect()
-        connection.execute(REVISIONS)
-        connection.execute(WorkingCopies.SCHEMA)
-        connection.close()
+        self._connection = self._connect()
+        self._connection.execute(REVISIONS)
+        self._connection.execute(WorkingCopies.SCHEMA)
         files = files or Files()
         self._clock = lambda: time.monotonic() * seconds_per_second
         self.copies = WorkingCopies(
@@ -153,21 +152,15 @@ class Host:
         with self._mutex:
             lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             flock(lock, LOCK_EX)
-            connection = self._connect()
             try:
-                yield self._record(connection, self.floors)
+                yield self._record(self._connection, self.floors)
             finally:
-                connection.close()
                 flock(lock, LOCK_UN)
                 os.close(lock)
 
     @contextmanager
     def view(self) -> Iterator[Record]:
-        connection = self._connect()
-        try:
-            yield Record(connection, self.floors)
-        finally:
-            connection.close()
+        yield Record(self._connection, self.floors)
 
     def head(self, realm: RealmName, *, adopt: bool = True) -> Head:
         with self.view() as view:
