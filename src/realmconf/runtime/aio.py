@@ -14,7 +14,7 @@ import functools
 from concurrent.futures import ThreadPoolExecutor
 from inspect import isawaitable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from realmconf.domain.names import LIMITS
 from realmconf.runtime import arguments
@@ -26,7 +26,15 @@ from realmconf.runtime.watch import Follower, concerns, parse_after
 from realmconf.runtime.world import WORLD
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Generator,
+        Iterable,
+        Mapping,
+    )
     from typing import Self
 
     from realmconf.domain.names import Limits, RealmName
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
 Config = TypeVar("Config")
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+Schema = TypeVar("Schema")
 Async = TypeVar("Async", bound="Callable[..., object]")
 
 THREADS_MAX = 16
@@ -287,6 +296,27 @@ class AsyncClient:
     def url(self) -> str:
         """What opens this store again."""
         return self.sync.url
+
+    if TYPE_CHECKING:
+
+        @overload
+        def realm(
+            self,
+            name: str,
+            *,
+            schema: None = None,
+            on_invalid: str = "raise",
+            invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
+        ) -> AsyncConfigRuntime[Mapping[str, Any]]: ...
+        @overload
+        def realm(
+            self,
+            name: str,
+            *,
+            schema: type[Schema],
+            on_invalid: str = "raise",
+            invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
+        ) -> AsyncConfigRuntime[Schema]: ...
 
     @described_by(Client.realm)
     def realm(

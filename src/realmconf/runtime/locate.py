@@ -8,7 +8,6 @@ by precedence alone and says which rule decided; opens nothing and creates nothi
 from __future__ import annotations
 
 import os
-import re
 import sys
 
 from realmconf.domain.names import RealmName, workspace_realm
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
 PROJECT_FOLDER = ".realmconf"
 PROJECT_FILE = "project.toml"
 PROJECT_FILE_BYTES_MAX = 65_536
-
-_PLAIN_REALM = re.compile(
-    r"""realm[ \t]*=[ \t]*(?:"([A-Za-z0-9_-]*)"|'([A-Za-z0-9_-]*)')[ \t]*(?:#.*)?"""
-)
 
 
 class Located(Record):
@@ -131,11 +126,21 @@ def project_realm(project: str) -> str | None:
     for line in text.splitlines():
         # The usual file names the realm in its first statement: no TOML parser is loaded for that.
         if line.strip() and not line.lstrip().startswith("#"):
-            plain = _PLAIN_REALM.fullmatch(line.strip())
+            plain = _plain_realm(line)
             if plain is not None:
-                return plain[1] or plain[2] or ""
+                return plain
             break
     return _parsed_realm(path, text)
+
+
+def _plain_realm(line: str) -> str | None:
+    """The name in *line* if it is ``realm = "name"`` and no more than a comment, else None."""
+    key, _, rest = line.partition("=")
+    stated = rest.partition("#")[0].strip(" \t")
+    name = stated[1:-1]
+    plain = name.isascii() and name.replace("-", "a").replace("_", "a").isalnum()
+    quoted = stated in (f'"{name}"', f"'{name}'")
+    return name if key.strip(" \t") == "realm" and plain and quoted else None
 
 
 def _parsed_realm(path: str, text: str) -> str | None:

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from realmconf.domain.document import Absent, Document
     from realmconf.domain.names import RealmName
     from realmconf.domain.pointer import Pointer
-    from realmconf.domain.write import Command, Edit
+    from realmconf.domain.write import Command, Edit, Expected
     from realmconf.runtime.arguments import WriteOptions
     from realmconf.runtime.client import Client
     from realmconf.runtime.history import Revision
@@ -133,7 +133,7 @@ class ConfigRuntime(Source[Config]):
         # One tuple, replaced as a whole: readers in other threads see all of the old or all of the new.
         self._held: tuple[Sequence[int], int, Config | None] = ((), 0, None)
         self._proved: tuple[Sequence[int], int, ConfigSnapshot[Config] | None] = ((), 0, None)
-        self._given: dict[int, ConfigSnapshot[Config]] = {}
+        self._given: dict[int, tuple[ConfigSnapshot[Config], ...]] = {}
 
     @property
     def client(self) -> Client:
@@ -722,7 +722,7 @@ class ConfigRuntime(Source[Config]):
         base = arguments.base(self.realm_id, options)
         expected = arguments.expected(self.realm_id, options, limits=self._client.limits)
         if base is None and expected is not None:
-            base = self._given.get(expected.generation)
+            base = self._given_out(expected)
         if base is not None:
             record = base.record
             return self._write(
@@ -743,12 +743,34 @@ class ConfigRuntime(Source[Config]):
             edit, options, identity=["set model", adapter.dump(model)], groupable=False
         )
 
+    def _given_out(self, expected: Expected) -> ConfigSnapshot[Config] | None:
+        """
+        The snapshot this handle gave out at a generation, if any.
+
+        Raises:
+            InvalidArgument: It gave out several different ones, and a number does not tell them apart.
+        """
+        found = self._given.get(expected.generation, ())
+        if expected.digest is not None:
+            found = tuple(each for each in found if each.digest.startswith(expected.digest))
+        if len(found) > 1:
+            raise InvalidArgument(
+                f"generation {expected.generation} of realm {self.realm_id} has been several different ones: "
+                "name the snapshot the model came from as base"
+            )
+        return found[0] if found else None
+
     def _gave_out(self, config: object) -> bool:
-        return any(snapshot.config is config for snapshot in list(self._given.values()))
+        given = [snapshot for snapshots in list(self._given.values()) for snapshot in snapshots]
+        return any(snapshot.config is config for snapshot in given)
 
     def _remember(self, snapshot: ConfigSnapshot[Config]) -> None:
         given = self._given
-        given[snapshot.generation] = snapshot
+        others = given.get(snapshot.generation, ())
+        given[snapshot.generation] = (
+            *(each for each in others if each.digest != snapshot.digest),
+            snapshot,
+        )
         if len(given) > COMPOSITIONS_KEPT:
             for generation in list(given)[:-COMPOSITIONS_KEPT]:
                 given.pop(generation, None)

@@ -168,18 +168,20 @@ def _place(
         shared |= {"author": revision.author, "message": revision.message}
 
     def prepare(view: ReadView) -> Write:
-        head = view.head(realm)
-        unchanged = (
-            head.revision is not None and _same_document(head.revision, revision) and not replay
-        )
+        current = view.head(realm)
+        if replay:
+            generation_min = revision.generation
+        elif current.revision is not None and _same_document(current.revision, revision):
+            # Nothing to bring back, so nothing is appended.
+            generation_min = current.generation
+        else:
+            generation_min = max(revision.generation, current.generation) + 1
         command = Place(
             document=revision.document,
             kind=kind,
             policy=revision.policy,
             restores=revision.generation if kind == "restore" else None,
-            generation_min=head.generation
-            if unchanged
-            else max(revision.generation, head.generation + 1),
+            generation_min=generation_min,
         )
         return Write(realm=realm, command=command, **shared)
 
