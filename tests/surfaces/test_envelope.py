@@ -12,7 +12,8 @@ from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import Pointer
 from realmconf.domain.secrets import MARK
 from realmconf.surfaces import envelope
-from realmconf.surfaces.envelope import ANSWERS, Veil, answer_to
+from realmconf.surfaces.envelope import ANSWERS, answer_to
+from realmconf.surfaces.veil import Veil
 
 ABSTRACT = {
     "RealmconfError",

@@ -1,19 +1,16 @@
 """
 The wire form of what the library returns and raises; the same for every surface.
 
-Decides three things: how snapshots, receipts, revisions and changes look as JSON;
-which HTTP status, JSON-RPC code and exit code an error class has; and what a
-surface shows in place of a secret.  Knows nothing of any transport: a surface
-takes its column of the table and prints.
+Decides two things: how snapshots, receipts, revisions and changes look as JSON;
+and which HTTP status, JSON-RPC code and exit code an error class has.  Knows nothing of any
+transport: a surface takes its column of the table and prints.
 """
 
 from __future__ import annotations
 
 from realmconf import errors
 from realmconf.domain.document import ABSENT
-from realmconf.domain.pointer import Pointer
 from realmconf.domain.record import Record
-from realmconf.domain.secrets import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.domain.diff import Change
-    from realmconf.domain.document import Value
     from realmconf.runtime.history import Revision
+    from realmconf.surfaces.veil import Veil
 
 
 # --- errors ------------------------------------------------------------------
@@ -39,10 +36,6 @@ class Answer(Record):
     status_for_header: int | None = None
     """HTTP, where the failed precondition came in a header (RFC 9110, 13.1)."""
 
-
-EXIT_OK = 0
-EXIT_DEFECT = 1
-EXIT_USAGE = 2
 
 _UNUSABLE = Answer(status=400, rpc=-32602, exit=4)
 _UNKNOWN_PLACE = Answer(status=404, rpc=-32049, exit=5)
@@ -102,22 +95,6 @@ def answer_to(error: errors.RealmconfError) -> Answer:
 def error_object(error: errors.RealmconfError) -> dict[str, Any]:
     """``code``, ``message``, ``retryable`` and the typed fields: HTTP's problem, JSON-RPC's data, the CLI's JSON."""
     return error.to_dict()
-
-
-# --- what may be seen --------------------------------------------------------
-
-
-class Veil(Record):
-    """What a surface shows of values: everything, or a mark in the place of each literal that looks secret."""
-
-    shows_secrets: bool = False
-
-    def over(self, value: Value, at: Pointer | None = None) -> Value:
-        """*value*, which stands at the pointer *at*, as it may be shown."""
-        if self.shows_secrets:
-            return value
-        hidden: Value = redact(value, at=Pointer() if at is None else at)
-        return hidden
 
 
 # --- wire forms --------------------------------------------------------------

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.runtime import ConfigRuntime
     from realmconf.surfaces.cli.parsing import Request
     from realmconf.surfaces.cli.terminal import Terminal
-    from realmconf.surfaces.envelope import Veil
+    from realmconf.surfaces.veil import Veil
 
 
 FOUND_BY = {
@@ -67,7 +67,7 @@ class Call:
     @property
     def veil(self) -> Veil:
         """What may be shown: no literal that looks secret, unless ``--show-secrets`` was given."""
-        from realmconf.surfaces.envelope import Veil
+        from realmconf.surfaces.veil import Veil
 
         return Veil(shows_secrets=bool(getattr(self.request, "show_secrets", False)))
 

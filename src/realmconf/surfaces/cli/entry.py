@@ -8,7 +8,6 @@ errors by the one table, usage, interruption, a closed pipe, and our own defects
 from __future__ import annotations
 
 import atexit
-import contextlib
 import gc
 import os
 import sys
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 
+DONE = 0
+DEFECT = 1
+USAGE = 2
 OUTPUT_FAILED = 6
 """Like any other place that cannot be written."""
 INTERRUPTED = 130
@@ -78,15 +80,15 @@ def _end(code: int) -> NoReturn:
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+        try:
             stream.flush()
+        except (OSError, ValueError):
+            pass
     os._exit(code)
 
 
 def _answered(words: Sequence[str]) -> int:
     """Run the command; print whatever error it ends with."""
-    from realmconf.surfaces.envelope import EXIT_DEFECT, EXIT_OK, EXIT_USAGE
-
     try:
         request = read(words)
         call = Call(
@@ -104,12 +106,12 @@ def _answered(words: Sequence[str]) -> int:
             call.close()
     except HelpWanted as help_wanted:
         sys.stdout.write(str(help_wanted))
-        return EXIT_OK
+        return DONE
     except UsageError as error:
         _report("usage", str(error), {"code": "usage", "message": str(error)}, words)
         if not wants_json(words):
             sys.stderr.write(error.usage + "\n")
-        return EXIT_USAGE
+        return USAGE
     except RealmconfError as error:
         from realmconf.surfaces.envelope import answer_to, error_object
 
@@ -124,8 +126,8 @@ def _answered(words: Sequence[str]) -> int:
     except Exception as defect:  # noqa: BLE001 - the one place that turns a defect into an answer
         text = _as_request_for_report(defect)
         _report("defect", text, {"code": "defect", "message": text}, words)
-        return EXIT_DEFECT
-    return EXIT_OK if code is None else code
+        return DEFECT
+    return DONE if code is None else code
 
 
 def _function(place: str) -> Callable[[Call], int | None]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
     from realmconf.domain.diff import Change
-    from realmconf.surfaces.envelope import Veil
+    from realmconf.surfaces.veil import Veil
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}
 
