@@ -29,8 +29,8 @@ TEXT_BYTES_PER_DOCUMENT_BYTE = 2
 DIGITS_MAX = 400
 """Digits in one number; the longest finite float written in full has 309 before its point."""
 
-DOTTED_PARTS_MAX = 100_000
-"""Dots in the whole text; each costs a parser one look-up per level above it."""
+DOTTED_PARTS_MAX = 50_000
+"""Dots of all keys, without the first of each; every one costs a parser a look-up per level above it."""
 
 
 class Parsed(Record):
@@ -172,14 +172,17 @@ def _refuse_bombs(text: str, limits: Limits) -> None:
     """
     import re
 
-    if text.count(".") > DOTTED_PARTS_MAX:
-        raise LimitExceeded("toml_dots", text.count("."), maximum=DOTTED_PARTS_MAX)
     digits = re.search(rf"[0-9_]{{{DIGITS_MAX + 1}}}", text)
     dots_line_max = max((line.count(".") for line in text.split("\n")), default=0)
     brackets = text.count("[") + text.count("{")
     # Within these bounds no key is too long and no value too deep, wherever the
     # characters stand; nearly every real text ends here.
-    if digits is None and dots_line_max < limits.depth and brackets <= limits.depth:
+    if (
+        digits is None
+        and dots_line_max < limits.depth
+        and text.count(".") <= DOTTED_PARTS_MAX
+        and brackets <= limits.depth
+    ):
         return
     _scan_tokens(text, limits)
 
@@ -199,7 +202,7 @@ _TOKENS = r'''
 def _scan_tokens(text: str, limits: Limits) -> None:
     import re
 
-    depth = dots = 0
+    depth = dots = dots_total = 0
     # Two more than a document: an array-of-tables header opens two of its own.
     depth_max = limits.depth + 2
     for token in re.finditer(_TOKENS, text, re.VERBOSE | re.DOTALL):
@@ -215,6 +218,11 @@ def _scan_tokens(text: str, limits: Limits) -> None:
             dots += 1
             if dots >= limits.depth:
                 raise LimitExceeded("depth", dots + 1, maximum=limits.depth)
+            if dots > 1:
+                # The first one may be that of a number, of which a text may have many.
+                dots_total += 1
+            if dots_total > DOTTED_PARTS_MAX:
+                raise LimitExceeded("toml_dots", dots_total, maximum=DOTTED_PARTS_MAX)
             continue
         dots = 0
         if mark in "[{":
