@@ -200,7 +200,9 @@ def command_lines() -> st.SearchStrategy[tuple[Command, list[str], list[str]]]:
     def of(command: Command) -> st.SearchStrategy[tuple[Command, list[str], list[str]]]:
         names = [name for option in (*command.options, *GLOBAL_OPTIONS) for name in option.names]
         known = st.sampled_from([*names, "--unknown", "-", "-mwhy"])
-        option = st.one_of(known, st.builds("{}={}".format, known, VALUES))
+        # Of two dashes as the value of an option argparse makes an empty list.
+        values = VALUES.filter(lambda value: value != "--")
+        option = st.one_of(known, st.builds("{}={}".format, known, values))
         return st.tuples(
             st.just(command), st.lists(option, max_size=4), st.lists(VALUES, max_size=4)
         )
@@ -216,6 +218,11 @@ def test_usual_words_are_taken_as_argparse_would(line):
     found = taken(command, named, plain)
     if found is not None:
         assert found == judged(command, named, plain)
+
+
+def test_two_dashes_may_be_the_value_of_an_option():
+    """A value is never taken for the end of the options."""
+    assert read(["set", "a", "1", "-m", "--"]).message == "--"
 
 
 @pytest.mark.parametrize(
