@@ -247,6 +247,8 @@ _OPTIONS = frozenset(
         "write_id",
     )
 )
+_COMPARED = frozenset(("base", "expected", "expected_generation"))
+_CONDITIONS = frozenset(("create", "depends_on", "must_exist", "on_conflict"))
 CONFLICT_WAYS = ("fail", "rebase")
 
 
@@ -258,9 +260,17 @@ def check_names(options: Mapping[str, object]) -> None:
 
 
 def preconditions(realm: RealmName, options: WriteOptions, *, limits: Limits) -> dict[str, Any]:
-    """The fields of a ``Write`` that say when it may happen."""
-    base(realm, options)
-    expectation = expected(realm, options, limits=limits)
+    """The fields of a ``Write`` that say when it may happen; what is not stated is left to their defaults."""
+    stated: dict[str, Any] = {}
+    if options.keys() & _COMPARED:
+        base(realm, options)
+        stated["expected"] = expected(realm, options, limits=limits)
+    if options.keys() & _CONDITIONS:
+        stated |= _conditions(options, expectation=stated.get("expected"))
+    return stated
+
+
+def _conditions(options: WriteOptions, *, expectation: Expected | None) -> dict[str, Any]:
     on_conflict = choice(
         options.get("on_conflict", "fail"), name="on_conflict", among=CONFLICT_WAYS
     )
@@ -276,7 +286,6 @@ def preconditions(realm: RealmName, options: WriteOptions, *, limits: Limits) ->
     if create and must_exist:
         raise InvalidArgument("create and must_exist contradict each other")
     return {
-        "expected": expectation,
         "create": create,
         "must_exist": must_exist,
         "on_conflict": on_conflict,

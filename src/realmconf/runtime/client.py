@@ -375,7 +375,7 @@ class Client:
         arguments.check_names(options)
         shared = self.authorship(options)
         conditions = arguments.preconditions(copied, options, limits=self.limits)
-        if conditions["expected"] is None:
+        if conditions.get("expected") is None:
             conditions["create"] = True
 
         def place(view: ReadView) -> Write:
@@ -549,17 +549,18 @@ class Client:
         limits = self.limits
         author = options.get("author")
         write_id = options.get("write_id")
+        message = options.get("message", "")
+        if author is not None:
+            arguments.line(author, name="author", characters_max=limits.author_chars)
+        if write_id is not None:
+            arguments.line(write_id, name="write_id", characters_max=limits.write_id_chars)
+        if message != "":
+            arguments.text(message, name="message", characters_max=limits.message_chars)
         return {
-            "author": self._author
-            if author is None
-            else arguments.line(author, name="author", characters_max=limits.author_chars),
+            "author": self._author if author is None else author,
             "surface": self._surface,
-            "message": arguments.text(
-                options.get("message", ""), name="message", characters_max=limits.message_chars
-            ),
-            "write_id": self.world.write_id()
-            if write_id is None
-            else arguments.line(write_id, name="write_id", characters_max=limits.write_id_chars),
+            "message": message,
+            "write_id": self.world.write_id() if write_id is None else write_id,
             "write_id_given": write_id is not None,
         }
 

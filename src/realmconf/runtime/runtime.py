@@ -766,14 +766,13 @@ class ConfigRuntime(Source[Config]):
 
     def _remember(self, snapshot: ConfigSnapshot[Config]) -> None:
         given = self._given
-        others = given.get(snapshot.generation, ())
-        given[snapshot.generation] = (
-            *(each for each in others if each.digest != snapshot.digest),
-            snapshot,
-        )
-        if len(given) > COMPOSITIONS_KEPT:
-            for generation in list(given)[:-COMPOSITIONS_KEPT]:
-                given.pop(generation, None)
+        others = given.get(snapshot.generation)
+        if others is not None:
+            others = tuple(each for each in others if each.digest != snapshot.digest)
+        given[snapshot.generation] = (*others, snapshot) if others else (snapshot,)
+        while len(given) > COMPOSITIONS_KEPT:
+            # Another thread may have taken the oldest one away already.
+            given.pop(next(iter(list(given))), None)
 
 
 def _document_before(view: ReadView, realm: RealmName, generation: int | None) -> Document | None:
