@@ -13,6 +13,7 @@ import time
 
 from realmconf.errors import HistoryMissing, StoreUnavailable
 from realmconf.stores.embedded import database, witness
+from realmconf.stores.embedded.failures import typed
 from realmconf.stores.embedded.layout import Layout
 from realmconf.stores.embedded.session import COMPARE_SECONDS, Session
 
@@ -77,6 +78,7 @@ class Place:
             self.drop(session)
         return self.open()
 
+    @typed
     def open(self) -> Session | None:
         """Open what is there."""
         with self._guard:

@@ -5,6 +5,7 @@ Read views for callers: one consistent point as a context manager, and the prove
 from __future__ import annotations
 
 from realmconf.errors import RevisionNotFound
+from realmconf.stores.embedded.failures import typed
 from realmconf.stores.embedded.view import Rows
 from realmconf.stores.protocol import Head
 
@@ -29,6 +30,7 @@ class View:
         self._gate = gate
         self._session: Session | None = None
 
+    @typed
     def __enter__(self) -> ReadView:
         self._gate.enter_view()
         try:
@@ -44,6 +46,7 @@ class View:
             self._gate.leave_view()
             raise
 
+    @typed
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -18,6 +18,7 @@ from realmconf.errors import (
     Unsupported,
 )
 from realmconf.stores.embedded import forking, maintenance
+from realmconf.stores.embedded.failures import typed
 from realmconf.stores.embedded.group import Work
 from realmconf.stores.embedded.notify import NOTIFIER
 from realmconf.stores.embedded.place import Place
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
-    from realmconf.domain.write import Write
     from realmconf.stores.embedded.session import Session
     from realmconf.stores.embedded.signals import Signal
     from realmconf.stores.embedded.turn import Turn
@@ -123,6 +123,7 @@ class EmbeddedStore:
             paths["config_path"] = os.path.join(self.root, realm, "config.toml")
         return paths
 
+    @typed
     def _existing_session(self) -> Session:
         """The session; the store is made if nothing was ever written."""
         session = self._place.usable()
@@ -185,6 +186,7 @@ class EmbeddedStore:
             raise ForkedInTransaction
         return View(self._place, self._turns.gate)
 
+    @typed
     def _look(self, realm: RealmName, *, adopt: bool) -> Head:
         """The head from the record, after a look at the working copy."""
         self._turns.gate.pass_through()
@@ -194,7 +196,11 @@ class EmbeddedStore:
         if session is None:
             return Head(realm=realm, revision=None)
         # A handle that reads once asks the kernel for nothing; from the second look on it is told of edits.
-        told = self._attend(realm, session) if realm in session.heads or self._working is None else False
+        told = (
+            self._attend(realm, session)
+            if realm in session.heads or self._working is None
+            else False
+        )
         edits = self._watching.edits.get(realm)
         warnings = self._notice_edit(realm, adopt=adopt)
         while True:
@@ -314,6 +320,7 @@ class EmbeddedStore:
             except RealmconfError as refused:
                 work.error = refused
 
+    @typed
     def _settle_working_copies(
         self, turn: Turn, realms: Sequence[RealmName]
     ) -> dict[str, tuple[Warning, ...]]:
@@ -322,6 +329,7 @@ class EmbeddedStore:
             return {}
         return {realm: found for realm in realms if (found := working.settle(turn, realm))}
 
+    @typed
     def void(self, realm: RealmName, write_id: str, *, deadline: float) -> Receipt:
         """See the protocol. The turn's fence comes first, so what is not there then never will be."""
         with self._turns.hold(deadline) as turn:
@@ -340,6 +348,7 @@ class EmbeddedStore:
 
     # --- watching ------------------------------------------------------------------------
 
+    @typed
     def signal(self, realms: Sequence[RealmName]) -> Signal:
         """See the protocol."""
         signal = self._watching.hub.add(realms)
@@ -374,6 +383,7 @@ class EmbeddedStore:
 
     # --- maintenance ----------------------------------------------------------------------------
 
+    @typed
     def rename(
         self,
         old: RealmName,
@@ -387,10 +397,12 @@ class EmbeddedStore:
             warnings = self._settle_working_copies(turn, (old, new))
             return maintenance.rename(turn, old, new, judge, warnings, self._working)
 
+    @typed
     def compact(self, realm: RealmName, *, floor: int, deadline: float) -> Compaction:
         """See the protocol."""
         return maintenance.compact(self._turns, realm, floor=floor, deadline=deadline)
 
+    @typed
     def purge(
         self, realm: RealmName, generation: int, *, document: object, deadline: float
     ) -> Revision:
@@ -398,6 +410,7 @@ class EmbeddedStore:
         with self._turns.hold(deadline) as turn:
             return maintenance.purge(turn, realm, generation, document, self._working)
 
+    @typed
     def backup(self, path: str) -> None:
         """See the protocol."""
         session = self._place.usable()
@@ -409,6 +422,7 @@ class EmbeddedStore:
         """See the protocol."""
         return maintenance.revisions_in(self._place.layout, path)
 
+    @typed
     def working_copy(self, realm: RealmName) -> WorkingCopyState:
         """See the protocol."""
         self._place.usable()
@@ -418,6 +432,7 @@ class EmbeddedStore:
             )
         return self._working.state(realm)
 
+    @typed
     def publish(self, realm: RealmName | None = None) -> None:
         """See the protocol."""
         if self._working is None:
@@ -435,6 +450,7 @@ class EmbeddedStore:
             if self._working is not None:
                 self._working.restyle(turn, realm, text)
 
+    @typed
     def resolve(
         self,
         realm: RealmName,
@@ -447,9 +463,13 @@ class EmbeddedStore:
         with self._turns.hold(deadline) as turn:
             working = self._working
             if working is None:
-                raise Unsupported(f"{self.root} keeps no working copies: there is nothing to resolve")
+                raise Unsupported(
+                    f"{self.root} keeps no working copies: there is nothing to resolve"
+                )
             warnings = working.settle(turn, realm, tolerant=True)
-            work.warnings = {realm: tuple(warning for warning in warnings if warning.code not in _SETTLED)}
+            work.warnings = {
+                realm: tuple(warning for warning in warnings if warning.code not in _SETTLED)
+            }
             pending = Pending(turn)
             work.judge_on(pending)
             if work.error is None:

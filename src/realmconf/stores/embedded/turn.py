@@ -11,6 +11,7 @@ import apsw
 from realmconf.errors import InvalidRealm, OutcomeUnknown, RealmconfError
 from realmconf.stores.embedded import database
 from realmconf.stores.embedded.counters import ALL_SLOTS, slot_of
+from realmconf.stores.embedded.failures import typed
 from realmconf.stores.embedded.view import Pending, Rows, Staged
 from realmconf.stores.protocol import Head
 
@@ -39,6 +40,7 @@ class Turn(Rows):
         self.committed: list[RealmName] = []
         """Realms that got a new head in this turn: their working copies are to be rendered."""
 
+    @typed
     def head(self, realm: RealmName) -> Head:
         session = self.session
         known = session.proved(realm)

@@ -13,6 +13,7 @@ from realmconf.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from realmconf.stores.embedded.failures import typed
 from realmconf.stores.embedded.forking import Gate
 from realmconf.stores.embedded.group import Group
 from realmconf.stores.embedded.turn import Turn
@@ -57,6 +58,7 @@ class Turns:
                 "a write to the same store from inside `change`: return the new document instead"
             )
 
+    @typed
     def acquire(self, deadline: float, work: Work | None = None) -> Turn | None:
         """
         Wait for the turn; None if *work* was done by another thread meanwhile.  Give it back with :meth:`release`.
@@ -96,6 +98,7 @@ class Turns:
         self.refuse_misuse()
         return Held(self, deadline, None)
 
+    @typed
     def try_hold(self) -> Held | None:
         """The turn if it is free now, else None."""
         if self.place.read_only or self.dead or not self.group.mutex.try_acquire():

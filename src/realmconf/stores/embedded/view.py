@@ -7,6 +7,7 @@ from __future__ import annotations
 from realmconf.domain.document import canonical_bytes
 from realmconf.errors import HistoryCompacted, RevisionNotFound
 from realmconf.stores.embedded import database
+from realmconf.stores.embedded.failures import typed
 from realmconf.stores.protocol import MINTED, Head, RealmEntry, Receipt
 
 TYPE_CHECKING = False
@@ -28,9 +29,11 @@ class Rows:
         self.session = session
         self.connection = connection
 
+    @typed
     def head(self, realm: RealmName) -> Head:
         return self.session.select_head(self.connection, realm)
 
+    @typed
     def revision(self, realm: RealmName, generation: int) -> Revision:
         head = self.head(realm)
         if head.revision is not None and generation == head.generation:
@@ -45,6 +48,7 @@ class Rows:
             raise RevisionNotFound(realm=realm, generation=generation, current=head.generation)
         return found
 
+    @typed
     def revisions(
         self,
         realm: RealmName,
@@ -69,6 +73,7 @@ class Rows:
             self.connection, key, after=after, before=before, limit=limit, newest_first=newest_first
         )
 
+    @typed
     def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:
         key = self.session.realm_id(self.connection, realm)
         if key is None:
@@ -91,6 +96,7 @@ class Rows:
                 )
         return found
 
+    @typed
     def realms(self, *, after: str | None = None, limit: int | None = None) -> Sequence[RealmEntry]:
         rows = self.connection.execute(
             "SELECT name, (SELECT generation FROM revision WHERE realm = realm.id ORDER BY generation DESC LIMIT 1), "

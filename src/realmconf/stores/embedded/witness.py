@@ -105,7 +105,7 @@ def _commits_counted(path: str) -> int:
 
 
 def set_aside(layout: Layout) -> None:
-    """Rename what is left of a lost store, so that it is not taken for the new one's and a person can still look at it."""
+    """Rename what is left of a lost store: it is not taken for the new one, and a person can still look at it."""
     number = 1
     paths = (layout.database, f"{layout.database}-wal", f"{layout.database}-shm", layout.counters)
     while any(os.path.lexists(f"{path}.lost-{number}") for path in paths):
