@@ -187,16 +187,16 @@ def _refuse_bombs(text: str, limits: Limits) -> None:
     _scan_tokens(text, limits)
 
 
-_TOKENS = r'''
+_TOKENS = rf'''
     (?P<skip> """[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""
             | \'\'\'(?:[^']|'(?!\'\'))*\'\'\'
             | "(?!"")(?:\\.|[^"\\\n])*"
             | '(?!\'\')[^'\n]*'
             | \#[^\n]* )
   | (?P<open> ["'] )
-  | (?P<digits> [0-9_]{%d} )
-  | (?P<mark> [][{}.=,\n] )
-''' % (DIGITS_MAX + 1)
+  | (?P<digits> [0-9_]{{{DIGITS_MAX + 1}}} )
+  | (?P<mark> [][{{}}.=,\n] )
+'''
 
 
 def _scan_tokens(text: str, limits: Limits) -> None:
