@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -464,6 +466,37 @@ def test_every_public_name_is_there():
         assert name in dir(realmconf)
     with pytest.raises(AttributeError):
         _ = realmconf.nothing_of_the_kind
+
+
+HEAVY = [
+    "asyncio",
+    "dataclasses",
+    "inspect",
+    "logging",
+    "msgspec",
+    "pathlib",
+    "pydantic",
+    "tomllib",
+    "tomlrt",
+    "typing",
+    "uuid",
+]
+
+
+def test_a_read_loads_nothing_that_is_slow_to_import(tmp_path):
+    """Each of these costs more than the rest of a command-line read."""
+    with connect(str(tmp_path / "realms"), author="t") as client:
+        client.realm("a").set({"x": 1})
+    program = (
+        "import sys, realmconf\n"
+        f"realm = realmconf.connect({str(tmp_path / 'realms')!r}).realm('a')\n"
+        "assert realm.get().document == {'x': 1}\n"
+        f"print(*sorted(set({HEAVY}) & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
 
 
 def test_limits_are_the_clients_own():
