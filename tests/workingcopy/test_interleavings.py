@@ -48,10 +48,10 @@ def edit_of(text: str) -> str:
     return "".join([*lines[:-1], EDITED, lines[-1]])
 
 
-def calls_of_one_rendering(root: Path) -> list[str]:
+def calls_of_one_rendering(root: Path, **named: Any) -> list[str]:
     """The names of all calls, in order, when nothing gets in between."""
     steps = Steps()
-    host = prepared(root, steps)
+    host = prepared(root, steps, **named)
     host.write("team", WRITTEN, publish=False)
     names: list[str] = []
     steps.count(lambda _, name: names.append(name))
