@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from realmconf.runtime.client import connect
 from tests.crash import scenarios
 from tests.crash.scenarios import PROJECT, REALM, start
+
+from realmconf.runtime.client import connect
 
 
 def competing(root: Path, processes: int, rounds: int) -> list[list[dict[str, Any]]]:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.crash.scenarios import PROJECT
 from tests.crash.sweep import fast_folder
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 
+NOTHING = object()
+"""Stands for a place that a document does not have."""
+
+
 class Refused(Exception):
     """The write changed nothing; ``code`` is the error's, ``current`` the head's generation."""
 
@@ -88,7 +92,7 @@ class Model:
             rebased_from = expected
         head = self.head(realm)
         document = change(copy.deepcopy(head))
-        changed = not history or not same(document, head)
+        changed = not same(document, head)
         if changed:
             self.realms.setdefault(realm, []).append(copy.deepcopy(document))
         answer = Answer(
@@ -103,30 +107,30 @@ class Model:
         return self.receipts.setdefault((realm, write_id), (None, None))[1]
 
     def _may_rebase(self, realm: str, expected: int, patch: Document) -> bool:
-        between = self.history(realm)[expected - 1 :] if expected > 0 else []
-        if (
-            not between
-            or len(self.history(realm)) < expected
-            or any(one is None for one in between)
-        ):
+        history = self.history(realm)
+        if expected > len(history) or any(one is None for one in history[expected:]):
             return False
-        head = self.head(realm)
-        touched = leaves(patch)
-        for before, after in pairwise(between):
+        # A realm without a document is, to a patch, an empty one.
+        base = (history[expected - 1] if expected > 0 else None) or {}
+        intended = merged(base, patch)
+        touched = leaves(patch) if patch else {}
+        for before, after in pairwise([base, *history[expected:]]):
             for pointer in differences(before, after):
-                for mine, value in touched.items():
-                    shared = min(len(mine), len(pointer))
-                    if mine[:shared] == pointer[:shared] and not _holds_already(head, mine, value):
+                for mine in touched:
+                    shared = min(mine, pointer, key=len)
+                    overlap = mine[: len(shared)] == pointer[: len(shared)]
+                    if overlap and not same(at(intended, shared), at(after, shared)):
                         return False
         return True
 
 
-def _holds_already(document: Any, pointer: tuple[str, ...], value: Any) -> bool:
-    for key in pointer:
+def at(document: Any, path: tuple[str, ...]) -> Any:
+    """What stands at *path*, or ``NOTHING``."""
+    for key in path:
         if not isinstance(document, dict) or key not in document:
-            return value is None
+            return NOTHING
         document = document[key]
-    return same(document, value)
+    return document
 
 
 def merged(document: Any, patch: Any) -> Any:

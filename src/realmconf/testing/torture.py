@@ -29,6 +29,7 @@ from realmconf.testing.verdict import HISTORY_FILE, Verdict, judge
 from realmconf.testing.workers import (
     PAIR,
     REALM,
+    STOP_EDITING,
     TIMEOUT_SECONDS,
     Task,
     answer_of,
@@ -99,6 +100,8 @@ def run(plan: Plan, *, perform: Callable[[Task], None] = work) -> Report:
     herd = _Herd(tasks, perform, random.Random(plan.seed))
     try:
         _torment(plan, herd)
+        # An editor that dies in the middle of a save has saved half a file, for all anybody can know.
+        herd.wait_for_editors(os.path.join(plan.folder, STOP_EDITING))
         massacre_ns = herd.kill_everybody()
         _in_a_process(lambda: _inspect(plan, since_ns=massacre_ns))
         _let_watchers_catch_up(plan, herd)
@@ -162,7 +165,6 @@ class _Herd:
         for name in [name for name, until in self._stopped.items() if until <= now]:
             del self._stopped[name]
             os.kill(self._alive[name], signal.SIGCONT)
-        # An editor that dies in the middle of a save has saved half a file, for all anybody can know.
         name = self.chance.choice(
             [name for name in self._alive if self._tasks[name].role != "editor"]
         )
@@ -181,6 +183,12 @@ class _Herd:
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         self.kills += 1
+
+    def wait_for_editors(self, stop_path: str) -> None:
+        """Ask the editors to end, and wait until they have."""
+        os.close(os.open(stop_path, os.O_CREAT | os.O_WRONLY, 0o600))
+        for name in [name for name in self._alive if self._tasks[name].role == "editor"]:
+            os.waitpid(self._alive.pop(name), 0)
 
     def kill_everybody(self) -> int:
         """SIGKILL all (editors included); returns the instant."""

@@ -31,6 +31,9 @@ REALM = "contended"
 PAIR = ("pair-left", "pair-right")
 """Two realms that only transactions write, always both."""
 
+STOP_EDITING = "stop-editing"
+"""A file of this name in the folder of the logs asks editors to end after their save."""
+
 TIMEOUT_SECONDS = 30.0
 """Longer than any stop that a run makes: a time-out is a finding."""
 
@@ -343,7 +346,7 @@ def _edit(task: Task, log: CallLog) -> None:
     saved = max(
         (note["saving"] for note in read_calls(task.log_path) if "saving" in note), default=0
     )
-    while True:
+    while not os.path.exists(os.path.join(task.folder, STOP_EDITING)):
         time.sleep(0.02 + chance.random() * 0.2)
         try:
             with open(path, encoding="utf-8") as file:
