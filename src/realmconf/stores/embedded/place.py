@@ -87,7 +87,8 @@ class Place:
             if not os.path.lexists(self.layout.database):
                 if not self._recover:
                     witness.refuse_fresh_start(self.layout)
-                return None
+                if not os.path.lexists(self.layout.database):
+                    return None
             try:
                 session = Session(self.layout, read_only=self.read_only)
             except HistoryMissing:

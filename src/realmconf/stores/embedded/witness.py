@@ -58,22 +58,28 @@ def refuse_fresh_start(layout: Layout) -> None:
     Raises:
         HistoryMissing: Something remembers it.
     """
+    remembered = _what_remembers(layout)
+    # Another process may be making the store at this moment: its database is there before anything else.
+    if remembered is not None and not os.path.lexists(layout.database):
+        raise HistoryMissing(remembered)
+
+
+def _what_remembers(layout: Layout) -> str | None:
     log = f"{layout.database}-wal"
-    if os.path.lexists(log) and os.stat(log).st_size:
-        raise HistoryMissing(
-            f"{layout.database} is missing but its log is there: put the database back, or restore a backup"
-        )
+    if os.path.lexists(log):
+        return f"{layout.database} is missing but its log is there: put the database back, or restore a backup"
     if os.path.lexists(layout.counters):
-        raise HistoryMissing(
+        return (
             f"{layout.database} is missing but the counters show that it existed: put it back, or restore a backup"
         )
     named = generations_named(layout)
-    if named:
-        realm, generation = max(named.items(), key=lambda item: item[1])
-        raise HistoryMissing(
-            f"{layout.root} has working copies (realm {realm} at generation {generation}) but no record of their "
-            "history: in a fresh clone run `realmconf init`, else restore a backup"
-        )
+    if not named:
+        return None
+    realm, generation = max(named.items(), key=lambda item: item[1])
+    return (
+        f"{layout.root} has working copies (realm {realm} at generation {generation}) but no record of their "
+        "history: in a fresh clone run `realmconf init`, else restore a backup"
+    )
 
 
 EVERY_REALM = "*"
