@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
     from realmconf.runtime.history import Revision
-    from realmconf.stores.protocol import Warning  # noqa: A004 - the word users see
+    from realmconf.stores.protocol import Notice
 
 _set = object.__setattr__
 
@@ -152,7 +152,7 @@ class ConfigSnapshot(Generic[Config]):
     _document: Mapping[str, Any] | None
     _composed: Document
     realm_id: RealmName
-    warnings: tuple[Warning, ...]
+    warnings: tuple[Notice, ...]
     """What a caller should know that failed nothing: records with ``code``, ``message``, ``path``."""
 
     def __init__(
@@ -160,7 +160,7 @@ class ConfigSnapshot(Generic[Config]):
         source: Source[Config],
         realm_id: RealmName,
         record: stored.Revision | None,
-        warnings: tuple[Warning, ...] = (),
+        warnings: tuple[Notice, ...] = (),
     ) -> None:
         _set(self, "_source", source)
         _set(self, "realm_id", realm_id)
@@ -322,7 +322,7 @@ class WriteResult(ConfigSnapshot[Config]):
         source: Source[Config],
         realm_id: RealmName,
         record: stored.Revision | None,
-        warnings: tuple[Warning, ...] = (),
+        warnings: tuple[Notice, ...] = (),
         *,
         changed: bool,
         rebased_from: int | None,
@@ -380,7 +380,7 @@ class WatchedSnapshot(ConfigSnapshot[Config]):
         source: Source[Config],
         realm_id: RealmName,
         record: stored.Revision | None,
-        warnings: tuple[Warning, ...] = (),
+        warnings: tuple[Notice, ...] = (),
         *,
         before: Document | None,
         reset: bool,

@@ -58,7 +58,7 @@ class Receipt(Record):
     generation: int
 
 
-class Warning(Record):  # noqa: A001 - the word users see
+class Notice(Record):
     """Something a caller should know that failed nothing."""
 
     code: str
@@ -79,7 +79,7 @@ class Head(Record):
     revision: Revision | None
     floor: int = 1
     moved_to: str | None = None
-    warnings: tuple[Warning, ...] = ()
+    warnings: tuple[Notice, ...] = ()
 
     @property
     def generation(self) -> int:
@@ -129,7 +129,13 @@ class ReadView(Protocol):
         ...
 
     def revisions(
-        self, realm: RealmName, *, after: int = 0, before: int | None = None, limit: int | None = None, newest_first: bool = False
+        self,
+        realm: RealmName,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
     ) -> Sequence[Revision]:
         """
         Revisions with ``after < generation < before``, oldest first unless asked otherwise.
@@ -248,10 +254,11 @@ class Store(Protocol):
         *judge* may be called again (after a lost race, or a COMMIT that failed) and must have no effects.
         What it raises is raised here, after the state it was judged on is known to be committed; nothing
         was changed then.  A judgement with a given write id is recorded in the receipts in the same
-        transaction, also when nothing changes.  Hand edits of the named realms are adopted (as revisions of their own) before
-        *judge* runs.  *groupable* False runs *judge* in the calling thread and alone (it calls user code).
-        *precheck* is asked before queueing, on heads that are proved newest: what it raises is raised at once (a write that
-        is already stale does not stand in the queue). It is never asked while an outcome is open.
+        transaction, also when nothing changes.  Hand edits of the named realms are adopted, as revisions of
+        their own, before *judge* runs.  *groupable* False runs *judge* in the calling thread and alone (it calls
+        user code).  *precheck* is asked before queueing, on heads that are proved newest: what it raises is
+        raised at once, so that a write that is already stale does not stand in the queue.  It is never asked
+        while an outcome is open.
 
         Raises:
             LockTimeout, OutcomeUnknown, StoreUnavailable, StoreFull, StoreReadOnly: See above.
@@ -268,7 +275,14 @@ class Store(Protocol):
         """Subscribe to hints about *realms* (empty: all). Subscribe first, then read, then wait: gap-free."""
         ...
 
-    def rename(self, old: RealmName, new: RealmName, judge: Callable[[ReadView], Sequence[Judgement]], *, deadline: float) -> Sequence[Applied]:
+    def rename(
+        self,
+        old: RealmName,
+        new: RealmName,
+        judge: Callable[[ReadView], Sequence[Judgement]],
+        *,
+        deadline: float,
+    ) -> Sequence[Applied]:
         """
         Move the history of *old* to the name *new* (never written) and append the two judged revisions.
 
@@ -281,7 +295,9 @@ class Store(Protocol):
         """Remove revisions below *floor* (never the head). Receipts stay."""
         ...
 
-    def purge(self, realm: RealmName, generation: int, *, document: object, deadline: float) -> Revision:
+    def purge(
+        self, realm: RealmName, generation: int, *, document: object, deadline: float
+    ) -> Revision:
         """Erase the document and salt of one older generation; the chain stays verifiable. Also overwritten on disk."""
         ...
 
@@ -306,7 +322,11 @@ class WorkingCopyStore(Protocol):
         ...
 
     def publish(self, realm: RealmName | None = None) -> None:
-        """Render what is pending now, in this thread (all realms if none is named); never raises for a failed rendering: see ``working_copy``."""
+        """
+        Render what is pending now, in this thread (all realms if none is named).
+
+        Never raises for a failed rendering: see ``working_copy``.
+        """
         ...
 
     def restyle(self, realm: RealmName, text: str, *, deadline: float) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from realmconf.domain.names import RealmName
     from realmconf.stores.embedded.view import Pending
-    from realmconf.stores.protocol import Head, Judgement, ReadView, Warning
+    from realmconf.stores.protocol import Head, Judgement, Notice, ReadView
 
 BATCH_MAX = 64
 """Works in one transaction at most: bounds how long the turn is held."""
@@ -51,7 +51,7 @@ class Work:
         self.began = time.monotonic()
         self.settled = False
         self.error: BaseException | None = None
-        self.warnings: dict[str, tuple[Warning, ...]] = {}
+        self.warnings: dict[str, tuple[Notice, ...]] = {}
         self._judgements: Sequence[Judgement] = ()
         self._heads: list[Head] = []
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from realmconf.stores.embedded.turn import Turn
     from realmconf.stores.embedded.turns import Turns
     from realmconf.stores.embedded.workcopy import WorkingCopies
-    from realmconf.stores.protocol import Judgement, ReadView, Warning
+    from realmconf.stores.protocol import Judgement, Notice, ReadView
 
 COMPACT_ROWS = 2_000
 """Revisions removed in one turn: writers wait for no more than that."""
@@ -44,7 +44,7 @@ def rename(
     old: RealmName,
     new: RealmName,
     judge: Callable[[ReadView], Sequence[Judgement]],
-    warnings: Mapping[str, tuple[Warning, ...]],
+    warnings: Mapping[str, tuple[Notice, ...]],
     working: WorkingCopies | None,
 ) -> Sequence[Applied]:
     """Give the history of *old* to *new*, and *old* a tombstone that goes on counting."""

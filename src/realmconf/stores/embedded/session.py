@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from realmconf.domain.names import RealmName
     from realmconf.stores.embedded.layout import Layout
     from realmconf.stores.embedded.turnqueue import TurnQueue
-    from realmconf.stores.protocol import Warning
+    from realmconf.stores.protocol import Notice
 
 COMPARE_SECONDS = 0.1
 """How long a reader trusts that the paths still name the files it has open."""
@@ -195,7 +195,7 @@ class Session:
                 self.ids[realm] = key
         return key
 
-    def read_head(self, realm: RealmName, warnings: tuple[Warning, ...] = ()) -> Head:
+    def read_head(self, realm: RealmName, warnings: tuple[Notice, ...] = ()) -> Head:
         """The head from the database with *warnings*, and its proof under the mark that was read before it."""
         counters = self.counters
         slot = slot_of(realm)

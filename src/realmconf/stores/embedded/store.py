@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from realmconf.stores.embedded.signals import Signal
     from realmconf.stores.embedded.turn import Turn
     from realmconf.stores.embedded.turns import Held
-    from realmconf.stores.protocol import Compaction, Judgement, Proof, ReadView, Warning
+    from realmconf.stores.protocol import Compaction, Judgement, Notice, Proof, ReadView
 
 CREATE_SECONDS = 30.0
 """How long an operation that needs the store to exist waits for its turn to make it."""
@@ -226,7 +226,7 @@ class EmbeddedStore:
         edits.setdefault(realm, 0)
         return True
 
-    def _notice_edit(self, realm: RealmName, *, adopt: bool) -> tuple[Warning, ...]:
+    def _notice_edit(self, realm: RealmName, *, adopt: bool) -> tuple[Notice, ...]:
         working = self._working
         if working is None:
             return ()
@@ -323,7 +323,7 @@ class EmbeddedStore:
     @typed
     def _settle_working_copies(
         self, turn: Turn, realms: Sequence[RealmName]
-    ) -> dict[str, tuple[Warning, ...]]:
+    ) -> dict[str, tuple[Notice, ...]]:
         working = self._working
         if working is None:
             return {}

@@ -93,7 +93,7 @@ class _Memory:
         self.mark: Mark | None = None
         self.digest: bytes | None = None
         self.looked_ns = 0
-        self.warnings: tuple[protocol.Warning, ...] = ()
+        self.warnings: tuple[protocol.Notice, ...] = ()
         self.missing_since: float | None = None
         self.again_seconds = AGAIN_SECONDS
         self.failure: str | None = None
@@ -185,7 +185,7 @@ class WorkingCopies:
 
     def settle(
         self, turn: Writing, realm: RealmName, *, tolerant: bool = False
-    ) -> tuple[protocol.Warning, ...]:
+    ) -> tuple[protocol.Notice, ...]:
         """
         Adopt what was edited, and say what a caller should know.  The turn is held.
 
@@ -213,11 +213,11 @@ class WorkingCopies:
             )
         return memory.warnings
 
-    def remembered(self, realm: RealmName) -> tuple[protocol.Warning, ...]:
+    def remembered(self, realm: RealmName) -> tuple[protocol.Notice, ...]:
         """The warnings of the last look, for who was told by ``suspect`` that it still holds."""
         return self._memory(realm).warnings
 
-    def warnings(self, realm: RealmName) -> tuple[protocol.Warning, ...]:
+    def warnings(self, realm: RealmName) -> tuple[protocol.Notice, ...]:
         """What a reader should know that may not adopt now; needs no lock and changes nothing."""
         memory = self._memory(realm)
         memory.dirty = False
@@ -435,7 +435,7 @@ class WorkingCopies:
         memory: _Memory,
         mark: Mark | None,
         found: Finding | _Refusal,
-        warnings: tuple[protocol.Warning, ...],
+        warnings: tuple[protocol.Notice, ...],
         *,
         looked_ns: int | None = None,
     ) -> None:
@@ -467,16 +467,16 @@ class WorkingCopies:
 
     def _warnings_of(
         self, realm: RealmName, memory: _Memory, found: Finding | _Refusal
-    ) -> tuple[protocol.Warning, ...]:
+    ) -> tuple[protocol.Notice, ...]:
         path = memory.path
         warnings = []
         error: RealmconfError
         if isinstance(found, _Refusal):
             error = WorkingCopyRefused(realm=realm, path=os.path.dirname(path), reason=found.reason)
-            return (protocol.Warning(code=error.code, message=str(error), path=path),)
+            return (protocol.Notice(code=error.code, message=str(error), path=path),)
         if isinstance(found.look, Refused):
             error = WorkingCopyRefused(realm=realm, path=path, reason=found.look.reason)
-            warnings.append(protocol.Warning(code=error.code, message=str(error), path=path))
+            warnings.append(protocol.Notice(code=error.code, message=str(error), path=path))
         verdict = found.verdict
         if isinstance(verdict, workfile.Broken):
             error = WorkingCopyBroken(
@@ -486,15 +486,15 @@ class WorkingCopies:
                 line=verdict.line,
                 column=verdict.column,
             )
-            warnings.append(protocol.Warning(code=error.code, message=str(error), path=path))
+            warnings.append(protocol.Notice(code=error.code, message=str(error), path=path))
         elif isinstance(verdict, workfile.Contested):
             error = WorkingCopyContested(
                 realm=realm, path=path, pointers=[str(at) for at in verdict.pointers]
             )
-            warnings.append(protocol.Warning(code=error.code, message=str(error), path=path))
+            warnings.append(protocol.Notice(code=error.code, message=str(error), path=path))
         elif isinstance(verdict, (workfile.Adopt, workfile.Restyled, workfile.Lost)):
             warnings.append(
-                protocol.Warning(
+                protocol.Notice(
                     code="working_copy_edited",
                     message=f"{path} was edited and is not taken in yet; the recorded configuration is in force",
                     path=path,
@@ -503,13 +503,13 @@ class WorkingCopies:
         for name in found.kept:
             kept = os.path.join(os.path.dirname(path), name)
             error = WorkingCopyContested(realm=realm, path=path, kept=kept)
-            warnings.append(protocol.Warning(code=error.code, message=str(error), path=kept))
+            warnings.append(protocol.Notice(code=error.code, message=str(error), path=kept))
         if memory.failure is not None:
             warnings.append(self._stale(memory))
         return tuple(warnings)
 
-    def _stale(self, memory: _Memory) -> protocol.Warning:
-        return protocol.Warning(
+    def _stale(self, memory: _Memory) -> protocol.Notice:
+        return protocol.Notice(
             code="working_copy_stale",
             message=f"{memory.path} is not in step with the record now: {memory.failure}",
             path=memory.path,
