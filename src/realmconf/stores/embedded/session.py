@@ -143,8 +143,20 @@ class Session:
             self.counters.fenced()
 
     def wake(self) -> None:
-        """Tell watchers in other processes to look. Mapped stores raise no event; this write does."""
-        os.pwrite(self._wake, b"\0", 0)
+        """
+        Tell watchers in other processes to look. Mapped stores raise no event; this write does.
+
+        Never fails: what it tells of is committed already.
+        """
+        try:
+            if self._wake < 0:
+                self._wake = open_private(self.layout.wake, os.O_RDWR | os.O_CREAT)
+            os.pwrite(self._wake, b"\0", 0)
+        except OSError:
+            # No space for one byte: closing what was open for writing is a hint as well.
+            if self._wake >= 0:
+                os.close(self._wake)
+                self._wake = -1
 
     def same_files(self, queue: TurnQueue | None = None) -> bool:
         """
