@@ -23,9 +23,10 @@ import pytest
 
 # Before the modules are imported, so that a failed assertion shows its values.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{part}" for part in ("reading", "writing", "keeping"))
+    *(f"{__name__}.{part}" for part in ("base", "reading", "writing", "keeping", "client"))
 )
 
+from realmconf.testing.conformance.client import ClientSuite  # noqa: E402
 from realmconf.testing.conformance.keeping import KeepingSuite  # noqa: E402
 from realmconf.testing.conformance.reading import ReadingSuite  # noqa: E402
 from realmconf.testing.conformance.writing import WritingSuite  # noqa: E402
@@ -33,5 +34,5 @@ from realmconf.testing.conformance.writing import WritingSuite  # noqa: E402
 __all__ = ["ConformanceSuite"]
 
 
-class ConformanceSuite(ReadingSuite, WritingSuite, KeepingSuite):
-    """Every claim that the contract of ``stores.protocol`` makes."""
+class ConformanceSuite(ReadingSuite, WritingSuite, KeepingSuite, ClientSuite):
+    """Every claim that the contract of ``stores.protocol`` makes, and the client's over the store."""
