@@ -180,6 +180,36 @@ def test_closing_waits_for_writes_that_have_started(url):
     run(main)
 
 
+def test_reads_do_not_wait_behind_writes():
+    """Even with every writing thread waiting for the turn."""
+
+    async def main():
+        async with aconnect("memory://", author="t") as client:
+            realm = client.realm("a")
+            await realm.set({"n": 0})
+            entered, finish = threading.Event(), threading.Event()
+
+            def hold(draft):
+                entered.set()
+                finish.wait(PATIENCE_SECONDS)
+
+            holding = asyncio.create_task(realm.update(hold))
+            await asyncio.to_thread(entered.wait, PATIENCE_SECONDS)
+            writes = [
+                asyncio.create_task(realm.set({"n": number}))
+                for number in range(2 * aio.WRITING_THREADS_MAX)
+            ]
+            await asyncio.sleep(0)
+            assert (await realm.at(1)).document == {"n": 0}
+            assert len(await realm.history()) == 1
+            assert (await realm.get()).generation == 1
+            finish.set()
+            await asyncio.gather(holding, *writes)
+            assert (await realm.get()).generation > 1
+
+    run(main)
+
+
 # --- watching ----------------------------------------------------------------------
 
 
@@ -205,7 +235,7 @@ def test_many_watchers_see_every_generation(url):
             for number in range(1, 11):
                 await realm.set({"n": number})
             assert all(seen == list(range(1, 12)) for seen in await asyncio.gather(*watching))
-            assert threading.active_count() < threads + aio.THREADS_MAX + 5
+            assert threading.active_count() < threads + aio.WRITING_THREADS_MAX + 5
 
     run(main)
 

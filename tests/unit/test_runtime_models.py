@@ -294,3 +294,22 @@ def test_dataclasses_and_structs_go_back_the_same_way(client, schema):
     config.model = "other"
     realm.set(config, expected=realm.get())
     assert realm.get().document == {"sizes": {"a": 1}, "model": "other"}
+
+
+@pytest.mark.parametrize(
+    "model", [Settings(proxy="p"), Plain(model="p"), Struct(model="p")], ids=repr
+)
+def test_an_untyped_handle_takes_models_too(client, model):
+    """Compared with the head in the turn, by the model's own type."""
+    realm = client.realm("a")
+    realm.set({"other": 1})
+    result = realm.set(model)
+    assert result.document in ({"other": 1, "proxy": "p"}, {"other": 1, "model": "p"})
+    with pytest.raises(InvalidDocument):
+        realm.set(object())
+
+
+def test_a_typed_handle_takes_no_other_model(client):
+    """A model of another type is no configuration of this one."""
+    with pytest.raises(InvalidDocument):
+        client.realm("a", schema=Settings).set(Struct(model="p"))

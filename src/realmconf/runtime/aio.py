@@ -52,7 +52,8 @@ Result = TypeVar("Result")
 Schema = TypeVar("Schema")
 Async = TypeVar("Async", bound="Callable[..., object]")
 
-THREADS_MAX = 16
+READING_THREADS_MAX = 4
+WRITING_THREADS_MAX = 16
 """Calls of one client that wait at the same time; the store takes writes one after the other anyway."""
 
 EXPORT_LINES = 64
@@ -62,14 +63,40 @@ EXPORT_LINES = 64
 def in_thread(
     method: Callable[Concatenate[Any, Parameters], Result],
 ) -> Callable[Concatenate[Any, Parameters], Coroutine[Any, Any, Result]]:
-    """The awaited form of *method*, which may wait: it runs in a worker thread of the client."""
+    """The awaited form of *method*, which may wait for the turn: it runs in a writing thread of the client."""
 
     async def awaited(self: Any, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         call = functools.partial(method, self.sync, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self.threads, call)
+        return await asyncio.get_running_loop().run_in_executor(self.threads.writing, call)
 
     functools.update_wrapper(awaited, method)
     return awaited
+
+
+def in_reading_thread(
+    method: Callable[Concatenate[Any, Parameters], Result],
+) -> Callable[Concatenate[Any, Parameters], Coroutine[Any, Any, Result]]:
+    """The awaited form of *method*, which reads: it never waits behind calls that wait for the turn."""
+
+    async def awaited(self: Any, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        call = functools.partial(method, self.sync, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.threads.reading, call)
+
+    functools.update_wrapper(awaited, method)
+    return awaited
+
+
+class Threads:
+    """A client's worker threads; reads have their own, so that waiting writers do not hold them up."""
+
+    def __init__(self) -> None:
+        self.writing = ThreadPoolExecutor(WRITING_THREADS_MAX, thread_name_prefix="realmconf-write")
+        self.reading = ThreadPoolExecutor(READING_THREADS_MAX, thread_name_prefix="realmconf-read")
+
+    def shutdown(self) -> None:
+        """Wait for what has started, and take nothing more."""
+        self.writing.shutdown()
+        self.reading.shutdown()
 
 
 def described_by(method: Callable[..., object]) -> Callable[[Async], Async]:
@@ -213,13 +240,15 @@ class AsyncConfigRuntime(Generic[Config]):
         if head is None and store.info.fresh_read == "memory":
             head = store.head(realm, adopt=False)
         if head is None or awaits_adoption(head):
-            return await asyncio.get_running_loop().run_in_executor(self.threads, self.sync.get)
+            return await asyncio.get_running_loop().run_in_executor(
+                self.threads.reading, self.sync.get
+            )
         return self.sync.snapshot_of(head)
 
-    at = in_thread(ConfigRuntime.at)
-    history = in_thread(ConfigRuntime.history)
-    diff = in_thread(ConfigRuntime.diff)
-    verify = in_thread(ConfigRuntime.verify)
+    at = in_reading_thread(ConfigRuntime.at)
+    history = in_reading_thread(ConfigRuntime.history)
+    diff = in_reading_thread(ConfigRuntime.diff)
+    verify = in_reading_thread(ConfigRuntime.verify)
     settle = in_thread(ConfigRuntime.settle)
     set = in_thread(ConfigRuntime.set)
     set_value = in_thread(ConfigRuntime.set_value)
@@ -230,7 +259,7 @@ class AsyncConfigRuntime(Generic[Config]):
     rollback = in_thread(ConfigRuntime.rollback)
     update = in_thread(ConfigRuntime.update)
     set_policy = in_thread(ConfigRuntime.set_policy)
-    working_copy = in_thread(ConfigRuntime.working_copy)
+    working_copy = in_reading_thread(ConfigRuntime.working_copy)
     publish = in_thread(ConfigRuntime.publish)
     resolve = in_thread(ConfigRuntime.resolve)
     restyle = in_thread(ConfigRuntime.restyle)
@@ -238,7 +267,9 @@ class AsyncConfigRuntime(Generic[Config]):
     @property
     def policy(self) -> Awaitable[Policy]:
         """As ``ConfigRuntime.policy``, awaited."""
-        return asyncio.get_running_loop().run_in_executor(self.threads, lambda: self.sync.policy)
+        return asyncio.get_running_loop().run_in_executor(
+            self.threads.reading, lambda: self.sync.policy
+        )
 
     @described_by(ConfigRuntime.envelope)
     async def envelope(
@@ -284,7 +315,7 @@ class AsyncClient:
 
     def __init__(self, sync: Client) -> None:
         self.sync = sync
-        self.threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="realmconf")
+        self.threads = Threads()
         self._hub: Hub | None = None
 
     @property
@@ -332,7 +363,7 @@ class AsyncClient:
             self.sync.realm(name, schema=schema, on_invalid=on_invalid, invalid_call=invalid_call),
         )
 
-    realms = in_thread(Client.realms)
+    realms = in_reading_thread(Client.realms)
     transaction = in_thread(Client.transaction)
     rename = in_thread(Client.rename)
     copy = in_thread(Client.copy)
@@ -350,7 +381,7 @@ class AsyncClient:
         lines = self.sync.export(realms=realms, redacted=redacted)
         loop = asyncio.get_running_loop()
         while batch := await loop.run_in_executor(
-            self.threads, lambda: list(islice(lines, EXPORT_LINES))
+            self.threads.reading, lambda: list(islice(lines, EXPORT_LINES))
         ):
             for line in batch:
                 yield line
@@ -370,7 +401,7 @@ class AsyncClient:
         await loop.run_in_executor(None, self._close)
 
     def _close(self) -> None:
-        self.threads.shutdown(wait=True)
+        self.threads.shutdown()
         self.sync.close()
 
     async def __aenter__(self) -> Self:

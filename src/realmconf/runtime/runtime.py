@@ -46,7 +46,7 @@ from realmconf.runtime.snapshot import (
     WriteResult,
     compose,
 )
-from realmconf.runtime.typed import PLAIN
+from realmconf.runtime.typed import PLAIN, adapter_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -336,8 +336,9 @@ class ConfigRuntime(Source[Config]):
             InvalidDocument: Not a document, or a model whose absences a document cannot express.
             SchemaViolation: It does not fit this handle's type.
         """
-        if self._adapter.is_model(config):
-            return self._set_model(self._adapter, config, options)
+        adapter = self._adapter_of(config)
+        if adapter is not None:
+            return self._set_model(adapter, config, options)
         if type(config) is FrozenDict and self._adapter is PLAIN and self._gave_out(config):
             return self._set_model(PLAIN, config, options)
         return self._write(commands.set_document(config, limits=self._client.limits), options)
@@ -467,7 +468,7 @@ class ConfigRuntime(Source[Config]):
         Call *callback* with a snapshot for every generation from now on that changed something at *pointer*.
 
         It is called on a thread of its own, one call at a time; what it raises is logged.  ``cancel()`` the
-        handle to end it.
+        handle to end it.  A child process does not inherit the thread: call this again after a fork.
         """
         from realmconf.runtime.watch import Subscription
 
@@ -713,6 +714,17 @@ class ConfigRuntime(Source[Config]):
         )
 
     # --- models on their way back --------------------------------------------------------
+
+    def _adapter_of(self, config: object) -> Adapter[Any] | None:
+        """What takes *config* apart if it is a model; an untyped handle takes models of any accepted kind."""
+        if self._adapter is not PLAIN:
+            return self._adapter if self._adapter.is_model(config) else None
+        if isinstance(config, (dict, list, str, ConfigEnvelope)) or config is None:
+            return None
+        try:
+            return adapter_for(type(config))
+        except InvalidArgument:
+            return None
 
     def _set_model(
         self, adapter: Adapter[Any], model: Any, options: WriteOptions

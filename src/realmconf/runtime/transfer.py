@@ -8,7 +8,7 @@ put in place of what is there.
 
 from __future__ import annotations
 
-from realmconf.domain.archive import header_line, read_archive, read_header, revision_line
+from realmconf.domain.archive import header_line, read_archive, revision_line
 from realmconf.domain.document import same
 from realmconf.domain.names import RealmName
 from realmconf.domain.secrets import redact
@@ -65,8 +65,13 @@ def _kept(client: Client, realm: RealmName) -> Iterator[Revision]:
 
 
 def _redacted(revision: Revision) -> Revision:
+    """*revision* without what looks secret; the same if nothing does."""
+    if revision.document is None:
+        return revision
+    document = redact(revision.document)
+    if same(document, revision.document):
+        return revision
     # Without its salt, because the salt and the digest together confirm a guess.
-    document = None if revision.document is None else redact(revision.document)
     return revision.replace(document=document, salt="", document_digest="")
 
 
@@ -86,7 +91,7 @@ def import_lines(
     done: dict[RealmName, Imported] = {}
     newest: dict[RealmName, Revision] = {}
     replayed: set[RealmName] = set()
-    for number, entry in enumerate(read_archive(_unredacted(lines)), start=1):
+    for number, entry in enumerate(_complete(lines), start=1):
         revision = entry.revision
         target = renamed.get(entry.realm, entry.realm)
         if target not in newest and client.store.head(target).generation == 0:
@@ -104,15 +109,22 @@ def import_lines(
     return list(done.values())
 
 
-def _unredacted(lines: Iterable[str]) -> Iterator[str]:
-    first = True
-    for line in lines:
-        if first and read_header(line).get("redacted") is True:
+def _complete(lines: Iterable[str]) -> list[Archived]:
+    """
+    The revisions of an export, all of them read and checked before the first is taken in.
+
+    Raises:
+        InvalidArgument: One has a mark in place of a secret, or is no revision.
+    """
+    entries = list(read_archive(lines))
+    for entry in entries:
+        revision = entry.revision
+        if revision.document is not None and not revision.salt and not revision.purged:
             raise InvalidArgument(
-                "this export is redacted: it has marks in place of secrets and cannot be imported"
+                f"this export is redacted: generation {revision.generation} of realm {entry.realm} has marks "
+                "in place of secrets, so it cannot be imported; export it with its secrets"
             )
-        first = False
-        yield line
+    return entries
 
 
 def _count(done: dict[RealmName, Imported], result: WriteResult[Any], kind: type[Imported]) -> None:
