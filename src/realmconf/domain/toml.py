@@ -79,12 +79,17 @@ def render(document: Document, *, text: str | None = None, header: str | None = 
     """
     from realmconf.domain.tomledit import edited, fresh
 
-    written = None if text is None else edited(text, document)
-    if written is None or not _reads_as(written, document):
-        written = fresh(document)
-        if not _reads_as(written, document):
-            # Nothing a caller could do about it: the library that writes TOML is broken.
-            raise AssertionError("the rendering does not read as the document it was made from")
+    written = None
+    if text is not None:
+        # The second attempt parses *text* anew; the first may go on with an earlier edit's tree.
+        written = _verified(edited(text, document), document) or _verified(
+            edited(text, document), document
+        )
+    if written is None:
+        written = _verified(fresh(document), document)
+    if written is None:
+        # Nothing a caller could do about it: the library that writes TOML is broken.
+        raise AssertionError("the rendering does not read as the document it was made from")
     return written if header is None else f"{header}{newline_of(written)}{written}"
 
 
@@ -115,13 +120,17 @@ def is_date(value: object) -> bool:
     return isinstance(value, (date, time))
 
 
-def _reads_as(text: str, document: Document) -> bool:
+def _verified(text: str | None, document: Document) -> str | None:
+    """*text* if it reads as *document*."""
     import tomllib
 
+    if text is None:
+        return None
     try:
-        return same(_without_dates(tomllib.loads(text)), document)
+        right = same(_without_dates(tomllib.loads(text)), document)
     except (ValueError, RecursionError):
-        return False
+        right = False
+    return text if right else None
 
 
 def _without_dates(value: Any) -> Any:

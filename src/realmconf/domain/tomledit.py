@@ -25,16 +25,27 @@ def fresh(document: Document) -> str:
     return tomlrt.dumps(document)
 
 
+_TREES_KEPT = 16
+
+_trees: dict[str, Any] = {}
+"""Parsed texts that are likely to be edited again: parsing costs more than the rest of an edit."""
+
+
 def edited(text: str, document: Document) -> str | None:
     """*text* changed so that it states *document*, or None where the library refuses."""
     import tomlrt
 
     try:
-        tree = tomlrt.loads(text)
+        # Taken out, not looked up: editing changes it.
+        tree = _trees.pop(text, None) or tomlrt.loads(text)
         _edit_table(tree, document, sections=True)
-        return tomlrt.dumps(tree)
+        result = tomlrt.dumps(tree)
     except (tomlrt.TOMLError, ValueError, TypeError, LookupError, RecursionError):
         return None
+    if len(_trees) >= _TREES_KEPT:
+        _trees.clear()
+    _trees[result] = tree
+    return result
 
 
 def _edit_table(table: Any, wanted: dict[str, Any], *, sections: bool) -> None:

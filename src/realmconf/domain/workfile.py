@@ -133,7 +133,7 @@ class Adopt(Verdict):
 
     document: Document
     base: int | None = None
-    """The generation its author had loaded; None if that is unknown and makes no difference."""
+    """The generation its author had loaded, if its first line says so; None if it is made out or makes no difference."""
     restores: int | None = None
 
 
@@ -238,7 +238,7 @@ def _of_unknown_base(
     if seen.head_generation == 0:
         return Adopt(document=mine)
     if seen.seen_generation == seen.head_generation:
-        return _merged(seen, mine, seen.head, seen.head_generation)
+        return _without_base(_merged(seen, mine, seen.head, seen.head_generation))
     if seen.seen_generation is None or not seen.rendered or len(seen.rendered) > BASES_MAX:
         return Contested(reason="nothing says against which generation it was made")
     verdicts: list[Verdict] = []
@@ -252,10 +252,14 @@ def _of_unknown_base(
         verdicts.append(verdict)
     first = verdicts[0]
     if all(_same_outcome(first, other) for other in verdicts):
-        return first.replace(base=None) if isinstance(first, Adopt) else first
+        return _without_base(first)
     return Contested(
         reason="nothing says against which generation it was made, and that makes a difference"
     )
+
+
+def _without_base(verdict: Verdict) -> Verdict:
+    return verdict.replace(base=None) if isinstance(verdict, Adopt) else verdict
 
 
 def _same_outcome(one: Verdict, other: Verdict) -> bool:
