@@ -492,6 +492,42 @@ def test_export_and_import(agent, tmp_path):
     assert document["provider"]["api_key"] == "sk-1"
 
 
+def test_export_without_secrets_is_complete(shell, tmp_path):
+    """What holds nothing secret can be exported and imported as it is."""
+    shell.ok("set", "a", "1")
+    shell.ok("set", "a", "2", "-m", "two")
+    exported = shell.ok("export")
+    assert "cannot be imported" not in exported.err
+    shell.root = tmp_path / "elsewhere"
+    shell.ok("import", "-", stdin=exported.out.encode())
+    assert shell.head() == ({"a": 2}, 2)
+    assert shell.ok("log", "-o", "json").json[0]["message"] == "two"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"{}",
+        b'{"format": "realmconf-revisions", "version": 99}',
+        b'{"format": "realmconf-revisions", "version": 1}\n{"realm": "x"}',
+        b'{"format": "realmconf-revisions", "version": 1}\n' + b"[" * 100_000,
+        b"x" * 1_000_000,
+    ],
+)
+def test_import_of_something_else_is_refused(shell, content):
+    """G12: a typed error, and nothing is written, not even what stands before the bad line."""
+    shell.ok("set", "a", "1")
+    complete = shell.ok("export").out.encode()
+    shell.realm = "other"
+    assert shell("import", "-", stdin=content).code in (4, 6)
+    if content:
+        after_good_lines = complete.replace(b"team", b"other") + content
+        assert shell("import", "-", stdin=after_good_lines).code == 4
+    assert shell.head() == (None, 0)
+
+
 def test_backup_and_restore(agent, tmp_path):
     """A restore brings documents back as new generations, above everything known."""
     copy = str(tmp_path / "copy")
@@ -539,6 +575,8 @@ def test_watch_tells_every_generation_after_a_cursor(agent):
     assert [one["generation"] for one in events] == [2, 3, 4]
     assert [one["message"] for one in events] == ["step 0", "step 1", "step 2"]
     assert events[0]["changes"] == [{"pointer": "/agent/tokens", "before": 12, "after": 0}]
+    effective = agent.ok("watch", "--after", "1", "-n", "1", "-o", "json")
+    assert json.loads(effective.out)["generation"] == 2
     later = agent.ok("watch", "--own", "--after", events[1]["cursor"], "-n", "1", "-o", "json")
     assert json.loads(later.out)["generation"] == 4
     text = agent.ok("watch", "agent.tokens", "--own", "--after", "3", "-n", "1").out

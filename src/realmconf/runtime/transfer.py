@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
+    from realmconf.domain.archive import Entry
     from realmconf.domain.revision import Revision
     from realmconf.runtime.arguments import WriteOptions
     from realmconf.runtime.client import Client, Imported
@@ -109,7 +110,7 @@ def import_lines(
     return list(done.values())
 
 
-def _complete(lines: Iterable[str]) -> list[Archived]:
+def _complete(lines: Iterable[str]) -> list[Entry]:
     """
     The revisions of an export, all of them read and checked before the first is taken in.
 

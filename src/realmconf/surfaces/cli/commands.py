@@ -173,7 +173,8 @@ COMMANDS: tuple[Command, ...] = (
         group=READING,
         summary="print every change as it happens",
         details="A line for each change, or a JSON line for each generation. Each generation comes once and in order; "
-        "where that cannot be kept, a reset is printed. Ends with Ctrl-C.",
+        "where that cannot be kept, a reset is printed. --exec gets marks in place of secrets, unless --show-secrets "
+        "is given. Ends with Ctrl-C.",
         run=_MODULES + "watching:watch",
         operands=(OPTIONAL_PATH,),
         options=(
@@ -448,7 +449,7 @@ COMMANDS: tuple[Command, ...] = (
         name="export",
         group=STORE,
         summary="write the history of every realm, or of one, as JSON Lines",
-        details="Secrets are left out unless --show-secrets is given; only a complete export can be imported.",
+        details="Secrets are left out unless --show-secrets is given; an export that lacks some cannot be imported.",
         run=_MODULES + "maintenance:export",
         operands=(_file("a new file; - or nothing: standard output", required=False),),
         options=(SHOW_SECRETS,),

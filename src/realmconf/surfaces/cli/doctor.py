@@ -45,10 +45,18 @@ def doctor(call: Call) -> int:
 
 
 def _findings(call: Call) -> Iterator[Finding]:
-    url = call.located.store
-    root = url.removeprefix("sqlite://").partition("?")[0]
+    root = call.located.store.removeprefix("sqlite://").partition("?")[0]
+    about_store = _realms_or_problem(call)
+    # Opened first: a store says by which rule it was found before anything is said about it.
+    first = next(about_store, None)
     if "://" not in root and os.path.isdir(root):
         yield from examine_folder(root)
+    if first is not None:
+        yield first
+    yield from about_store
+
+
+def _realms_or_problem(call: Call) -> Iterator[Finding]:
     try:
         yield from examine_realms(call.client)
     except RealmconfError as error:

@@ -57,6 +57,8 @@ def read_bytes(call: Call, file: str | None) -> bytes:
         LimitExceeded: It is longer than any document.
     """
     if file is None or file == STANDARD_INPUT:
+        if call.input.isatty():
+            call.say("reading standard input until its end (Ctrl-D)")
         return _bounded(call.input.buffer)
     try:
         with open(file, "rb") as opened:

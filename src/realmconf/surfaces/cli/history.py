@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from realmconf.domain.pointer import Pointer
 from realmconf.surfaces import envelope
 from realmconf.surfaces.cli.formats import toml_value
@@ -9,20 +11,21 @@ from realmconf.surfaces.cli.terminal import moment, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from realmconf.domain.blame import Blame
     from realmconf.domain.diff import Change
     from realmconf.runtime.history import Revision
+    from realmconf.runtime.runtime import ConfigRuntime
     from realmconf.surfaces.cli.call import Call
 
 
 def log(call: Call) -> None:
     """List revisions, newest first."""
     request = call.request
-    realm = call.realm()
-    revisions = realm.history(limit=request.limit, before=request.before)
+    realm = _looked_at(call)
+    revisions = list(islice(newest_first(realm, before=request.before), request.limit))
     if call.json:
         call.print_json(
             [
@@ -41,7 +44,7 @@ def log(call: Call) -> None:
 
 def show(call: Call) -> None:
     """Print one revision: its record, its changes; as JSON its document too."""
-    realm = call.realm()
+    realm = _looked_at(call)
     one = realm.at(call.request.generation).revision
     # A generation from 1 on has a revision, or there was an error.
     assert one is not None
@@ -55,7 +58,7 @@ def show(call: Call) -> None:
 def diff(call: Call) -> None:
     """Print the changes between two generations; by default the last change."""
     request = call.request
-    realm = call.realm()
+    realm = _looked_at(call)
     head = realm.get().generation
     start = max(head - 1, 0) if request.a is None else request.a
     end = head if request.b is None else request.b
@@ -78,7 +81,7 @@ def blame(call: Call) -> None:
     """Print, for each value of the document, the revision that set it."""
     from realmconf.domain.blame import blame as attribute
 
-    realm = call.realm()
+    realm = _looked_at(call)
     below = call.request.path or Pointer()
     found = [one for one in attribute(newest_first(realm)) if one.pointer.within(below)]
     if call.json:
@@ -140,12 +143,18 @@ def blame_table(call: Call, found: Iterable[Blame]) -> list[str]:
 MESSAGE_COLUMN_CHARACTERS = 40
 
 
-def newest_first(realm: Any) -> Iterator[Revision]:
+def newest_first(realm: Any, *, before: int | None = None) -> Iterator[Revision]:
     """The whole history of *realm*, read as far as it is used."""
-    before = None
     while page := realm.history(limit=100, before=before):
         yield from page
         before = page[-1].generation
+
+
+def _looked_at(call: Call) -> ConfigRuntime[Mapping[str, Any]]:
+    """The realm, after a look at its head: a hand edit that was not taken in yet belongs to the history too."""
+    realm = call.realm()
+    call.warn(realm.get().warnings)
+    return realm
 
 
 def _changes_of(realm: Any, one: Revision) -> tuple[Change, ...] | None:

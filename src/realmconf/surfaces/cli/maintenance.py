@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 
+from realmconf.domain.archive import LINE_CHARACTERS_MAX
+from realmconf.domain.secrets import MARK
 from realmconf.errors import InvalidArgument
 from realmconf.surfaces import envelope
 from realmconf.surfaces.cli.documents import STANDARD_INPUT
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
     from realmconf.surfaces.cli.call import Call
 
+LINE_BYTES_MAX = 4 * LINE_CHARACTERS_MAX
+"""A longer line is cut, and refused for what is left of it."""
+
 PROGRESS_STEP = 100
 """Revisions or realms between two signs of life."""
 
@@ -27,20 +33,26 @@ def export(call: Call) -> None:
     lines = call.client.export(realms=realms, redacted=not request.show_secrets)
     if request.show_secrets:
         call.say(
-            "warning: this export holds secrets in clear text; keep it where only you can read it"
+            "warning: this export may hold secrets in clear text; keep it where only you can read it"
         )
-    else:
-        call.say("secrets are left out (--show-secrets), so this export cannot be imported")
-    if request.file is None or request.file == STANDARD_INPUT:
-        call.print(*lines)
-        return
-    count = 0
-    with _new_private_file(request.file) as file:
+    revisions = -1  # The first line is the header.
+    incomplete = 0
+    printed = request.file is None or request.file == STANDARD_INPUT
+    with nullcontext() if printed else _new_private_file(request.file) as file:
         for line in lines:
-            file.write(line + "\n")
-            count += 1
-    # The first line is the header.
-    _tell(call, {"path": request.file, "revisions": count - 1}, f"{count - 1} revisions")
+            revisions += 1
+            incomplete += MARK in line and not request.show_secrets
+            if file is None:
+                call.print(line)
+            else:
+                file.write(line + "\n")
+    if incomplete:
+        call.say(
+            f"{incomplete} of {revisions} revisions have marks in place of secrets, so this export "
+            "cannot be imported; --show-secrets makes one that can"
+        )
+    if not printed:
+        _tell(call, {"path": request.file, "revisions": revisions}, f"{revisions} revisions")
 
 
 def import_(call: Call) -> None:
@@ -167,12 +179,11 @@ def _progress(call: Call, what: str) -> Callable[..., None]:
 
 
 def _lines_of(call: Call, path: str) -> Iterator[str]:
-    if path == STANDARD_INPUT:
-        yield from call.input
-        return
     try:
-        with open(path, encoding="utf-8") as file:
-            yield from file
+        with nullcontext(call.input.buffer) if path == STANDARD_INPUT else open(path, "rb") as file:
+            # Bounded, so that a file without line ends is not read as a whole.
+            while line := file.readline(LINE_BYTES_MAX):
+                yield line.decode("utf-8")
     except OSError as error:
         raise InvalidArgument(f"{path}: {os.strerror(error.errno or 0).lower()}") from error
     except UnicodeDecodeError:

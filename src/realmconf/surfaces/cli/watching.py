@@ -23,7 +23,7 @@ def watch(call: Call) -> None:
     realm = call.realm()
     view = "own" if request.own else "effective"
     below = request.path or Pointer()
-    after = _cursor(request.after) if request.after is not None else realm.get()
+    after = realm.get() if request.after is None else _cursor(request.after, realm, view=view)
     remaining = request.count
     for snapshot in realm.watch(after=after, view=view):
         changes = [
@@ -45,13 +45,21 @@ def watch(call: Call) -> None:
                 return
 
 
-def _cursor(text: str) -> Any:
-    """A bare number is a generation of the own view; anything else is an etag or a cursor."""
-    if text.isascii() and text.isdigit():
-        from realmconf.surfaces.cli.values import generation
+def _cursor(text: str, realm: Any, *, view: str) -> Any:
+    """Where to start: a generation of the realm, an etag or a cursor."""
+    if not (text.isascii() and text.isdigit()):
+        return text
+    from realmconf.errors import HistoryCompacted
+    from realmconf.surfaces.cli.values import generation
 
-        return generation(text)
-    return text
+    number = generation(text)
+    if view == "own":
+        return number
+    try:
+        # The effective view knows no bare numbers; as a snapshot it is one of this realm's.
+        return realm.at(number)
+    except HistoryCompacted:
+        return 0
 
 
 def _print_json(call: Call, snapshot: Any, changes: Iterable[Change]) -> None:
