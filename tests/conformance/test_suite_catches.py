@@ -12,8 +12,8 @@ import pytest
 from realmconf.domain.names import LIMITS
 from realmconf.domain.write import Append
 from realmconf.errors import GenerationConflict, LockTimeout
-from realmconf.stores import memory as memory_module
 from realmconf.stores.memory import MemoryStore
+from realmconf.stores.memory.state import Memory
 from realmconf.testing.conformance import ConformanceSuite
 
 SUITE = ConformanceSuite
@@ -218,7 +218,7 @@ def test_a_broken_store_fails(broken, claim, request, monkeypatch) -> None:
     """The claim that a store breaks is red for it, and green for the store it was broken from."""
 
     def verdict(kind: type[MemoryStore]) -> BaseException | None:
-        shared = memory_module._Memory()
+        shared = Memory()
 
         def opened(url: str) -> MemoryStore:
             return kind(shared, name="planted", read_only=False, limits=LIMITS)

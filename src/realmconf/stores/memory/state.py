@@ -1,0 +1,181 @@
+"""
+What all handles of one memory store share: the present point, and the step to the next.
+
+Decides that a step is taken by everybody at once; what is appended was judged already.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import OrderedDict
+
+from realmconf.domain.write import Append
+from realmconf.errors import ForkedInTransaction, GenerationConflict, InvalidRealm
+from realmconf.stores.memory.turn import Turn
+from realmconf.stores.memory.view import History
+from realmconf.stores.protocol import Applied, Head, Receipt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from realmconf.domain.names import RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.stores.memory.hints import Signal
+    from realmconf.stores.protocol import Judgement
+
+RECEIPTS_KEPT = 100_000
+"""Per realm; the oldest goes first."""
+
+_alive: weakref.WeakSet[Memory] = weakref.WeakSet()
+
+
+class Memory:
+    """What all handles of one memory store share."""
+
+    def __init__(self) -> None:
+        self.histories: dict[str, History] = {}
+        self.receipts: dict[str, OrderedDict[str, Receipt]] = {}
+        self.turn = Turn()
+        self.guard = threading.RLock()
+        """Held while the state moves from one point to the next, and to see one point."""
+        self.words: dict[str, list[int]] = {}
+        """What proofs compare: one word of its own for each realm that was read often enough."""
+        self.empty: dict[str, Head] = {}
+        self.signals: weakref.WeakSet[Signal] = weakref.WeakSet()
+        self.key = os.urandom(32)
+        _alive.add(self)
+
+    def head(self, realm: RealmName) -> Head:
+        history = self.histories.get(realm)
+        if history is not None:
+            return history.head
+        return self.empty.setdefault(realm, Head(realm=realm, revision=None))
+
+    def publish(
+        self,
+        histories: Mapping[str, History],
+        receipts: Sequence[Receipt] = (),
+        *,
+        every_word: bool = False,
+    ) -> None:
+        """Move to the next point in one step, and wake whoever waits for it."""
+        with self.guard:
+            # Words first: whoever compares them after this goes through the guard.
+            for name in self.words if every_word else self.words.keys() & histories.keys():
+                self.words[name][0] += 1
+            self.histories = (
+                {**self.histories, **histories} if len(histories) > 1 else self._with(histories)
+            )
+            for receipt in receipts:
+                kept = self.receipts.setdefault(receipt.realm, OrderedDict())
+                kept.setdefault(receipt.write_id, receipt)
+                if len(kept) > RECEIPTS_KEPT:
+                    kept.popitem(last=False)
+            signals = list(self.signals)
+        for signal in signals:
+            signal.hint(histories)
+
+    def _with(self, histories: Mapping[str, History]) -> dict[str, History]:
+        self.histories.update(histories)
+        return self.histories
+
+    def append(
+        self, judgements: Sequence[Judgement], *, moved: Mapping[str, History] | None = None
+    ) -> list[Applied]:
+        """Append what was judged, all or nothing; the caller holds the turn."""
+        if self.turn.holder != threading.get_ident():
+            raise ForkedInTransaction
+        next_histories: dict[str, History] = dict(moved or {})
+        receipts: list[Receipt] = []
+        for judgement in judgements:
+            write, decision = judgement.write, judgement.decision
+            realm = write.realm
+            if isinstance(decision, Append):
+                before = next_histories.get(realm) or self.histories.get(realm)
+                next_histories[realm] = self._extended(realm, before, decision.revision)
+                receipts.append(_receipt(judgement, "committed", decision.revision.generation))
+            elif write.write_id_given:
+                head = decision.head
+                receipts.append(
+                    _receipt(judgement, "unchanged", 0 if head is None else head.generation)
+                )
+        if next_histories or receipts:
+            self.publish(next_histories, receipts, every_word=moved is not None)
+        return [
+            Applied(
+                write=judgement.write,
+                decision=judgement.decision,
+                head=self.head(judgement.write.realm),
+            )
+            for judgement in judgements
+        ]
+
+    def _extended(self, realm: RealmName, before: History | None, revision: Revision) -> History:
+        if before is None:
+            self.refuse_case_twin(realm)
+            return History(realm, [revision], floor=revision.generation)
+        current = before.head.generation
+        if revision.generation <= current:
+            raise GenerationConflict(revision.generation - 1, current, realm=realm)
+        # What a refused transaction left behind its count belongs to no history.
+        revisions = (
+            before.revisions
+            if len(before.revisions) == before.count
+            else before.revisions[: before.count]
+        )
+        revisions.append(revision)
+        return History(realm, revisions, floor=before.floor)
+
+    def refuse_case_twin(self, realm: RealmName) -> None:
+        """Raise if the name differs by case alone from one that was written: a file system may take them for one."""
+        folded = realm.folded
+        twin = next((name for name in self.histories if name.lower() == folded), None)
+        if twin is not None:
+            raise InvalidRealm(f"realm {realm} would differ from {twin} by case alone")
+
+
+def _receipt(judgement: Judgement, outcome: str, generation: int) -> Receipt:
+    write = judgement.write
+    return Receipt(
+        realm=write.realm,
+        write_id=write.write_id,
+        request=judgement.request,
+        outcome=outcome,
+        generation=generation,
+    )
+
+
+_locks_of_fork: list[Memory] = []
+
+
+def _before_fork() -> None:
+    for memory in list(_alive):
+        memory.guard.acquire()
+        memory.turn.guard.acquire()
+        _locks_of_fork.append(memory)
+
+
+def _after_fork_in_parent() -> None:
+    while _locks_of_fork:
+        memory = _locks_of_fork.pop()
+        memory.turn.guard.release()
+        memory.guard.release()
+
+
+def _after_fork_in_child() -> None:
+    forked = list(_locks_of_fork)
+    _after_fork_in_parent()
+    # The child has a copy of its own and none of the threads that wait or write.
+    for memory in forked:
+        memory.turn = Turn()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

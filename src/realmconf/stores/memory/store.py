@@ -1,0 +1,201 @@
+"""One handle on a memory store: the methods of the contract."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from contextlib import contextmanager
+
+from realmconf.domain.archive import header_line, read_archive, revision_line
+from realmconf.errors import InvalidArgument, StoreReadOnly, StoreUnavailable
+from realmconf.stores.memory.hints import Signal
+from realmconf.stores.memory.state import RECEIPTS_KEPT
+from realmconf.stores.memory.view import History, View
+from realmconf.stores.protocol import Compaction, Proof, Receipt, StoreInfo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from realmconf.domain.names import Limits, RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.stores.memory.state import Memory
+    from realmconf.stores.protocol import Applied, Head, Judgement, ReadView
+
+
+class MemoryStore:
+    """One handle on a memory store; see ``stores.protocol.Store`` for the contract."""
+
+    def __init__(self, memory: Memory, *, name: str, read_only: bool, limits: Limits) -> None:
+        self._memory = memory
+        self._read_only = read_only
+        self._closed = False
+        self._signals: weakref.WeakSet[Signal] = weakref.WeakSet()
+        self.url = f"memory://{name}"
+        self.info = StoreInfo(
+            name="memory",
+            durable=False,
+            transaction_realms_max=limits.transaction_realms,
+            receipts_kept=RECEIPTS_KEPT,
+            document_bytes_max=limits.document_bytes,
+        )
+
+    def head(self, realm: RealmName, *, adopt: bool = True) -> Head:
+        self._check_open()
+        return self._memory.head(realm)
+
+    def peek(self, realm: RealmName) -> Head | None:
+        return None if self._closed else self._memory.head(realm)
+
+    def proof(self, realm: RealmName) -> Proof | None:
+        memory = self._memory
+        with memory.guard:
+            if self._closed:
+                return None
+            words = memory.words.setdefault(realm, [0])
+            return Proof(head=memory.head(realm), words=words, mark=words[0])
+
+    def request_key(self) -> bytes:
+        return self._memory.key
+
+    def paths(self, realm: RealmName) -> Mapping[str, str]:
+        return {}
+
+    @contextmanager
+    def view(self) -> Iterator[ReadView]:
+        self._check_open()
+        with self._memory.guard:
+            histories = dict(self._memory.histories)
+        yield View(histories, self._memory.receipts)
+
+    def apply(
+        self,
+        realms: Sequence[RealmName],
+        judge: Callable[[ReadView], Sequence[Judgement]],
+        *,
+        deadline: float,
+        groupable: bool = True,
+        precheck: Callable[[ReadView], None] | None = None,
+    ) -> Sequence[Applied]:
+        if precheck is not None:
+            with self.view() as view:
+                precheck(view)
+        with self._writing(deadline):
+            return self._memory.append(judge(self._live()))
+
+    def void(self, realm: RealmName, write_id: str, *, deadline: float) -> Receipt:
+        with self._writing(deadline):
+            known = self._live().receipt(realm, write_id)
+            if known is not None:
+                return known
+            voided = Receipt(
+                realm=realm, write_id=write_id, request="", outcome="void", generation=0
+            )
+            self._memory.publish({}, [voided])
+            return voided
+
+    def signal(self, realms: Sequence[RealmName]) -> Signal:
+        self._check_open()
+        signal = Signal(realms)
+        self._signals.add(signal)
+        with self._memory.guard:
+            self._memory.signals.add(signal)
+        return signal
+
+    def rename(
+        self,
+        old: RealmName,
+        new: RealmName,
+        judge: Callable[[ReadView], Sequence[Judgement]],
+        *,
+        deadline: float,
+    ) -> Sequence[Applied]:
+        with self._writing(deadline):
+            memory = self._memory
+            judgements = judge(self._live())
+            source = memory.histories[old]
+            if new in memory.histories:
+                raise InvalidArgument(f"realm {new} has a history of its own")
+            if new.folded != old.folded:
+                memory.refuse_case_twin(new)
+            moved = History(new, source.revisions[: source.count], floor=source.floor)
+            applied = memory.append(judgements, moved={new: moved})
+            tombstone = memory.histories[old].head.revision
+            assert tombstone is not None
+            memory.publish(
+                {old: History(old, [tombstone], floor=tombstone.generation)}, every_word=True
+            )
+            return applied
+
+    def compact(self, realm: RealmName, *, floor: int, deadline: float) -> Compaction:
+        with self._writing(deadline):
+            history = self._memory.histories.get(realm)
+            if history is None:
+                return Compaction(realm=realm, floor=1, removed=0)
+            floor = max(history.floor, min(floor, history.head.generation))
+            kept = history.revisions[history.index(floor) : history.count]
+            self._memory.publish({realm: History(realm, kept, floor=floor)}, every_word=True)
+            return Compaction(realm=realm, floor=floor, removed=history.count - len(kept))
+
+    def purge(
+        self, realm: RealmName, generation: int, *, document: object, deadline: float
+    ) -> Revision:
+        with self._writing(deadline):
+            purged = (
+                self._live()
+                .revision(realm, generation)
+                .replace(document=document, salt="", purged=True)
+            )
+            history = self._memory.histories[realm]
+            revisions = history.revisions[: history.count]
+            revisions[history.index(generation)] = purged
+            self._memory.publish(
+                {realm: History(realm, revisions, floor=history.floor)}, every_word=True
+            )
+            return purged
+
+    def backup(self, path: str) -> None:
+        with self.view() as view:
+            lines = [header_line(store="memory")]
+            for entry in view.realms():
+                floor = view.head(entry.realm).floor
+                revisions = view.revisions(entry.realm, after=floor - 1)
+                lines += [revision_line(entry.realm, revision) for revision in revisions]
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            raise InvalidArgument(f"{path} exists; a backup is written to a new file") from None
+        except OSError as error:
+            raise StoreUnavailable(f"cannot write the backup {path}: {error.strerror}") from error
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def revisions_in(self, path: str) -> Iterator[Revision]:
+        try:
+            with open(path, encoding="utf-8") as file:
+                for entry in read_archive(file):
+                    yield entry.revision
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidArgument(f"{path} cannot be read as a backup") from error
+
+    def close(self) -> None:
+        self._closed = True
+        for signal in list(self._signals):
+            signal.close()
+
+    @contextmanager
+    def _writing(self, deadline: float) -> Iterator[None]:
+        self._check_open()
+        if self._read_only:
+            raise StoreReadOnly("this handle was opened for reading only")
+        with self._memory.turn.held(deadline):
+            yield
+
+    def _live(self) -> View:
+        return View(self._memory.histories, self._memory.receipts)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("this client is closed")
