@@ -119,14 +119,14 @@ def test_broken_says_where():
     ("text", "verdict"),
     [
         ("a = 3\nb = 2\n", Restyled()),
-        ("a = 3\nb = 2\nc = 1\n", Adopt(document={"a": 3, "b": 2, "c": 1}, base=3)),
+        ("a = 3\nb = 2\nc = 1\n", Adopt(document={"a": 3, "b": 2, "c": 1})),
         (header(3) + "a = 4\nb = 2\n", Adopt(document={"a": 4, "b": 2}, base=3)),
         (header(2) + "a = 1\nb = 5\n", Adopt(document={"a": 3, "b": 5}, base=2)),
         (header(1) + "a = 1\nb = 1\nc = 1\n", Adopt(document={"a": 3, "b": 2, "c": 1}, base=1)),
         (header(1) + "a = 1\nb = 1\n", Restyled()),
         (header(1) + "a = 3\nb = 1\n", Restyled()),
-        (header(1, "other") + "a = 9\nb = 2\n", Adopt(document={"a": 9, "b": 2}, base=3)),
-        ("\n" + header(1) + "a = 1\nb = 1\n", Adopt(document={"a": 1, "b": 1}, base=3)),
+        (header(1, "other") + "a = 9\nb = 2\n", Adopt(document={"a": 9, "b": 2})),
+        ("\n" + header(1) + "a = 1\nb = 1\n", Adopt(document={"a": 1, "b": 1})),
     ],
 )
 def test_edit(text, verdict):
@@ -150,7 +150,7 @@ def test_header_above_the_head():
 
 def test_header_below_the_floor_is_no_header():
     """A base that is no longer kept is no base."""
-    assert judge(header(1) + "a = 9\nb = 2\n", floor=2) == Adopt(document={"a": 9, "b": 2}, base=3)
+    assert judge(header(1) + "a = 9\nb = 2\n", floor=2) == Adopt(document={"a": 9, "b": 2})
 
 
 def test_unknown_base_that_makes_no_difference():
@@ -185,7 +185,7 @@ def test_creation():
     """A file of a realm that was never written, or was deleted and rendered as such, creates it."""
     assert judge("a = 1\n", history=[]) == Adopt(document={"a": 1})
     assert judge(header(4, "other") + "a = 1\n", history=[]) == Adopt(document={"a": 1})
-    assert judge("a = 1\n", history=[{"a": 0}, None]) == Adopt(document={"a": 1}, base=2)
+    assert judge("a = 1\n", history=[{"a": 0}, None]) == Adopt(document={"a": 1})
 
 
 def test_edit_of_a_deleted_document():

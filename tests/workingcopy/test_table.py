@@ -497,6 +497,7 @@ def test_refused_file_is_neither_read_nor_written(host, tmp_path_factory, kind: 
     path = host.path("team")
     if kind == "linked folder":
         os.rename(os.path.dirname(path), elsewhere / "team")
+        (elsewhere / "team" / "config.toml").write_text("stolen = true\n")
         os.symlink(elsewhere / "team", os.path.dirname(path))
     else:
         os.unlink(path)

@@ -72,6 +72,7 @@ class _Memory:
 
     __slots__ = (
         "again_seconds",
+        "base",
         "cancel_watch",
         "digest",
         "dirty",
@@ -80,7 +81,7 @@ class _Memory:
         "mark",
         "missing_since",
         "path",
-        "rendered",
+        "seen",
         "settled",
         "warnings",
         "watched",
@@ -97,7 +98,10 @@ class _Memory:
         self.missing_since: float | None = None
         self.again_seconds = AGAIN_SECONDS
         self.failure: str | None = None
-        self.rendered: Rendering | None = None
+        self.base: str | None = None
+        """The text that the next rendering edits, as of the last look."""
+        self.seen: int | None = None
+        """The generation that the file was in step with at the last look."""
         self.watched: tuple[int, int] | None = None
         """Device and inode of the folder that the kernel watches for us."""
         self.cancel_watch: Callable[[], None] | None = None
@@ -443,6 +447,8 @@ class WorkingCopies:
         memory.mark = mark
         memory.looked_ns = time.time_ns() if looked_ns is None else looked_ns
         memory.digest = None
+        if isinstance(found, Finding) and found.standing is not None:
+            memory.base, memory.seen = found.standing.text, found.standing.seen
         if isinstance(found, _Refusal):
             memory.settled = False
             return
@@ -615,11 +621,11 @@ class WorkingCopies:
 
         placer = self._placer or Placer(self._files, self._host.root)
         rendering: Rendering | None = None
-        if memory.rendered is not None:
+        if memory.base is not None:
             # The likely case, prepared before the turn is taken: nobody edited the text since.
             head = self._host.head(realm, adopt=False)
-            if head.generation != memory.rendered.generation:
-                rendering = rendering_of(head, memory.rendered.body, header=self._header)
+            if head.generation != memory.seen:
+                rendering = rendering_of(head, memory.base, header=self._header)
         rounds = 0
         while True:
             with self._host.turn(deadline) as turn:
@@ -645,11 +651,11 @@ class WorkingCopies:
                 if rendering is not None:
                     contested = isinstance(found.verdict, workfile.Contested)
                     placed = placer.place(turn, realm, found, rendering, contested=contested)
-                    memory.rendered = rendering
                     if placed:
                         # What is committed from here on has its own wake-up: rendering on and on
                         # would keep the turn from those who commit.
-                        return None
+                        found = self._examine(turn, realm, memory)
+                        return None if found is None else self._wait_before(memory, found) or None
                     rendering = None
                     continue
             if rendering is None:

@@ -223,7 +223,8 @@ class Examiner:
         author = _name_of(owner)
         previous = head.revision
         reverts: tuple[str, ...] = ()
-        if previous is not None and verdict.restores is None:
+        # Who names the base they had loaded cannot undo what came after it: that is contested.
+        if previous is not None and verdict.restores is None and verdict.base is None:
             newest_first = turn.revisions(head.realm, limit=REVISIONS_SEARCHED, newest_first=True)
             reverts = workfile.reverts(verdict.document, newest_first, author=author)
         return seal(
