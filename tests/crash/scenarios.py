@@ -51,6 +51,20 @@ def start(name: str, root: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def command(*arguments: str, cwd: Path) -> str:
+    """Run a realmconf command."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "realmconf", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
 # --- parts ----------------------------------------------------------------------------
 
 
@@ -407,6 +421,30 @@ def scenario_compete(root: str, index: str) -> None:
             else:
                 told = {"generation": snapshot.generation}
             print(json.dumps(told), flush=True)
+
+
+def scenario_store_vanishes(root: str) -> None:
+    """The folder of the record is removed while a client is open."""
+    import shutil
+
+    client = connect(root)
+    realm = client.realm(REALM)
+    increments(client, 3)
+    client.publish()
+    shutil.rmtree(os.path.join(root, ".store"))
+    time.sleep(0.3)
+    acts: list[Callable[[], Any]] = [
+        realm.get,
+        lambda: realm.update(raise_by_one, timeout=5),
+        realm.get,
+    ]
+    for act in acts:
+        codes = []
+        try:
+            act()
+        except RealmconfError as error:
+            codes.append(error.code)
+        assert codes == ["history_missing"], "an answer from a record that is gone"
 
 
 # --- holders of the turn ------------------------------------------------------------------

@@ -168,6 +168,7 @@ class FaultyVfs(apsw.VFS):
             f"xOpen {_base_name(name)}",
             lambda: _FaultyFile(self._gate, name, flags),
             error=lambda number: _sqlite_error(number, apsw.SQLITE_CANTOPEN),
+            writes=not os.path.exists(_path(name)),
         )
         return file
 
@@ -221,9 +222,12 @@ class _FaultyFile(apsw.VFSFile):
         )
 
 
+def _path(name: str | apsw.URIFilename | None) -> str:
+    return (name.filename() if isinstance(name, apsw.URIFilename) else name) or ""
+
+
 def _base_name(name: str | apsw.URIFilename | None) -> str:
-    text = name.filename() if isinstance(name, apsw.URIFilename) else name
-    return os.path.basename(text) if text else "temporary"
+    return os.path.basename(_path(name)) or "temporary"
 
 
 def _sqlite_error(number: int, extended: int) -> apsw.Error:

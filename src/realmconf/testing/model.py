@@ -168,12 +168,19 @@ def leaves(value: Any, at: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
 
 
 def differences(before: Any, after: Any) -> set[tuple[str, ...]]:
-    """The paths at which two documents differ, as deep as both have objects."""
+    """
+    The topmost paths at which two documents differ.
+
+    An object that was removed is one place, so whoever adds to it meets its removal; one that
+    was added is its leaves, since two may well add to it.
+    """
     if isinstance(before, dict) and isinstance(after, dict):
         found: set[tuple[str, ...]] = set()
         for key in before.keys() | after.keys():
-            if key not in before or key not in after:
+            if key not in after:
                 found.add((key,))
+            elif key not in before:
+                found |= {(key, *rest) for rest in leaves(after[key])}
             else:
                 found |= {(key, *rest) for rest in differences(before[key], after[key])}
         return found

@@ -218,14 +218,13 @@ class KeepingSuite(StoreSuite):
         assert info.receipts_kept >= 100_000
 
     def test_a_fresh_read_from_memory_is_one(self, store: Store) -> None:
-        """G13: ``fresh_read="memory"`` means that ``peek`` answers a handle that reads again and again."""
+        """G13: ``fresh_read="memory"`` means that ``peek`` answers after a few reads of the head."""
         grow(store, ONE, 1)
+        for _ in range(3):
+            # The first reads may be spent on asking to be told of changes.
+            store.head(ONE)
         if store.info.fresh_read == "memory":
-            # A store with working copies first has to be sure that it is told of hand edits.
-            deadline = time.monotonic() + 10.0
-            while (head := store.peek(ONE)) is None and time.monotonic() < deadline:
-                store.head(ONE)
-                time.sleep(0.001)
+            head = store.peek(ONE)
             assert head is not None
             assert head.generation == 1
 
