@@ -3,32 +3,33 @@ The embedded store: SQLite is the only record, kernel locks are the queue, mappe
 
 Decides the order of things: when a hand edit is adopted, which writes share a transaction, what a
 commit's failure means for each of them.  What a write means is not its business.
+
+A process may do no more than one read, which must not load what writes, watches and maintains: that is
+imported by the methods that need it.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 from realmconf.errors import (
     ForkedInTransaction,
     OutcomeUnknown,
     RealmconfError,
+    StoreError,
     StoreUnavailable,
     Unsupported,
 )
-from realmconf.stores.embedded import forking, maintenance
+from realmconf.stores.embedded import forking, workrecord
 from realmconf.stores.embedded.failures import typed
-from realmconf.stores.embedded.group import Work
-from realmconf.stores.embedded.notify import NOTIFIER
+from realmconf.stores.embedded.files import Files
 from realmconf.stores.embedded.place import Place
-from realmconf.stores.embedded.reading import Newest, View
 from realmconf.stores.embedded.session import COMPARE_SECONDS
-from realmconf.stores.embedded.turn import HeadMoved
 from realmconf.stores.embedded.turns import Turns
-from realmconf.stores.embedded.view import Pending
 from realmconf.stores.embedded.watching import Watching
-from realmconf.stores.embedded.workcopy import WorkingCopies
+from realmconf.stores.embedded.workglance import glance
 from realmconf.stores.protocol import Applied, Head, Receipt, StoreInfo, WorkingCopyState
 
 TYPE_CHECKING = False
@@ -37,10 +38,13 @@ if TYPE_CHECKING:
 
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
+    from realmconf.stores.embedded.group import Work
+    from realmconf.stores.embedded.reading import View
     from realmconf.stores.embedded.session import Session
     from realmconf.stores.embedded.signals import Signal
     from realmconf.stores.embedded.turn import Turn
     from realmconf.stores.embedded.turns import Held
+    from realmconf.stores.embedded.workcopy import WorkingCopies
     from realmconf.stores.protocol import Compaction, Judgement, Notice, Proof, ReadView
 
 CREATE_SECONDS = 30.0
@@ -72,7 +76,7 @@ class EmbeddedStore:
             read_only=read_only,
             recover=recover,
             working_copies=working_copies,
-            extra_schema=WorkingCopies.SCHEMA,
+            extra_schema=workrecord.SCHEMA,
             clock=clock,
             random_bytes=random_bytes,
         )
@@ -81,7 +85,10 @@ class EmbeddedStore:
         self.read_only = read_only
         self._turns = Turns(self._place)
         self._watching = Watching(self._place)
-        self._working: WorkingCopies | None = None
+        self._keeps_working_copies = False
+        self._made_working_copies: WorkingCopies | None = None
+        self._making = threading.Lock()
+        self._turns.on_commit = self._committed
         self._place.on_open = self._opened
         self._place.on_drop = self._watching.stop
         self._forked_inside = False
@@ -89,18 +96,36 @@ class EmbeddedStore:
         forking.register(self)
 
     def _opened(self, session: Session) -> None:
-        if self._working is None and session.meta["working_copies"]:
-            self._working = WorkingCopies(self)
-            self._turns.on_commit = self._working.committed
+        if session.meta["working_copies"]:
+            self._keeps_working_copies = True
         if self._watching.hub.signals:
             # The files were replaced under watchers that are asleep: nobody else would ask the kernel again.
             self._watching.start()
+
+    @property
+    def _working(self) -> WorkingCopies | None:
+        """The working copies, made when somebody needs more of them than a glance; None where none are kept."""
+        if self._made_working_copies is None and self._keeps_working_copies:
+            with self._making:
+                if self._made_working_copies is None:
+                    from realmconf.stores.embedded.workcopy import WorkingCopies
+
+                    self._made_working_copies = WorkingCopies(self)
+        return self._made_working_copies
+
+    def _committed(self, realm: RealmName) -> None:
+        working = self._working
+        if working is not None:
+            working.committed(realm)
 
     # --- what it is ----------------------------------------------------------------
 
     @property
     def info(self) -> StoreInfo:
         """What this store promises; the strength of watch and working copy depends on the system."""
+        from realmconf.stores.embedded.notify import NOTIFIER
+        from realmconf.stores.embedded.workcopy import WorkingCopies
+
         session = self._place.session
         return StoreInfo(
             name="embedded",
@@ -184,6 +209,8 @@ class EmbeddedStore:
         """See the protocol."""
         if self._turns.dead:
             raise ForkedInTransaction
+        from realmconf.stores.embedded.reading import View
+
         return View(self._place, self._turns.gate)
 
     @typed
@@ -195,12 +222,14 @@ class EmbeddedStore:
         session = self._place.usable()
         if session is None:
             return Head(realm=realm, revision=None)
+        told = False
         # A handle that reads once asks the kernel for nothing; from the second look on it is told of edits.
-        told = (
-            self._attend(realm, session)
-            if realm in session.heads or self._working is None
-            else False
-        )
+        if realm in session.heads or not self._keeps_working_copies:
+            told = self._attend(realm, session)
+        else:
+            head = self._head_at_a_glance(realm, session)
+            if head is not None:
+                return head
         edits = self._watching.edits.get(realm)
         warnings = self._notice_edit(realm, adopt=adopt)
         while True:
@@ -215,12 +244,29 @@ class EmbeddedStore:
                     session.doubt(realm)
                 return head
 
+    def _head_at_a_glance(self, realm: RealmName, session: Session) -> Head | None:
+        """The head, if its file is our own rendering of it, so that nothing is to be taken in; else None."""
+        # Before the head: whatever of ours is in the file is in the record by then.
+        digest = glance(Files(), self.root, realm)
+        if digest is None:
+            return None
+        with session.read_lock:
+            if session.closed:
+                return None
+            head = session.read_head(realm)
+            session.doubt(realm)
+            stands = workrecord.stands(
+                session.connection, realm, digest, generation=head.generation
+            )
+        return head if stands else None
+
     def _attend(self, realm: RealmName, session: Session) -> bool:
         """Whether we hear of every hand edit of *realm* from now on: there is no file, or the kernel tells us."""
         edits = self._watching.edits
-        if self._working is not None:
+        working = self._working
+        if working is not None:
             self._watching.start()
-            if session is not self._place.session or not self._working.attend(realm):
+            if session is not self._place.session or not working.attend(realm):
                 edits.pop(realm, None)
                 return False
         edits.setdefault(realm, 0)
@@ -232,11 +278,15 @@ class EmbeddedStore:
             return ()
         if not working.suspect(realm):
             return working.remembered(realm)
-        held = self._turns.try_hold() if adopt else None
-        if held is None:
-            return working.warnings(realm)
-        with held as turn:
-            return working.settle(turn, realm)
+        try:
+            held = self._turns.try_hold() if adopt else None
+            if held is not None:
+                with held as turn:
+                    return working.settle(turn, realm)
+        except (StoreError, OutcomeUnknown):
+            # Reads go on where nothing can be written: without the right to, on a full disk.
+            pass
+        return working.warnings(realm)
 
     # --- writing -----------------------------------------------------------------------
 
@@ -250,6 +300,8 @@ class EmbeddedStore:
         precheck: Callable[[ReadView], None] | None = None,
     ) -> Sequence[Applied]:
         """See the protocol. Writes of several threads that wait at once share one transaction."""
+        from realmconf.stores.embedded.group import Work
+
         turns = self._turns
         turns.refuse_misuse()
         if precheck is not None:
@@ -271,10 +323,15 @@ class EmbeddedStore:
             and session.counters is not None
             and not session.counters.interrupted
         ):
+            from realmconf.stores.embedded.reading import Newest
+
             precheck(Newest(lambda realm: self.head(realm, adopt=False), self.view))
 
     def _run(self, turn: Turn, batch: Sequence[Work]) -> None:
         """Judge and commit *batch* in one transaction; every work in it has its verdict afterwards."""
+        from realmconf.stores.embedded.turn import HeadMoved
+        from realmconf.stores.embedded.view import Pending
+
         try:
             for work in batch:
                 work.warnings = self._settle_working_copies(turn, work.realms)
@@ -302,6 +359,9 @@ class EmbeddedStore:
 
     def _run_singly(self, turn: Turn, batch: Sequence[Work], error: Exception) -> None:
         """The common transaction did not happen: decide each again, alone; it may have been judged on the others."""
+        from realmconf.stores.embedded.turn import HeadMoved
+        from realmconf.stores.embedded.view import Pending
+
         if len(batch) == 1 and not isinstance(error, HeadMoved):
             batch[0].error = batch[0].error or error
             return
@@ -393,6 +453,8 @@ class EmbeddedStore:
         deadline: float,
     ) -> Sequence[Applied]:
         """See the protocol."""
+        from realmconf.stores.embedded import maintenance
+
         with self._turns.hold(deadline) as turn:
             warnings = self._settle_working_copies(turn, (old, new))
             return maintenance.rename(turn, old, new, judge, warnings, self._working)
@@ -400,6 +462,8 @@ class EmbeddedStore:
     @typed
     def compact(self, realm: RealmName, *, floor: int, deadline: float) -> Compaction:
         """See the protocol."""
+        from realmconf.stores.embedded import maintenance
+
         return maintenance.compact(self._turns, realm, floor=floor, deadline=deadline)
 
     @typed
@@ -407,6 +471,8 @@ class EmbeddedStore:
         self, realm: RealmName, generation: int, *, document: object, deadline: float
     ) -> Revision:
         """See the protocol."""
+        from realmconf.stores.embedded import maintenance
+
         with self._turns.hold(deadline) as turn:
             return maintenance.purge(turn, realm, generation, document, self._working)
 
@@ -416,10 +482,14 @@ class EmbeddedStore:
         session = self._place.usable()
         if session is None:
             raise StoreUnavailable(f"{self.root} holds no store yet: there is nothing to back up")
+        from realmconf.stores.embedded import maintenance
+
         maintenance.backup(session, path)
 
     def revisions_in(self, path: str) -> Iterator[Revision]:
         """See the protocol."""
+        from realmconf.stores.embedded import maintenance
+
         return maintenance.revisions_in(self._place.layout, path)
 
     @typed
@@ -459,6 +529,9 @@ class EmbeddedStore:
         deadline: float,
     ) -> Sequence[Applied]:
         """See the protocol."""
+        from realmconf.stores.embedded.group import Work
+        from realmconf.stores.embedded.view import Pending
+
         work = Work([realm], judge)
         with self._turns.hold(deadline) as turn:
             working = self._working
@@ -482,8 +555,8 @@ class EmbeddedStore:
         """See the protocol."""
         if self._place.closed or self._turns.dead:
             return
-        if self._working is not None:
-            self._working.close()
+        if self._made_working_copies is not None:
+            self._made_working_copies.close()
         self._place.closed = True
         forking.unregister(self)
         for signal in self._watching.hub.signals:
@@ -503,8 +576,8 @@ class EmbeddedStore:
         self._forked_inside = not self._turns.before_fork()
         if self._forked_inside:
             return
-        if self._working is not None:
-            self._working.before_fork()
+        if self._made_working_copies is not None:
+            self._made_working_copies.before_fork()
         if self._place.session is not None:
             self._place.drop(self._place.session)
         self._place.close_retired()
@@ -516,8 +589,8 @@ class EmbeddedStore:
             self._forked_inside = False
             return
         self._turns.after_fork_in_parent()
-        if self._working is not None:
-            self._working.after_fork_parent()
+        if self._made_working_copies is not None:
+            self._made_working_copies.after_fork_parent()
         if self._watching.hub.signals:
             self._place.usable()
             self._watching.start()
@@ -530,5 +603,6 @@ class EmbeddedStore:
         self._turns.after_fork_in_child(inside=self._forked_inside)
         self._place.forget()
         self._watching.forget()
-        if self._working is not None and not self._turns.dead:
-            self._working.after_fork_child()
+        self._making = threading.Lock()
+        if self._made_working_copies is not None and not self._turns.dead:
+            self._made_working_copies.after_fork_child()
