@@ -222,10 +222,14 @@ def measure(place: Workplace) -> list[Figure]:
             crew = stack.enter_context(Crew(size, f"bench.contention:{target}", **arguments))
             contests[name] = Contest(crew, seconds, position)
 
-        for name, target in (("update", "OurUpdater"), ("own loop", "OurSwapper")):
+        for name, target, copies in (
+            ("update", "OurUpdater", True),
+            ("own loop", "OurSwapper", True),
+            ("bare update", "OurUpdater", False),
+        ):
             for size in (WRITERS, 1):
-                root = place.path(f"{target}-{size}")
-                client = stack.enter_context(ours.connect(root))
+                root = place.path(f"{name.replace(' ', '-')}-{size}")
+                client = stack.enter_context(ours.connect(root, working_copies=copies))
                 realm = client.realm(REALM)
                 realm.set(documents.agent())
 
@@ -233,7 +237,8 @@ def measure(place: Workplace) -> list[Figure]:
                     snapshot = realm.get()
                     return snapshot.generation, snapshot.document["counter"]
 
-                enter(f"{name} {size}", target, size, long, ours_at, root=str(root))
+                seconds = long if copies else short
+                enter(f"{name} {size}", target, size, seconds, ours_at, root=str(root))
 
         for name, unlinks in (("original, late", LATE), ("original, in time", IN_TIME)):
             root = place.path(name.replace(", ", "-").replace(" ", "-"))
@@ -291,7 +296,7 @@ def figures(tallies: dict[str, list[Tally]]) -> list[Figure]:
     def shown(name: str) -> str:
         return f"{rate(name):.0f}/s"
 
-    eight, swap = f"update {WRITERS}", f"own loop {WRITERS}"
+    eight, swap, bare = (f"{name} {WRITERS}" for name in ("update", "own loop", "bare update"))
     conflicts = median(tally.conflicts_per_commit for tally in tallies[swap])
     naive_gap = gap("naive").value
     return [
@@ -312,6 +317,10 @@ def figures(tallies: dict[str, list[Tally]]) -> list[Figure]:
             "M7", "caller's own get and CAS loop: rate of 8 / of 1", times(swap, "own loop 1"), "x",
             at_least(0.25),
             f"{shown(swap)}, {shown('own loop 1')}; {conflicts:.1f} conflicts per commit",
+        ),
+        Figure(
+            "M7", "update without working copies: rate of 8 writers / of 1",
+            times(bare, "bare update 1"), "x", None, f"{shown(bare)}, {shown('bare update 1')}",
         ),
         Figure(
             "M7", "update / naive SQLite", times(eight, "naive"), "x", None,

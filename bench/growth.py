@@ -29,6 +29,7 @@ TRANSACTION_REALMS = 64
 DISK_GENERATIONS = (2000, 6000)
 """Both beyond the size to which the log is grown once, so that the difference is the database's."""
 MEMORY = Path("/dev/shm")
+SLICES = 5
 
 
 class Populator:
@@ -114,7 +115,7 @@ class Pair:
 
 def contest(place: Workplace, small: Path, large: Path, large_names: list[str]) -> Rounds:
     """Reads and writes of the small and the large store, in turn."""
-    size = place.effort.count(200)
+    size = place.effort.count(200) // SLICES
     with ExitStack() as stack:
         one = Pair(stack, small, [REALM])
         many = Pair(stack, large, large_names)
@@ -126,6 +127,7 @@ def contest(place: Workplace, small: Path, large: Path, large_names: list[str]) 
                 "write, large": partial(many.writes, size),
             },
             rounds=place.effort.rounds,
+            slices=SLICES,
         )
 
 

@@ -122,9 +122,18 @@ class Rounds:
 
 
 def compete(
-    contestants: Mapping[str, Callable[[], Batch]], *, rounds: int, warm_up: bool = True
+    contestants: Mapping[str, Callable[[], Batch]],
+    *,
+    rounds: int,
+    slices: int = 1,
+    warm_up: bool = True,
 ) -> Rounds:
-    """Let *contestants* run one batch each in turn, *rounds* times, each round in another order."""
+    """
+    Let *contestants* run one batch each in turn, *rounds* times, each round in another order.
+
+    With *slices* a round is that many turns, and a contestant's batch what it did in all of
+    them: for operations that wait for a disk, whose speed changes within a second.
+    """
     names = list(contestants)
     if warm_up:
         for name in names:
@@ -132,11 +141,15 @@ def compete(
     batches: dict[str, list[Batch]] = {name: [] for name in names}
     with collector_paused():
         for number in range(rounds):
-            first = number % len(names)
-            for name in names[first:] + names[:first]:
-                # Garbage of one contestant is not collected at another's expense.
-                gc.collect()
-                batches[name].append(contestants[name]())
+            parts: dict[str, list[float]] = {name: [] for name in names}
+            for turn in range(slices):
+                first = (number + turn) % len(names)
+                for name in names[first:] + names[:first]:
+                    # Garbage of one contestant is not collected at another's expense.
+                    gc.collect()
+                    parts[name] += contestants[name]().microseconds
+            for name in names:
+                batches[name].append(Batch(parts[name]))
     return Rounds(batches)
 
 

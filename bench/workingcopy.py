@@ -91,15 +91,15 @@ def measure_projection(place: Workplace) -> list[Figure]:
                 assert shown_generation(path) == made
             return Batch(costs)
 
+        replace = floors.replacing(root / "file", content)
         rounds = compete(
             {
-                "visible": partial(visible, place.effort.count(20)),
-                "publish": partial(published, place.effort.count(40)),
-                "replace": partial(
-                    each, floors.replacing(root / "file", content), place.effort.count(60)
-                ),
+                "visible": partial(visible, place.effort.count(4, least=2)),
+                "publish": partial(published, place.effort.count(8, least=4)),
+                "replace": partial(each, replace, place.effort.count(12, least=4)),
             },
             rounds=place.effort.rounds,
+            slices=5,
         )
     visible_spread = Spread.of([by_p99(batch) / 1000 for batch in rounds.batches["visible"]])
     return [
@@ -118,7 +118,7 @@ def measure_projection(place: Workplace) -> list[Figure]:
 def measure_hand_edit(place: Workplace) -> list[Figure]:
     """M20: the first read after a hand edit, against dynaconf's reload; and the check when there was none."""
     root = place.path("store")
-    count = place.effort.count(12, least=4)
+    count = place.effort.count(4, least=2)
     with ExitStack() as stack:
         client = stack.enter_context(ours.connect(root / "realms"))
         realm = client.realm(REALM)
@@ -161,12 +161,13 @@ def measure_hand_edit(place: Workplace) -> list[Figure]:
             {
                 "adopt": adopt,
                 "reload": reload,
-                "unchanged": partial(looped, realm.get, place.effort.count(50_000)),
+                "unchanged": partial(looped, realm.get, place.effort.count(20_000)),
                 "stat": partial(
-                    looped, floors.asking_for_status(peer_path), place.effort.count(20_000)
+                    looped, floors.asking_for_status(peer_path), place.effort.count(5_000)
                 ),
             },
             rounds=place.effort.rounds,
+            slices=4,
         )
     return [
         Figure(

@@ -18,6 +18,8 @@ from bench.peers.original import IN_TIME, LATE, Original
 from bench.results import Figure, Workplace, at_least, at_most
 
 BATCH_REALMS = 16
+SLICES = 10
+"""Turns in a round: the disk is shared, and its speed changes within a second."""
 
 
 class Swaps:
@@ -48,7 +50,7 @@ class Swaps:
 def measure_commit(place: Workplace) -> list[Figure]:
     """M4: one compare-and-swap of 2 KB, against an appended 4 KB record made durable."""
     root = place.path("store")
-    size = place.effort.count(300)
+    size = place.effort.count(300) // SLICES
     with ExitStack() as stack:
         with_copy = Swaps(stack.enter_context(ours.connect(root / "with")).realm("one"))
         without = Swaps(
@@ -63,7 +65,7 @@ def measure_commit(place: Workplace) -> list[Figure]:
             "without": partial(each, without, size),
             "with": partial(each, with_copy, size),
         }
-        rounds = compete(contestants, rounds=place.effort.rounds)
+        rounds = compete(contestants, rounds=place.effort.rounds, slices=SLICES)
         with_copy.check()
         without.check()
         ready.check()
@@ -105,7 +107,7 @@ def measure_patch(place: Workplace) -> list[Figure]:
 
     root = place.path("store")
     text = documents.as_toml(documents.agent())
-    size = place.effort.count(300)
+    size = place.effort.count(300) // SLICES
     with ExitStack() as stack:
         realm = stack.enter_context(ours.connect(root / "realms")).realm("one", schema=Settings)
         realm.set(documents.agent())
@@ -119,7 +121,7 @@ def measure_patch(place: Workplace) -> list[Figure]:
             "append": partial(each, floors.appending(root / "append"), size),
             "patch": partial(each, patch, size),
         }
-        for name, unlinks, attempts in (("late", LATE, 8), ("in time", IN_TIME, 40)):
+        for name, unlinks, attempts in (("late", LATE, 10), ("in time", IN_TIME, 40)):
             peer = Original(place.path(f"original-{name.replace(' ', '-')}"), unlinks=unlinks)
             stack.callback(peer.close)
             peer.set(text)
@@ -128,15 +130,15 @@ def measure_patch(place: Workplace) -> list[Figure]:
                 _, generation = peer.get()
                 peer.set(text, expected=generation)
 
-            contestants[name] = partial(each, original, place.effort.count(attempts, least=4))
+            contestants[name] = partial(each, original, attempts // SLICES)
         locked = LockedFile(root / "config.json")
         locked.replace(documents.agent())
 
         def locked_patch() -> None:
             locked.update(lambda document: document.update(counter=document["counter"] + 1))
 
-        contestants["file"] = partial(each, locked_patch, place.effort.count(60))
-        rounds = compete(contestants, rounds=place.effort.rounds)
+        contestants["file"] = partial(each, locked_patch, place.effort.count(60) // SLICES)
+        rounds = compete(contestants, rounds=place.effort.rounds, slices=SLICES)
         snapshot = realm.get()
         assert snapshot.config.counter == next(numbers) - 1 == snapshot.generation - 1
     return [
@@ -237,11 +239,12 @@ def measure_sizes(place: Workplace) -> list[Figure]:
             label = size.replace(" ", "").lower()
             swaps = Swaps(client.realm(f"size-{label}"), size)
             length = len(documents.as_json(documents.sized(size)))
-            repeats = place.effort.count({"1 MB": 10, "100 KB": 60}.get(size, 150), least=5)
+            repeats = place.effort.count({"1 MB": 3, "100 KB": 8}.get(size, 20), least=2)
             floor = floors.appending(root / label, length=length)
             rounds = compete(
                 {"commit": partial(each, swaps, repeats), "append": partial(each, floor, repeats)},
                 rounds=place.effort.rounds,
+                slices=SLICES if length < 1_000_000 else 3,
             )
             swaps.check()
             costs[size] = rounds.cost("commit")
