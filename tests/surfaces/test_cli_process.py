@@ -224,6 +224,54 @@ def test_colour_only_on_a_terminal_and_never_with_no_color(run, environment, tmp
     assert b"\x1b" not in run("diff").stdout
 
 
+STOPS_INSIDE_THE_TURN = """
+import os, signal, sys
+from realmconf.runtime.client import connect
+
+def change(draft):
+    print("inside", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    draft["a"] = 2
+
+with connect(sys.argv[1], author="sleeper") as client:
+    client.realm("team").update(change)
+"""
+
+
+def test_stopped_holder_of_the_turn(run, environment, tmp_path):
+    """
+    A write gives up after its time-out, reads go on, ``doctor`` names the process and what to do; when it goes on,
+    so does everybody.
+    """
+    run("set", "a", "1")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", STOPS_INSIDE_THE_TURN, environment["REALMCONF_STORE"]],
+        stdout=subprocess.PIPE,
+        env=environment,
+    )
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        os.waitid(os.P_PID, holder.pid, os.WSTOPPED | os.WNOWAIT)
+        answer = run("set", "a", "3", "--timeout", "0.3", "-o", "json")
+        assert answer.returncode == 6
+        assert json.loads(answer.stdout)["error"]["code"] == "lock_timeout"
+        assert run("get", "a").stdout == b"1\n"
+        findings = run("doctor")
+        assert findings.returncode == 6
+        assert (
+            f"process {holder.pid} holds the turn to write and is stopped".encode()
+            in findings.stdout
+        )
+        assert f"kill -CONT {holder.pid}".encode() in findings.stdout
+        holder.send_signal(signal.SIGCONT)
+        assert holder.wait(timeout=30) == 0
+        assert run("set", "a", "3").stdout.endswith(b"generation=3\n")
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
 # --- start-up --------------------------------------------------------------------------
 
 NOT_FOR_A_READ = {
