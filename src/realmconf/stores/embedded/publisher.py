@@ -54,6 +54,10 @@ class Publisher:
         elif self._thread is None:
             self._start()
 
+    def forget_realm(self, realm: str) -> None:
+        """Somebody is rendering this realm already; what is committed from now on is noted anew."""
+        self._pending.pop(realm, None)
+
     def flush(self) -> None:
         """
         Render everything that is noted or was put off, in this thread, after what the other one is at.

@@ -207,8 +207,7 @@ class WorkingCopies:
         except (OSError, StoreFull, StoreReadOnly, StoreUnavailable) as error:
             # Whatever is wrong with the file, or with taking it in, is no reason to
             # keep anybody from reading or writing: the edit waits where it is.
-            memory.failure = _reason(error)
-            memory.warnings = (self._stale(memory),)
+            memory.warnings = (self._stale(memory, _reason(error)),)
             return memory.warnings
         if found is not None and isinstance(found.verdict, workfile.Lost) and not tolerant:
             raise HistoryMissing(
@@ -229,8 +228,7 @@ class WorkingCopies:
         try:
             found = self._observe(realm)
         except OSError as error:
-            memory.failure = _reason(error)
-            return (self._stale(memory),)
+            return (self._stale(memory, _reason(error)),)
         warnings = self._warnings_of(realm, memory, found)
         if self._host.read_only:
             self._remember(memory, mark, found, warnings)
@@ -259,12 +257,14 @@ class WorkingCopies:
 
     def publish(self, realm: RealmName, *, deadline: float) -> None:
         """Render the head now, in this thread; waits for nothing but the turn and an editor between two steps."""
+        self._publisher.forget_realm(realm)
         while True:
             again_seconds = self._publish_quietly(realm, deadline=deadline)
             memory = self._memory(realm)
-            if again_seconds is None or memory.missing_since is None:
+            if again_seconds is None:
                 return
-            if self._clock() + again_seconds > deadline:
+            if memory.missing_since is None or self._clock() + again_seconds > deadline:
+                self.committed(realm)
                 return
             self._sleep(again_seconds)
 
@@ -279,7 +279,7 @@ class WorkingCopies:
         self.flush()
         self._publisher.stop()
         if self._registered:
-            atexit.unregister(self.flush)
+            atexit.unregister(self._flush_at_exit)
         for memory in self._memories.values():
             self._unwatch(memory)
 
@@ -511,13 +511,13 @@ class WorkingCopies:
             error = WorkingCopyContested(realm=realm, path=path, kept=kept)
             warnings.append(protocol.Notice(code=error.code, message=str(error), path=kept))
         if memory.failure is not None:
-            warnings.append(self._stale(memory))
+            warnings.append(self._stale(memory, memory.failure))
         return tuple(warnings)
 
-    def _stale(self, memory: _Memory) -> protocol.Notice:
+    def _stale(self, memory: _Memory, reason: str) -> protocol.Notice:
         return protocol.Notice(
             code="working_copy_stale",
-            message=f"{memory.path} is not in step with the record now: {memory.failure}",
+            message=f"{memory.path} is not in step with the record now: {reason}",
             path=memory.path,
         )
 
@@ -575,7 +575,15 @@ class WorkingCopies:
         import atexit
 
         self._registered = True
-        atexit.register(self.flush)
+        atexit.register(self._flush_at_exit)
+
+    def _flush_at_exit(self) -> None:
+        try:
+            self.flush()
+        except RuntimeError:
+            # The interpreter starts no thread any more, and the queue wanted one to wait
+            # in: the file is late, ours, and caught up by whoever looks next.
+            pass
 
     def _wants_rendering(self, memory: _Memory, found: Finding) -> bool:
         if isinstance(found.look, (Absent, Saving)) or isinstance(found.verdict, workfile.Empty):
