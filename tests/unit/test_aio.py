@@ -32,7 +32,7 @@ def run(main):
 # --- parity ------------------------------------------------------------------------
 
 SYNC_ALONE = {
-    ConfigRuntime: {"snapshot_of", "request", "result", "plan", "typed", "store_metadata"},
+    ConfigRuntime: {"snapshot_of", "typed", "store_metadata", "writing"},
     Client: {"store", "authorship", "deadline"},
 }
 """What other modules of the library use of the synchronous classes; no user does."""

@@ -14,10 +14,11 @@ from realmconf.domain.record import Record
 from realmconf.domain.write import Edit, Place, Write
 from realmconf.errors import GenerationConflict, InvalidArgument, LimitExceeded, RealmNotFound
 from realmconf.runtime import arguments, commands
+from realmconf.runtime.fitting import ON_INVALID, Fitting
 from realmconf.runtime.history import published
 from realmconf.runtime.locate import default_author, locate, locate_store
 from realmconf.runtime.outcome import Request, commit, identity_of, preview, refuse_inside_change
-from realmconf.runtime.runtime import ON_INVALID, ConfigRuntime
+from realmconf.runtime.runtime import ConfigRuntime
 from realmconf.runtime.typed import adapter_for
 from realmconf.runtime.world import WORLD
 from realmconf.stores.registry import open_store
@@ -239,13 +240,11 @@ class Client:
             InvalidArgument: The schema is none of the accepted kinds.
         """
         arguments.choice(on_invalid, name="on_invalid", among=ON_INVALID)
-        return ConfigRuntime(
-            self,
-            RealmName(name),
-            adapter_for(schema),
-            on_invalid=on_invalid,
-            invalid_call=invalid_call,
+        realm = RealmName(name)
+        fitting = Fitting(
+            realm, adapter_for(schema), on_invalid=on_invalid, invalid_call=invalid_call
         )
+        return ConfigRuntime(self, realm, fitting)
 
     def realms(self, *, after: str | None = None, limit: int | None = None) -> list[RealmEntry]:
         """Realms that were ever written, by name, from behind *after* on; deleted ones do not ``exists``."""
@@ -290,7 +289,7 @@ class Client:
             refuse_inside_change(self.store)
             judged = preview(self.store, requests, world=self.world, limits=self.limits)
             return [
-                handle.plan(request, found)
+                handle.writing.plan(request, found)
                 for handle, request, found in zip(handles, requests, judged, strict=True)
             ]
         done = commit(
@@ -301,7 +300,7 @@ class Client:
             deadline=self.deadline(options.get("timeout")),
         )
         return [
-            handle.result(request, each)
+            handle.writing.result(request, each)
             for handle, request, each in zip(handles, requests, done, strict=True)
         ]
 
@@ -359,7 +358,7 @@ class Client:
             deadline=deadline,
             apply=lambda judge: self.store.rename(source, target, judge, deadline=deadline),
         )
-        return self.realm(target).result(requests[0], done[0])
+        return self.realm(target).writing.result(requests[0], done[0])
 
     def copy(
         self, source: str, target: str, **options: Unpack[WriteOptions]
@@ -392,7 +391,7 @@ class Client:
             limits=self.limits,
             deadline=self.deadline(options.get("timeout")),
         )
-        return self.realm(copied).result(request, done[0])
+        return self.realm(copied).writing.result(request, done[0])
 
     def _two_names(self, first: str, second: str) -> tuple[RealmName, RealmName]:
         refuse_inside_change(self.store)

@@ -160,7 +160,9 @@ def _copy_in(root: str, name: str) -> CloneCopy | None:
     except UnicodeDecodeError:
         raise WorkingCopyBroken(realm=name, path=path, reason="not UTF-8") from None
     except InvalidDocument as invalid:
-        raise WorkingCopyBroken(realm=name, path=path, reason=str(invalid)) from invalid
+        raise WorkingCopyBroken(
+            realm=name, path=path, reason=invalid.reason, line=invalid.line, column=invalid.column
+        ) from invalid
     except OSError as error:
         raise HistoryMissing(f"{path} cannot be read: {error.strerror}") from error
     header = read_header(text)

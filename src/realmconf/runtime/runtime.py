@@ -1,9 +1,9 @@
 """
 ``ConfigRuntime``: one realm's verbs, over any store.
 
-Decides nothing about documents (``domain.decide`` does) and nothing about
-retries (``outcome`` does): it parses what a caller passes, carries the write to
-the store, and turns heads into snapshots.
+Decides when a cached snapshot is as good as a new one, and which verb is which
+command.  Documents are ``domain.decide``'s, requests and results ``writing``'s,
+types ``fitting``'s.
 """
 
 from __future__ import annotations
@@ -11,83 +11,52 @@ from __future__ import annotations
 from realmconf.domain.diff import changes
 from realmconf.domain.document import ABSENT, check_document
 from realmconf.domain.frozen import FrozenDict, thaw
-from realmconf.domain.record import Record
-from realmconf.domain.revision import GENESIS, Policy, intact
-from realmconf.domain.write import Append, Delete, SetDocument, SetPolicy, Write
+from realmconf.domain.revision import Policy
+from realmconf.domain.write import Delete, SetDocument, SetPolicy
 from realmconf.errors import (
     GenerationConflict,
     HistoryCompacted,
     InvalidArgument,
     RealmMoved,
-    RevisionNotFound,
-    SchemaViolation,
-    StoreCorrupt,
     Unsupported,
 )
 from realmconf.runtime import arguments, commands
 from realmconf.runtime.generic import Config
 from realmconf.runtime.history import published
-from realmconf.runtime.outcome import (
-    Request,
-    commit,
-    identity_of,
-    preview,
-    refuse_inside_change,
-    settle,
-)
+from realmconf.runtime.origins import Origins, document_at
+from realmconf.runtime.outcome import settle
 from realmconf.runtime.snapshot import (
     ConfigEnvelope,
     ConfigResolvedPaths,
     ConfigSnapshot,
     ConfigStoreMetadata,
     EnvelopePolicy,
-    Plan,
     Source,
     WriteResult,
-    compose,
 )
-from realmconf.runtime.typed import PLAIN, adapter_for
+from realmconf.runtime.typed import PLAIN
+from realmconf.runtime.writing import Writing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Self, Unpack
 
-    from realmconf.domain import revision as stored
     from realmconf.domain.diff import Change
     from realmconf.domain.document import Absent, Document
     from realmconf.domain.names import RealmName
     from realmconf.domain.pointer import Pointer
-    from realmconf.domain.write import Command, Edit, Expected
+    from realmconf.domain.write import Command
     from realmconf.runtime.arguments import WriteOptions
+    from realmconf.runtime.chain import Verified
     from realmconf.runtime.client import Client
+    from realmconf.runtime.fitting import Fitting
     from realmconf.runtime.history import Revision
-    from realmconf.runtime.outcome import Answer, Committed, Pending, Void
+    from realmconf.runtime.outcome import Committed, Pending, Void
     from realmconf.runtime.snapshot import WatchedSnapshot
     from realmconf.runtime.typed import Adapter
     from realmconf.runtime.watch import After, Subscription, Watch
-    from realmconf.stores.protocol import (
-        Applied,
-        Head,
-        ReadView,
-        WorkingCopyState,
-        WorkingCopyStore,
-    )
-
-ON_INVALID = ("raise", "last_good")
-COMPOSITIONS_KEPT = 64
-"""Snapshots a handle remembers having given out, so that a model finds the composition it came from."""
-CHAIN_PAGE = 256
-"""Revisions that ``verify`` reads at once."""
-
-
-class Verified(Record):
-    """What ``verify`` looked at, all of it intact."""
-
-    realm: str
-    revisions: int
-    generation: int
-    """The head's."""
+    from realmconf.stores.protocol import Head, ReadView, WorkingCopyState, WorkingCopyStore
 
 
 class ConfigRuntime(Source[Config]):
@@ -100,40 +69,28 @@ class ConfigRuntime(Source[Config]):
     """
 
     __slots__ = (
-        "_adapter",
         "_client",
-        "_given",
+        "_fitting",
         "_held",
-        "_invalid_call",
         "_known",
-        "_last_good",
-        "_on_invalid",
+        "_origins",
         "_proved",
         "_store",
         "realm_id",
+        "writing",
     )
 
-    def __init__(
-        self,
-        client: Client,
-        realm_id: RealmName,
-        adapter: Adapter[Config],
-        *,
-        on_invalid: str,
-        invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Config]], object] | None,
-    ) -> None:
+    def __init__(self, client: Client, realm_id: RealmName, fitting: Fitting[Config]) -> None:
         self.realm_id = realm_id
         self._client = client
         self._store = client.store
-        self._adapter = adapter
-        self._on_invalid = on_invalid
-        self._invalid_call = invalid_call
-        self._last_good: tuple[Config] | None = None
+        self._fitting = fitting
+        self._origins: Origins[Config] = Origins(realm_id)
+        self.writing: Writing[Config] = Writing(client, realm_id, self, fitting, self._origins)
+        # Tuples, replaced as a whole: readers in other threads see all of the old or all of the new.
         self._known: tuple[Head | None, ConfigSnapshot[Config] | None] = (None, None)
-        # One tuple, replaced as a whole: readers in other threads see all of the old or all of the new.
         self._held: tuple[Sequence[int], int, Config | None] = ((), 0, None)
         self._proved: tuple[Sequence[int], int, ConfigSnapshot[Config] | None] = ((), 0, None)
-        self._given: dict[int, tuple[ConfigSnapshot[Config], ...]] = {}
 
     @property
     def client(self) -> Client:
@@ -217,7 +174,7 @@ class ConfigRuntime(Source[Config]):
             raise RealmMoved(head.moved_to, realm=self.realm_id)
         snapshot = ConfigSnapshot(self, self.realm_id, head.revision, head.warnings)
         self._known = (head, snapshot)
-        self._remember(snapshot)
+        self._origins.remember(snapshot)
         return snapshot
 
     def at(self, generation: int) -> ConfigSnapshot[Config]:
@@ -282,23 +239,9 @@ class ConfigRuntime(Source[Config]):
         Raises:
             StoreCorrupt: Naming the first revision that is not what was written.
         """
-        with self._store.view() as view:
-            head = view.head(self.realm_id)
-        chain = _Chain(self.realm_id, floor=head.floor)
-        position = head.floor - 1
-        while position < head.generation:
-            with self._store.view() as view:
-                page = view.revisions(
-                    self.realm_id, after=position, before=head.generation + 1, limit=CHAIN_PAGE
-                )
-            if not page:
-                chain.refuse(head.generation, "is missing")
-            for revision in page:
-                chain.take(revision)
-            position = page[-1].generation
-            if progress is not None:
-                progress(chain.seen, head.generation - head.floor + 1)
-        return Verified(realm=self.realm_id, revisions=chain.seen, generation=head.generation)
+        from realmconf.runtime.chain import verify
+
+        return verify(self._store, self.realm_id, progress=progress)
 
     def settle(self, write_id: str, *, timeout: float | None = None) -> Committed | Void | Pending:
         """What became of *write_id*: committed, or void from now on for ever, or not to be told yet."""
@@ -336,28 +279,54 @@ class ConfigRuntime(Source[Config]):
             InvalidDocument: Not a document, or a model whose absences a document cannot express.
             SchemaViolation: It does not fit this handle's type.
         """
-        adapter = self._adapter_of(config)
+        adapter = self._fitting.adapter_of(config)
         if adapter is not None:
             return self._set_model(adapter, config, options)
-        if type(config) is FrozenDict and self._adapter is PLAIN and self._gave_out(config):
+        if type(config) is FrozenDict and self._fitting.is_plain and self._origins.gave_out(config):
             return self._set_model(PLAIN, config, options)
-        return self._write(commands.set_document(config, limits=self._client.limits), options)
+        return self.writing.carry_out(
+            commands.set_document(config, limits=self._client.limits), options
+        )
+
+    def _set_model(
+        self, adapter: Adapter[Any], model: Any, options: WriteOptions
+    ) -> WriteResult[Config]:
+        from realmconf.runtime.difference import edit_from
+
+        realm = self.realm_id
+        base = arguments.base(realm, options)
+        expected = arguments.expected(realm, options, limits=self._client.limits)
+        if base is None and expected is not None:
+            base = self._origins.at(expected)
+        if base is not None:
+            document = None if base.record is None else base.record.document
+            return self.writing.carry_out(edit_from(adapter, realm, document, model), options)
+        generation = None if expected is None else expected.generation
+        return self.writing.carry_out_at(
+            lambda view: edit_from(adapter, realm, document_at(view, realm, generation), model),
+            options,
+            identity=["set model", adapter.dump(model)],
+        )
 
     def set_value(
         self, path: str | Pointer, value: object, **options: Unpack[WriteOptions]
     ) -> WriteResult[Config]:
         """Set the value at one place; missing objects on the way are made."""
-        return self._write(commands.set_values({path: value}, limits=self._client.limits), options)
+        return self.writing.carry_out(
+            commands.set_values({path: value}, limits=self._client.limits), options
+        )
 
     def unset(self, path: str | Pointer, **options: Unpack[WriteOptions]) -> WriteResult[Config]:
         """Remove what stands at one place; that it is not there is no error."""
-        return self._write(commands.unset(path), options)
+        return self.writing.carry_out(commands.unset(path), options)
 
     def patch(
         self, patch: Mapping[str, Any], **options: Unpack[WriteOptions]
     ) -> WriteResult[Config]:
         """Apply a merge patch (RFC 7396) to the own document."""
-        return self._write(commands.merge_patch(patch, limits=self._client.limits), options)
+        return self.writing.carry_out(
+            commands.merge_patch(patch, limits=self._client.limits), options
+        )
 
     def json_patch(
         self, operations: Sequence[Mapping[str, Any]], **options: Unpack[WriteOptions]
@@ -369,15 +338,17 @@ class ConfigRuntime(Source[Config]):
             PatchTestFailed: A ``test`` does not hold.
             PatchInapplicable: A place is not there.
         """
-        return self._write(commands.json_patch(operations, limits=self._client.limits), options)
+        return self.writing.carry_out(
+            commands.json_patch(operations, limits=self._client.limits), options
+        )
 
     def delete(self, **options: Unpack[WriteOptions]) -> WriteResult[Config]:
         """Append a tombstone: the realm has no document; its numbers go on."""
-        return self._write(Delete(), options)
+        return self.writing.carry_out(Delete(), options)
 
     def rollback(self, to: int, **options: Unpack[WriteOptions]) -> WriteResult[Config]:
         """Append a new revision with the document of generation *to*."""
-        return self._write(commands.rollback(to, limits=self._client.limits), options)
+        return self.writing.carry_out(commands.rollback(to, limits=self._client.limits), options)
 
     def update(
         self,
@@ -417,7 +388,7 @@ class ConfigRuntime(Source[Config]):
                 document=check_document(draft if returned is None else returned, limits=limits)
             )
 
-        return self._write_at(changed, options, identity=["update"], groupable=False)
+        return self.writing.carry_out_at(changed, options, identity=["update"])
 
     def set_policy(
         self,
@@ -434,7 +405,7 @@ class ConfigRuntime(Source[Config]):
         stated = {name: value for name, value in named.items() if value is not ABSENT}
         if not stated:
             raise InvalidArgument("set_policy takes require_generation or history_keep")
-        return self._write(SetPolicy(changes=stated), options)
+        return self.writing.carry_out(SetPolicy(changes=stated), options)
 
     # --- watching --------------------------------------------------------------------
 
@@ -504,204 +475,23 @@ class ConfigRuntime(Source[Config]):
         """Settle a contested or broken working copy: *config* becomes the document, what was set aside goes."""
         store = self._working_copies()
         document = commands.whole_document(config, limits=self._client.limits)
-        request = self.request(SetDocument(document=document), options)
-
-        def resolve(judge: Callable[[ReadView], Sequence[Any]]) -> Sequence[Applied]:
-            deadline = self._client.deadline(options.get("timeout"))
-            return store.resolve(self.realm_id, judge, deadline=deadline)
-
-        applied = commit(
-            self._store,
-            [request],
-            world=self._client.world,
-            limits=self._client.limits,
-            deadline=self._client.deadline(options.get("timeout")),
-            apply=resolve,
+        return self.writing.run(
+            self.writing.request(SetDocument(document=document), options),
+            options,
+            groupable=False,
+            apply=lambda judge, deadline: store.resolve(self.realm_id, judge, deadline=deadline),
         )
-        return self.result(request, applied[0])
 
     def _working_copies(self) -> WorkingCopyStore:
         if not hasattr(self._store, "working_copy"):
             raise Unsupported(f"the store {self._store.info.name} keeps no working copies")
         return self._store  # type: ignore[return-value]
 
-    # --- how a write goes ----------------------------------------------------------------
-
-    def _write(self, command: Command, options: WriteOptions) -> WriteResult[Config]:
-        return self._carry_out(
-            self.request(command, options), options, groupable=self._adapter is PLAIN
-        )
-
-    def _write_at(
-        self,
-        command_at: Callable[[ReadView], Command],
-        options: WriteOptions,
-        *,
-        identity: object,
-        groupable: bool,
-    ) -> WriteResult[Config]:
-        """Carry out a write whose command depends on the state it is decided on."""
-        # Its command is not known before the state is.
-        template = self._made(Delete(), options)
-
-        def prepare(view: ReadView) -> Write:
-            return template.replace(command=command_at(view))
-
-        request = Request(
-            realm=self.realm_id,
-            write_id=template.write_id,
-            write_id_given=template.write_id_given,
-            prepare=prepare,
-            identity=lambda: [identity, identity_of(template)],
-            check=self._check,
-        )
-        return self._carry_out(request, options, groupable=groupable)
-
-    def request(self, command: Command, options: WriteOptions) -> Request:
-        """A write of *command* on its way."""
-        write = self._made(command, options)
-        return Request(
-            realm=self.realm_id,
-            write_id=write.write_id,
-            write_id_given=write.write_id_given,
-            prepare=lambda _: write,
-            identity=lambda: identity_of(write),
-            check=self._check,
-            write=write,
-        )
-
-    def _made(self, command: Command, options: WriteOptions) -> Write:
-        arguments.check_names(options)
-        client = self._client
-        return Write(
-            realm=self.realm_id,
-            command=command,
-            **client.authorship(options),
-            **arguments.preconditions(self.realm_id, options, limits=client.limits),
-        )
-
-    def _carry_out(
-        self, request: Request, options: WriteOptions, *, groupable: bool
-    ) -> WriteResult[Config]:
-        client = self._client
-        deadline = client.deadline(options.get("timeout"))
-        if arguments.flag(options.get("dry_run", False), name="dry_run"):
-            return self._plan(request)
-        done = commit(
-            self._store,
-            [request],
-            world=client.world,
-            limits=client.limits,
-            deadline=deadline,
-            groupable=groupable,
-        )
-        return self.result(request, done[0])
-
-    def _plan(self, request: Request) -> Plan[Config]:
-        refuse_inside_change(self._store)
-        judged = preview(
-            self._store, [request], world=self._client.world, limits=self._client.limits
-        )
-        return self.plan(request, judged[0])
-
-    def plan(self, request: Request, judged: Any) -> Plan[Config]:
-        """What *request* would have done, from its judgement or the answer its write id got before."""
-        from realmconf.runtime.outcome import Answer
-
-        if isinstance(judged, Answer):
-            done = self._answered(request, judged)
-            return Plan(
-                self,
-                self.realm_id,
-                done.record,
-                changed=False,
-                rebased_from=None,
-                write_id=request.write_id,
-                before=None,
-            )
-        decision = judged.decision
-        appended = isinstance(decision, Append)
-        return Plan(
-            self,
-            self.realm_id,
-            decision.revision if appended else decision.head,
-            changed=appended,
-            rebased_from=decision.rebased_from,
-            write_id=request.write_id,
-            before=None if decision.head is None else decision.head.document,
-        )
-
-    def result(self, request: Request, done: Applied | Answer) -> WriteResult[Config]:
-        """The result of a write that was applied, or whose write id was known."""
-        from realmconf.runtime.outcome import Answer
-
-        if isinstance(done, Answer):
-            return self._answered(request, done)
-        decision = done.decision
-        head = done.head
-        before = decision.head
-        result = WriteResult(
-            self,
-            self.realm_id,
-            decision.revision if isinstance(decision, Append) else before,
-            head.warnings,
-            changed=isinstance(decision, Append),
-            rebased_from=decision.rebased_from,
-            write_id=request.write_id,
-            before=None if before is None else before.document,
-        )
-        self._remember(result)
-        return result
-
-    def _answered(self, request: Request, answer: Answer) -> WriteResult[Config]:
-        """The first answer again: the revision that the write id made then, whatever came after."""
-        record: stored.Revision | None = None
-        before: Document | None = None
-        if answer.generation:
-            with self._store.view() as view:
-                record, before = _revision_and_before(view, self.realm_id, answer.generation)
-        return WriteResult(
-            self,
-            self.realm_id,
-            record,
-            changed=answer.changed,
-            rebased_from=None,
-            write_id=request.write_id,
-            before=before,
-        )
-
-    # --- types -----------------------------------------------------------------------
+    # --- for snapshots -------------------------------------------------------------------
 
     def typed(self, snapshot: ConfigSnapshot[Config]) -> Config:
-        """
-        The typed configuration of *snapshot*; with ``on_invalid="last_good"`` the last that fitted.
-
-        Raises:
-            SchemaViolation: It does not fit the type, and none has yet.
-        """
-        try:
-            config = self._adapter.load(snapshot.composed)
-        except SchemaViolation as found:
-            violation = SchemaViolation(found.violations, realm=self.realm_id)
-        else:
-            self._last_good = (config,)
-            return config
-        if self._on_invalid == "last_good":
-            if self._invalid_call is not None:
-                self._invalid_call(violation, snapshot)
-            if self._last_good is not None:
-                return self._last_good[0]
-        raise violation
-
-    def _check(self, decided: Append) -> None:
-        """Refuse a document that does not fit this handle's type; a tombstone or a policy is none."""
-        revision = decided.revision
-        if self._adapter is PLAIN or revision.document is None or revision.kind == "policy":
-            return
-        try:
-            self._adapter.load(compose(self.realm_id, revision.document))
-        except SchemaViolation as found:
-            raise SchemaViolation(found.violations, realm=self.realm_id) from None
+        """The typed configuration of *snapshot*."""
+        return self._fitting.load(snapshot)
 
     def store_metadata(self) -> ConfigStoreMetadata:
         """Which store this is."""
@@ -712,163 +502,3 @@ class ConfigRuntime(Source[Config]):
             backend=self._store.info.name,
             resolved_paths=ConfigResolvedPaths(**paths) if paths else None,
         )
-
-    # --- models on their way back --------------------------------------------------------
-
-    def _adapter_of(self, config: object) -> Adapter[Any] | None:
-        """What takes *config* apart if it is a model; an untyped handle takes models of any accepted kind."""
-        if self._adapter is not PLAIN:
-            return self._adapter if self._adapter.is_model(config) else None
-        if isinstance(config, (dict, list, str, ConfigEnvelope)) or config is None:
-            return None
-        try:
-            return adapter_for(type(config))
-        except InvalidArgument:
-            return None
-
-    def _set_model(
-        self, adapter: Adapter[Any], model: Any, options: WriteOptions
-    ) -> WriteResult[Config]:
-        from realmconf.runtime.difference import edit_from
-
-        base = arguments.base(self.realm_id, options)
-        expected = arguments.expected(self.realm_id, options, limits=self._client.limits)
-        if base is None and expected is not None:
-            base = self._given_out(expected)
-        if base is not None:
-            record = base.record
-            return self._write(
-                edit_from(
-                    adapter, self.realm_id, None if record is None else record.document, model
-                ),
-                options,
-            )
-
-        def edit(view: ReadView) -> Edit:
-            document = _document_before(
-                view, self.realm_id, None if expected is None else expected.generation
-            )
-            return edit_from(adapter, self.realm_id, document, model)
-
-        # It runs the caller's own validators, so in the caller's thread and alone.
-        return self._write_at(
-            edit, options, identity=["set model", adapter.dump(model)], groupable=False
-        )
-
-    def _given_out(self, expected: Expected) -> ConfigSnapshot[Config] | None:
-        """
-        The snapshot this handle gave out at a generation, if any.
-
-        Raises:
-            InvalidArgument: It gave out several different ones, and a number does not tell them apart.
-        """
-        found = self._given.get(expected.generation, ())
-        if expected.digest is not None:
-            found = tuple(each for each in found if each.digest.startswith(expected.digest))
-        if len(found) > 1:
-            raise InvalidArgument(
-                f"generation {expected.generation} of realm {self.realm_id} has been several different ones: "
-                "name the snapshot the model came from as base"
-            )
-        return found[0] if found else None
-
-    def _gave_out(self, config: object) -> bool:
-        given = [snapshot for snapshots in list(self._given.values()) for snapshot in snapshots]
-        return any(snapshot.config is config for snapshot in given)
-
-    def _remember(self, snapshot: ConfigSnapshot[Config]) -> None:
-        given = self._given
-        others = given.get(snapshot.generation)
-        if others is not None:
-            others = tuple(each for each in others if each.digest != snapshot.digest)
-        given[snapshot.generation] = (*others, snapshot) if others else (snapshot,)
-        while len(given) > COMPOSITIONS_KEPT:
-            # Another thread may have taken the oldest one away already.
-            given.pop(next(iter(list(given))), None)
-
-
-def _document_before(view: ReadView, realm: RealmName, generation: int | None) -> Document | None:
-    """The own document at *generation*, or the head's if none was named or that one is gone (a conflict anyway)."""
-    head = view.head(realm)
-    if generation == 0:
-        return None
-    if generation is not None and generation != head.generation:
-        try:
-            return view.revision(realm, generation).document
-        except (RevisionNotFound, HistoryCompacted):
-            pass
-    return None if head.revision is None else head.revision.document
-
-
-def _revision_and_before(
-    view: ReadView, realm: RealmName, generation: int
-) -> tuple[stored.Revision, Document | None]:
-    try:
-        revision = view.revision(realm, generation)
-    except HistoryCompacted:
-        return _compacted(realm, generation), None
-    earlier = view.revisions(realm, before=generation, limit=1, newest_first=True)
-    return revision, earlier[0].document if earlier else None
-
-
-def _compacted(realm: RealmName, generation: int) -> stored.Revision:
-    """
-    What is left of a revision that compaction removed: its number, which the receipt still has.
-
-    A write that was committed is never answered with an error, however late it is asked about.
-    """
-    from realmconf.domain.revision import Revision
-
-    return Revision(
-        realm=realm,
-        generation=generation,
-        kind="compacted",
-        document=None,
-        purged=True,
-        author="",
-        surface="",
-        write_id="",
-        created_at="",
-        salt="",
-        document_digest="",
-        previous="",
-        digest="",
-    )
-
-
-class _Chain:
-    """The digests of one realm's history, checked one after the other."""
-
-    def __init__(self, realm: RealmName, *, floor: int) -> None:
-        self._realm = realm
-        self._before: stored.Revision | None = None
-        self._from_start = floor == 1
-        self.seen = 0
-
-    def take(self, revision: stored.Revision) -> None:
-        """
-        Check that *revision* is what was written and follows the one before.
-
-        Raises:
-            StoreCorrupt: It does not.
-        """
-        if not intact(revision):
-            self.refuse(revision.generation, "is not what was written: its digest differs")
-        before = self._before
-        if before is not None and revision.previous != before.digest:
-            self.refuse(
-                revision.generation,
-                "does not follow the one before it: the chain of digests is broken",
-            )
-        if (
-            before is None
-            and self._from_start
-            and revision.generation == 1
-            and revision.previous != GENESIS
-        ):
-            self.refuse(revision.generation, "is not the first that was written")
-        self._before = revision
-        self.seen += 1
-
-    def refuse(self, generation: int, reason: str) -> None:
-        raise StoreCorrupt(f"generation {generation} of realm {self._realm} {reason}")

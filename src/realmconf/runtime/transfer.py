@@ -212,7 +212,7 @@ def _place(
         limits=client.limits,
         deadline=client.deadline(options.get("timeout")),
     )[0]
-    return client.realm(realm).result(request, done)
+    return client.realm(realm).writing.result(request, done)
 
 
 def _same_document(one: Revision, other: Revision) -> bool:

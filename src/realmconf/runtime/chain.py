@@ -1,0 +1,86 @@
+"""
+Whether a realm's history is what was written: every digest computed again (G14).
+
+Reads in pages, each at a point of its own: history below the head does not change.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.record import Record
+from realmconf.domain.revision import GENESIS, intact
+from realmconf.errors import StoreCorrupt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from realmconf.domain.names import RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.stores.protocol import Store
+
+PAGE = 256
+"""Revisions read at once."""
+
+
+class Verified(Record):
+    """What was looked at, all of it intact."""
+
+    realm: str
+    revisions: int
+    generation: int
+    """The head's."""
+
+
+def verify(
+    store: Store, realm: RealmName, *, progress: Callable[[int, int], object] | None
+) -> Verified:
+    """
+    Recompute the kept history of *realm*; *progress* is called with revisions done and to do.
+
+    Raises:
+        StoreCorrupt: Naming the first revision that is not what was written.
+    """
+    with store.view() as view:
+        head = view.head(realm)
+    chain = _Chain(realm, from_start=head.floor == 1)
+    position = head.floor - 1
+    while position < head.generation:
+        with store.view() as view:
+            page = view.revisions(realm, after=position, before=head.generation + 1, limit=PAGE)
+        if not page:
+            chain.refuse(head.generation, "is missing")
+        for revision in page:
+            chain.take(revision)
+        position = page[-1].generation
+        if progress is not None:
+            progress(chain.seen, head.generation - head.floor + 1)
+    return Verified(realm=realm, revisions=chain.seen, generation=head.generation)
+
+
+class _Chain:
+    """The digests of one history, checked one after the other."""
+
+    def __init__(self, realm: RealmName, *, from_start: bool) -> None:
+        self._realm = realm
+        self._before: Revision | None = None
+        self._from_start = from_start
+        self.seen = 0
+
+    def take(self, revision: Revision) -> None:
+        if not intact(revision):
+            self.refuse(revision.generation, "is not what was written: its digest differs")
+        before = self._before
+        if before is not None and revision.previous != before.digest:
+            self.refuse(
+                revision.generation,
+                "does not follow the one before it: the chain of digests is broken",
+            )
+        starts = before is None and self._from_start and revision.generation == 1
+        if starts and revision.previous != GENESIS:
+            self.refuse(revision.generation, "is not the first that was written")
+        self._before = revision
+        self.seen += 1
+
+    def refuse(self, generation: int, reason: str) -> NoReturn:
+        raise StoreCorrupt(f"generation {generation} of realm {self._realm} {reason}")

@@ -1,0 +1,99 @@
+"""
+How a handle's type meets what its realm states.
+
+Decides what is read when the head does not fit, and that no write through a typed
+handle leaves a document that does not; what fits is for the type's own library.
+"""
+
+from __future__ import annotations
+
+from realmconf.errors import InvalidArgument, SchemaViolation
+from realmconf.runtime.generic import Config, Generic
+from realmconf.runtime.snapshot import ConfigEnvelope, compose
+from realmconf.runtime.typed import PLAIN, adapter_for
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from realmconf.domain.names import RealmName
+    from realmconf.domain.write import Append
+    from realmconf.runtime.snapshot import ConfigSnapshot
+    from realmconf.runtime.typed import Adapter
+
+ON_INVALID = ("raise", "last_good")
+
+
+class Fitting(Generic[Config]):
+    """One realm under one type."""
+
+    __slots__ = ("_adapter", "_invalid_call", "_last_good", "_on_invalid", "_realm")
+
+    def __init__(
+        self,
+        realm: RealmName,
+        adapter: Adapter[Config],
+        *,
+        on_invalid: str,
+        invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Config]], object] | None,
+    ) -> None:
+        self._realm = realm
+        self._adapter = adapter
+        self._on_invalid = on_invalid
+        self._invalid_call = invalid_call
+        self._last_good: tuple[int, Config] | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is no type, so that nothing of the caller's own runs on a read or a write."""
+        return self._adapter is PLAIN
+
+    def load(self, snapshot: ConfigSnapshot[Config]) -> Config:
+        """
+        The typed configuration of *snapshot*; with ``last_good`` the newest that fitted.
+
+        Raises:
+            SchemaViolation: It does not fit the type, and nothing has yet.
+        """
+        try:
+            config = self._adapter.load(snapshot.composed)
+        except SchemaViolation as found:
+            violation = SchemaViolation(found.violations, realm=self._realm)
+        else:
+            # An older generation that somebody looks at is not what to go on with.
+            if self._last_good is None or self._last_good[0] <= snapshot.generation:
+                self._last_good = (snapshot.generation, config)
+            return config
+        if self._on_invalid == "last_good":
+            if self._invalid_call is not None:
+                self._invalid_call(violation, snapshot)
+            if self._last_good is not None:
+                return self._last_good[1]
+        raise violation
+
+    def check(self, decided: Append) -> None:
+        """
+        Refuse a document that does not fit; a tombstone or a policy is none.
+
+        Raises:
+            SchemaViolation: It does not fit the type.
+        """
+        revision = decided.revision
+        if self.is_plain or revision.document is None or revision.kind == "policy":
+            return
+        try:
+            self._adapter.load(compose(self._realm, revision.document))
+        except SchemaViolation as found:
+            raise SchemaViolation(found.violations, realm=self._realm) from None
+
+    def adapter_of(self, config: object) -> Adapter[Any] | None:
+        """What takes *config* apart if it is a model; without a type, models of any accepted kind are."""
+        if not self.is_plain:
+            return self._adapter if self._adapter.is_model(config) else None
+        if isinstance(config, (dict, list, str, ConfigEnvelope)) or config is None:
+            return None
+        try:
+            return adapter_for(type(config))
+        except InvalidArgument:
+            return None

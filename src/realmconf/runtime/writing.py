@@ -1,0 +1,223 @@
+"""
+How a verb becomes a write, and what came of it a result.
+
+Decides the form of requests and results of one realm; whether a write may happen
+is for ``domain.decide``, and how often it is tried for ``outcome``.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.write import Append, Delete, Write
+from realmconf.errors import HistoryCompacted
+from realmconf.runtime import arguments
+from realmconf.runtime.generic import Config, Generic
+from realmconf.runtime.outcome import (
+    Answer,
+    Request,
+    commit,
+    identity_of,
+    preview,
+    refuse_inside_change,
+)
+from realmconf.runtime.snapshot import Plan, WriteResult
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from realmconf.domain.document import Document
+    from realmconf.domain.names import RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.domain.write import Command
+    from realmconf.runtime.arguments import WriteOptions
+    from realmconf.runtime.client import Client
+    from realmconf.runtime.fitting import Fitting
+    from realmconf.runtime.origins import Origins
+    from realmconf.runtime.outcome import Judge
+    from realmconf.runtime.snapshot import Source
+    from realmconf.stores.protocol import Applied, Judgement, ReadView
+
+
+class Writing(Generic[Config]):
+    """The writes of one handle."""
+
+    __slots__ = ("_client", "_fitting", "_origins", "_realm", "_source")
+
+    def __init__(
+        self,
+        client: Client,
+        realm: RealmName,
+        source: Source[Config],
+        fitting: Fitting[Config],
+        origins: Origins[Config],
+    ) -> None:
+        self._client = client
+        self._realm = realm
+        self._source = source
+        self._fitting = fitting
+        self._origins = origins
+
+    # --- requests ------------------------------------------------------------------------
+
+    def carry_out(self, command: Command, options: WriteOptions) -> WriteResult[Config]:
+        """Write *command*; what a type's validators do is done in the caller's thread, and alone."""
+        return self.run(self.request(command, options), options, groupable=self._fitting.is_plain)
+
+    def carry_out_at(
+        self, command_at: Callable[[ReadView], Command], options: WriteOptions, *, identity: object
+    ) -> WriteResult[Config]:
+        """Write what *command_at*, the caller's own code, makes of the state it is decided on."""
+        # The command stands in for one that is not known before the state is.
+        template = self._write(Delete(), options)
+        request = Request(
+            realm=self._realm,
+            write_id=template.write_id,
+            write_id_given=template.write_id_given,
+            prepare=lambda view: template.replace(command=command_at(view)),
+            identity=lambda: [identity, identity_of(template)],
+            check=self._fitting.check,
+        )
+        return self.run(request, options, groupable=False)
+
+    def request(self, command: Command, options: WriteOptions) -> Request:
+        """A write of *command* on its way."""
+        write = self._write(command, options)
+        return Request(
+            realm=self._realm,
+            write_id=write.write_id,
+            write_id_given=write.write_id_given,
+            prepare=lambda _: write,
+            identity=lambda: identity_of(write),
+            check=self._fitting.check,
+            write=write,
+        )
+
+    def _write(self, command: Command, options: WriteOptions) -> Write:
+        arguments.check_names(options)
+        client = self._client
+        return Write(
+            realm=self._realm,
+            command=command,
+            **client.authorship(options),
+            **arguments.preconditions(self._realm, options, limits=client.limits),
+        )
+
+    def run(
+        self,
+        request: Request,
+        options: WriteOptions,
+        *,
+        groupable: bool,
+        apply: Callable[[Judge, float], Sequence[Applied]] | None = None,
+    ) -> WriteResult[Config]:
+        """
+        Commit *request*, or plan it for a dry run.
+
+        *apply* (a judgement, a deadline) stands in for the store's own.
+        """
+        client = self._client
+        deadline = client.deadline(options.get("timeout"))
+        if arguments.flag(options.get("dry_run", False), name="dry_run"):
+            refuse_inside_change(client.store)
+            judged = preview(client.store, [request], world=client.world, limits=client.limits)
+            return self.plan(request, judged[0])
+        done = commit(
+            client.store,
+            [request],
+            world=client.world,
+            limits=client.limits,
+            deadline=deadline,
+            groupable=groupable,
+            apply=None if apply is None else lambda judge: apply(judge, deadline),
+        )
+        return self.result(request, done[0])
+
+    # --- results -------------------------------------------------------------------------
+
+    def result(self, request: Request, done: Applied | Answer) -> WriteResult[Config]:
+        """What came of a write that was applied, or whose write id was known."""
+        if isinstance(done, Answer):
+            record, before = self._answered(done)
+            return WriteResult(
+                self._source,
+                self._realm,
+                record,
+                changed=done.changed,
+                rebased_from=None,
+                write_id=request.write_id,
+                before=before,
+            )
+        decision = done.decision
+        earlier = decision.head
+        result = WriteResult(
+            self._source,
+            self._realm,
+            decision.revision if isinstance(decision, Append) else earlier,
+            done.head.warnings,
+            changed=isinstance(decision, Append),
+            rebased_from=decision.rebased_from,
+            write_id=request.write_id,
+            before=None if earlier is None else earlier.document,
+        )
+        self._origins.remember(result)
+        return result
+
+    def plan(self, request: Request, judged: Judgement | Answer) -> Plan[Config]:
+        """What a write would have come to; nothing, if its write id is known."""
+        if isinstance(judged, Answer):
+            record, before = self._answered(judged)
+            changed, rebased_from = False, None
+        else:
+            decision = judged.decision
+            earlier = decision.head
+            changed, rebased_from = isinstance(decision, Append), decision.rebased_from
+            record = decision.revision if isinstance(decision, Append) else earlier
+            before = None if earlier is None else earlier.document
+        return Plan(
+            self._source,
+            self._realm,
+            record,
+            changed=changed,
+            rebased_from=rebased_from,
+            write_id=request.write_id,
+            before=before,
+        )
+
+    def _answered(self, answer: Answer) -> tuple[Revision | None, Document | None]:
+        """The revision that a known write id made, whatever came after, and the document before it."""
+        if not answer.generation:
+            return None, None
+        with self._client.store.view() as view:
+            try:
+                revision = view.revision(self._realm, answer.generation)
+            except HistoryCompacted:
+                return _compacted(self._realm, answer.generation), None
+            earlier = view.revisions(
+                self._realm, before=answer.generation, limit=1, newest_first=True
+            )
+        return revision, earlier[0].document if earlier else None
+
+
+def _compacted(realm: RealmName, generation: int) -> Revision:
+    """
+    What is left of a revision that compaction removed: its number, which the receipt still has.
+
+    A write that was committed is never answered with an error, however late it is asked about.
+    """
+    from realmconf.domain.revision import Revision
+
+    return Revision(
+        realm=realm,
+        generation=generation,
+        kind="compacted",
+        document=None,
+        purged=True,
+        author="",
+        surface="",
+        write_id="",
+        created_at="",
+        salt="",
+        document_digest="",
+        previous="",
+        digest="",
+    )
