@@ -90,9 +90,10 @@ class PollingWatcher:
                 continue
             version = now
             _, generation = peer.get()
-            if generation != seen:
-                seen = generation
-                self._deliveries.note(generation)
+            # It looked late where there are several: those are all seen now.
+            for found in range(seen + 1, generation + 1):
+                self._deliveries.note(found)
+            seen = generation
 
     def take(self, count: int) -> list[tuple[int, int]]:
         return self._deliveries.take(count)
@@ -196,8 +197,9 @@ class Audience:
             generations = [generation for generation, _ in log]
             if self._listeners == 1:
                 assert generations == list(acknowledged), (
-                    f"{count} commits from generation {min(acknowledged)} on, "
-                    f"delivered were {generations}"
+                    f"of {count} commits from generation {min(acknowledged)} on, "
+                    f"{len(generations)} were delivered to {actor.process_id}; missing "
+                    f"{sorted(set(acknowledged) - set(generations))}"
                 )
             else:
                 assert sorted(generations) == sorted([*acknowledged] * self._listeners), (
