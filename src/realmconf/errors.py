@@ -294,6 +294,7 @@ class InvalidDocument(RealmconfError):
     """Not a document; ``pointer``, or ``line`` and ``column`` of its text, say where."""
 
     code = "invalid_document"
+    reason: str
     pointer: str | None
     line: int | None
     column: int | None

@@ -133,7 +133,7 @@ class Adopt(Verdict):
 
     document: Document
     base: int | None = None
-    """The generation its author had loaded, if its first line says so; None if it is made out or makes no difference."""
+    """The generation its author had loaded, by its first line; None if it is made out or makes no difference."""
     restores: int | None = None
 
 
@@ -194,7 +194,8 @@ def _read(text: str | bytes, limits: Limits | None) -> tuple[str, Document]:
 
 
 def _broken(error: InvalidDocument) -> Broken:
-    return Broken(reason=str(error), line=error.line, column=error.column)
+    place = "" if error.pointer is None else f"{error.pointer or '/'}: "
+    return Broken(reason=f"{place}{error.reason}", line=error.line, column=error.column)
 
 
 def _ahead(header: Header, seen: Observation) -> Verdict:

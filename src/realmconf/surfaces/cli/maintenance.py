@@ -127,6 +127,8 @@ def verify(call: Call) -> None:
     request = call.request
     client = call.client
     names = [request.realm] if request.realm else [one.realm for one in client.realms()]
+    if not names:
+        call.say("there is no realm yet")
     done = []
     for name in names:
         show = _progress(call, f"revisions of {name}")
