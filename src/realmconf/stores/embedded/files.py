@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -189,11 +190,9 @@ def mark_of(status: os.stat_result) -> Mark:
 
 
 def digest_of(content: bytes) -> bytes:
-    """What a text is known by in the record."""
-    # Imported here, because loading it takes longer than a whole read that finds the file as it was.
-    from hashlib import sha256
-
-    return sha256(content).digest()
+    """What a text is known by in the record: its SHA-256."""
+    digest: bytes = _sha256(content).digest()
+    return digest
 
 
 def objection(status: os.stat_result) -> str | None:
@@ -217,6 +216,20 @@ def objection(status: os.stat_result) -> str | None:
 def permissions(status: os.stat_result) -> int:
     """The permission bits."""
     return stat.S_IMODE(status.st_mode)
+
+
+def _sha256(content: bytes) -> Any:
+    # hashlib loads OpenSSL, which takes longer than a whole read; Python brings an implementation of its own,
+    # unless it was built without.
+    if "hashlib" not in sys.modules:
+        for name in ("_sha2", "_sha256"):
+            try:
+                return __import__(name).sha256(content)
+            except ImportError:
+                continue
+    from hashlib import sha256
+
+    return sha256(content)
 
 
 # --- system calls that Python does not have ------------------------------------

@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 
-from realmconf.domain.write import Append
 from realmconf.errors import OutcomeUnknown
 from realmconf.stores.protocol import Applied, Receipt
 
@@ -62,6 +61,8 @@ class Work:
 
     def judge_on(self, pending: Pending) -> None:
         """Judge on *pending* and stage what is decided; a refusal is kept until the transaction is committed."""
+        from realmconf.domain.write import Append
+
         self.error = None
         self._judgements = ()
         try:

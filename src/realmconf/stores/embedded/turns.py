@@ -16,7 +16,6 @@ from realmconf.errors import (
 from realmconf.stores.embedded.failures import typed
 from realmconf.stores.embedded.forking import Gate
 from realmconf.stores.embedded.group import Group
-from realmconf.stores.embedded.turn import Turn
 from realmconf.stores.embedded.turnqueue import TurnQueue
 
 TYPE_CHECKING = False
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from realmconf.domain.names import RealmName
     from realmconf.stores.embedded.group import Work
     from realmconf.stores.embedded.place import Place
+    from realmconf.stores.embedded.turn import Turn
 
 
 class Turns:
@@ -130,6 +130,9 @@ class Turns:
 
     def _begin(self) -> Turn | None:
         """With the locks held: compare the files, fence off a dead writer.  None if the locks exclude nobody."""
+        # Loaded with the first turn: who only reads never has one.
+        from realmconf.stores.embedded.turn import Turn
+
         try:
             session = self.place.open_to_write(self.queue)
             if session is None:

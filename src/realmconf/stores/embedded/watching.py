@@ -1,7 +1,8 @@
 """
 What the kernel tells this store: commits of other processes, replaced files, hand edits, dead writers.
 
-Turns events into two things: watchers are rung, and proofs of freshness are taken back.
+Turns events into two things: watchers are rung, and proofs of freshness are taken back.  Loads what asks
+the kernel when something is to be watched; a process that reads once watches nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import os
 import threading
 
 from realmconf.stores.embedded.layout import open_private
-from realmconf.stores.embedded.notify import FOLDER_EVENTS, NOTIFIER, REPLACED_EVENTS, WAKE_EVENTS
 from realmconf.stores.embedded.signals import Hub
 
 TYPE_CHECKING = False
@@ -35,7 +35,11 @@ class Watching:
     @property
     def active(self) -> bool:
         """Whether the kernel tells us of commits and replaced files now."""
-        return bool(self._cancels) and not NOTIFIER.polls
+        if not self._cancels:
+            return False
+        from realmconf.stores.embedded.notify import NOTIFIER
+
+        return not NOTIFIER.polls
 
     def start(self) -> None:
         """Watch the store's folder and its wake file, from now until :meth:`stop`."""
@@ -43,6 +47,8 @@ class Watching:
         with self._guard:
             if self._cancels or self.place.session is None:
                 return
+            from realmconf.stores.embedded.notify import NOTIFIER, REPLACED_EVENTS, WAKE_EVENTS
+
             if not self.place.read_only:
                 os.close(open_private(layout.wake, os.O_RDWR | os.O_CREAT))
             self._cancels.append(NOTIFIER.watch(layout.folder, REPLACED_EVENTS, self._replaced))
@@ -63,6 +69,8 @@ class Watching:
 
     def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]:
         """Call *callback* at every change in a realm's folder, and take back the proof of that realm's head."""
+        from realmconf.stores.embedded.notify import FOLDER_EVENTS, NOTIFIER
+
         realm = os.path.basename(path)
 
         def noticed() -> None:

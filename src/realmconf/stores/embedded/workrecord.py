@@ -10,11 +10,12 @@ a checkout) is told from an edit by it.
 from __future__ import annotations
 
 from realmconf.domain.record import Record
-from realmconf.domain.workfile import Known
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import apsw
+
+    from realmconf.domain.workfile import Known
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS working_copy (
@@ -77,6 +78,9 @@ def load(connection: apsw.Connection, realm: str) -> Standing | None:
 
 def known(connection: apsw.Connection, realm: str, digest: bytes) -> tuple[Known, ...]:
     """Everything that a text with this digest was to us."""
+    # Here, because a handle that reads once asks ``stands`` and loads nothing that judges texts.
+    from realmconf.domain.workfile import Known
+
     rows = connection.execute(
         "SELECT generation, rendering, replaced FROM working_copy_text WHERE realm = ? AND digest = ?",
         (str(realm), digest),
@@ -85,6 +89,17 @@ def known(connection: apsw.Connection, realm: str, digest: bytes) -> tuple[Known
         Known(generation=generation, rendering=bool(rendering), replaced=bool(replaced))
         for generation, rendering, replaced in rows
     )
+
+
+def stands(connection: apsw.Connection, realm: str, digest: bytes, *, generation: int) -> bool:
+    """Whether a text with this digest is our rendering of *generation*, and nothing beside it waits to be looked at."""
+    found = connection.execute(
+        "SELECT 1 FROM working_copy NATURAL JOIN "
+        "(SELECT realm, generation, rendering FROM working_copy_text WHERE digest = ?2) "
+        "WHERE realm = ?1 AND generation = ?3 AND rendering AND NOT doubtful AND NOT beside",
+        (str(realm), digest, generation),
+    )
+    return found.fetchone() is not None
 
 
 def rendered_since(connection: apsw.Connection, realm: str, generation: int) -> tuple[int, ...]:
