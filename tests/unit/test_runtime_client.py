@@ -213,6 +213,16 @@ def test_a_rename_is_idempotent_by_its_id(client):
     assert client.rename("a", "b", write_id="move").etag == first.etag
 
 
+def test_a_rename_and_a_copy_can_be_planned(client):
+    """Nothing is moved by a dry run."""
+    client.realm("a").set({"x": 1})
+    for plan in (client.rename("a", "b", dry_run=True), client.copy("a", "b", dry_run=True)):
+        assert isinstance(plan, Plan)
+        assert plan.document == {"x": 1}
+    assert names(client) == ["a"]
+    assert client.realm("a").get().generation == 1
+
+
 def test_a_copy_starts_a_history_of_its_own(client):
     """The document and the policy, not the past; its section about itself under its own name."""
     source = client.realm("a")

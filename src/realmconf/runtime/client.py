@@ -11,13 +11,10 @@ from weakref import WeakSet
 
 from realmconf.domain.names import LIMITS, RealmName
 from realmconf.domain.record import Record
-from realmconf.domain.write import Edit, Place, Write
-from realmconf.errors import GenerationConflict, InvalidArgument, LimitExceeded, RealmNotFound
-from realmconf.runtime import arguments, commands
+from realmconf.errors import InvalidArgument
+from realmconf.runtime import arguments
 from realmconf.runtime.fitting import ON_INVALID, Fitting
-from realmconf.runtime.history import published
 from realmconf.runtime.locate import default_author, locate, locate_store
-from realmconf.runtime.outcome import Request, commit, identity_of, preview, refuse_inside_change
 from realmconf.runtime.runtime import ConfigRuntime
 from realmconf.runtime.typed import adapter_for
 from realmconf.runtime.world import WORLD
@@ -25,11 +22,10 @@ from realmconf.stores.registry import open_store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import timedelta
     from typing import Any, Self, TypeVar, Unpack, overload
 
-    from realmconf.domain.document import Document
     from realmconf.domain.names import Limits
     from realmconf.domain.pointer import Pointer
     from realmconf.errors import SchemaViolation
@@ -38,7 +34,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.snapshot import ConfigSnapshot, WriteResult
     from realmconf.runtime.watch import Watch
     from realmconf.runtime.world import World
-    from realmconf.stores.protocol import Compaction, ReadView, RealmEntry, Store, StoreInfo
+    from realmconf.stores.protocol import Compaction, RealmEntry, Store, StoreInfo
 
     Schema = TypeVar("Schema")
 
@@ -266,54 +262,9 @@ class Client:
         ``message``, ``author``, ``write_id``, ``timeout`` and ``dry_run``.  Results come in the order of the
         parts.
         """
-        arguments.check_names(options)
-        misplaced = sorted(options.keys() & {*commands.PART_OPTIONS, "base"})
-        if misplaced:
-            raise InvalidArgument(f"{misplaced[0]} belongs to a part of the transaction")
-        shared = self.authorship(options)
-        handles: list[ConfigRuntime[Any]] = []
-        requests: list[Request] = []
-        for realm, part in _pairs(parts):
-            handle = self.realm(realm)
-            command, stated = commands.transaction_part(part, limits=self.limits)
-            write = Write(
-                realm=handle.realm_id,
-                command=command,
-                **shared,
-                **arguments.preconditions(handle.realm_id, stated, limits=self.limits),  # type: ignore[arg-type]
-            )
-            handles.append(handle)
-            requests.append(_request(write))
-        self._check_parts(requests)
-        if arguments.flag(options.get("dry_run", False), name="dry_run"):
-            refuse_inside_change(self.store)
-            judged = preview(self.store, requests, world=self.world, limits=self.limits)
-            return [
-                handle.writing.plan(request, found)
-                for handle, request, found in zip(handles, requests, judged, strict=True)
-            ]
-        done = commit(
-            self.store,
-            requests,
-            world=self.world,
-            limits=self.limits,
-            deadline=self.deadline(options.get("timeout")),
-        )
-        return [
-            handle.writing.result(request, each)
-            for handle, request, each in zip(handles, requests, done, strict=True)
-        ]
+        from realmconf.runtime.transaction import transaction
 
-    def _check_parts(self, requests: Sequence[Request]) -> None:
-        if not requests:
-            raise InvalidArgument("a transaction has at least one part")
-        maximum = min(self.limits.transaction_realms, self.info.transaction_realms_max)
-        if len(requests) > maximum:
-            raise LimitExceeded("transaction_realms", len(requests), maximum=maximum)
-        named = [request.realm for request in requests]
-        twice = next((realm for realm in named if named.count(realm) > 1), None)
-        if twice is not None:
-            raise InvalidArgument(f"realm {twice} is in the transaction twice")
+        return transaction(self, parts, options)
 
     def rename(
         self, old: str, new: str, **options: Unpack[WriteOptions]
@@ -327,38 +278,9 @@ class Client:
             RealmNotFound: *old* has no live document.
             GenerationConflict: *new* has a history of its own.
         """
-        source, target = self._two_names(old, new)
-        arguments.check_names(options)
-        shared = self.authorship(options)
-        conditions = arguments.preconditions(source, options, limits=self.limits)
+        from realmconf.runtime.naming import rename
 
-        def place(view: ReadView) -> Write:
-            _check_unwritten(view, target)
-            revision = _live(view, source)
-            document = _renamed_section(revision.document or {}, source, target)
-            command = Place(document=document, kind="rename", previous=revision)
-            return Write(realm=target, command=command, **shared)
-
-        def leave(_: ReadView) -> Write:
-            return Write(
-                realm=source, command=Place(document=None, kind="rename"), **shared, **conditions
-            )
-
-        identity = ["rename", str(source), str(target)]
-        requests = [
-            _request_at(target, shared, place, identity),
-            _request_at(source, shared, leave, identity),
-        ]
-        deadline = self.deadline(options.get("timeout"))
-        done = commit(
-            self.store,
-            requests,
-            world=self.world,
-            limits=self.limits,
-            deadline=deadline,
-            apply=lambda judge: self.store.rename(source, target, judge, deadline=deadline),
-        )
-        return self.realm(target).writing.result(requests[0], done[0])
+        return rename(self, RealmName(old), RealmName(new), options)
 
     def copy(
         self, source: str, target: str, **options: Unpack[WriteOptions]
@@ -370,35 +292,9 @@ class Client:
             RealmNotFound: *source* has no live document.
             GenerationConflict: *target* has one, or its precondition does not hold.
         """
-        original, copied = self._two_names(source, target)
-        arguments.check_names(options)
-        shared = self.authorship(options)
-        conditions = arguments.preconditions(copied, options, limits=self.limits)
-        if conditions.get("expected") is None:
-            conditions["create"] = True
+        from realmconf.runtime.naming import copy
 
-        def place(view: ReadView) -> Write:
-            revision = _live(view, original)
-            document = _renamed_section(revision.document or {}, original, copied)
-            command = Place(document=document, kind="copy", policy=revision.policy)
-            return Write(realm=copied, command=command, **shared, **conditions)
-
-        request = _request_at(copied, shared, place, ["copy", str(original), str(copied)])
-        done = commit(
-            self.store,
-            [request],
-            world=self.world,
-            limits=self.limits,
-            deadline=self.deadline(options.get("timeout")),
-        )
-        return self.realm(copied).writing.result(request, done[0])
-
-    def _two_names(self, first: str, second: str) -> tuple[RealmName, RealmName]:
-        refuse_inside_change(self.store)
-        one, other = RealmName(first), RealmName(second)
-        if one == other:
-            raise InvalidArgument(f"realm {one} is given as both names")
-        return one, other
+        return copy(self, RealmName(source), RealmName(target), options)
 
     # --- what is kept ----------------------------------------------------------------------
 
@@ -416,29 +312,10 @@ class Client:
         With both, a revision goes only if both say so; a realm's policy ``history_keep`` is kept in any case,
         and so is the head.  Without *realm*, all realms.
         """
-        from realmconf.runtime.retention import floor_of, seconds_of
+        from realmconf.runtime.retention import compact
 
-        if keep is None and older_than is None:
-            raise InvalidArgument("compact takes keep or older_than")
-        if keep is not None:
-            arguments.count(keep, name="keep")
-        age_seconds = None if older_than is None else seconds_of(older_than)
-        refuse_inside_change(self.store)
-        deadline = self.deadline(timeout)
-        before = self.world.timestamp_before(age_seconds) if age_seconds is not None else None
-        done: list[Compaction] = []
-        for name in self._named_or_all(realm):
-            with self.store.view() as view:
-                floor = floor_of(view, name, keep=keep, created_before=before)
-                current = view.head(name).floor
-            if floor > current:
-                done.append(self.store.compact(name, floor=floor, deadline=deadline))
-        return done
-
-    def _named_or_all(self, realm: str | None) -> list[RealmName]:
-        if realm is None:
-            return [entry.realm for entry in self.realms()]
-        return [RealmName(realm)]
+        name = None if realm is None else RealmName(realm)
+        return compact(self, keep=keep, older_than=older_than, realm=name, timeout=timeout)
 
     def purge(
         self,
@@ -457,29 +334,9 @@ class Client:
         Raises:
             InvalidArgument: It is the head: write a revision without the value first; or nothing stands there.
         """
-        from realmconf.domain.document import ABSENT
-        from realmconf.domain.edit import edited
+        from realmconf.runtime.retention import purge
 
-        name = RealmName(realm)
-        number = arguments.existing_generation(generation, name="generation", limits=self.limits)
-        place = None if pointer is None else arguments.inner_pointer(pointer)
-        refuse_inside_change(self.store)
-        with self.store.view() as view:
-            revision = view.revision(name, number)
-            if view.head(name).generation == number:
-                raise InvalidArgument(
-                    f"generation {number} is the head of realm {name}: write a revision without the value, then purge"
-                )
-        kept: Document | None = None
-        if place is not None:
-            if revision.document is None or place.resolve(revision.document) is ABSENT:
-                raise InvalidArgument(
-                    f"nothing stands at {place} in generation {number} of realm {name}"
-                )
-            kept = edited(revision.document, Edit(removals=(place,)))
-        return published(
-            self.store.purge(name, number, document=kept, deadline=self.deadline(timeout))
-        )
+        return purge(self, RealmName(realm), generation, pointer=pointer, timeout=timeout)
 
     def backup(self, path: str) -> None:
         """Write a consistent copy of the whole store to *path*, a new file that only its owner can read."""
@@ -567,69 +424,6 @@ class Client:
         """When a write that starts now stops waiting."""
         seconds = arguments.timeout_seconds(timeout, default=self._timeout_seconds)
         return self.world.monotonic_seconds() + seconds
-
-
-def _request(write: Write) -> Request:
-    return Request(
-        realm=write.realm,
-        write_id=write.write_id,
-        write_id_given=write.write_id_given,
-        prepare=lambda _: write,
-        identity=lambda: identity_of(write),
-        write=write,
-    )
-
-
-def _request_at(
-    realm: RealmName,
-    shared: Mapping[str, Any],
-    prepare: Callable[[ReadView], Write],
-    identity: object,
-) -> Request:
-    return Request(
-        realm=realm,
-        write_id=shared["write_id"],
-        write_id_given=shared["write_id_given"],
-        prepare=prepare,
-        identity=lambda: identity,
-    )
-
-
-def _pairs(parts: Iterable[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(parts, (str, bytes, dict)):
-        raise InvalidArgument("a transaction is a list of (realm, part)")
-    for pair in parts:
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise InvalidArgument("a transaction is a list of (realm, part)")
-        yield pair[0], pair[1]
-
-
-def _check_unwritten(view: ReadView, realm: RealmName) -> None:
-    current = view.head(realm).generation
-    if current:
-        raise GenerationConflict(
-            0, current, realm=realm, reason="the name has a history of its own"
-        )
-
-
-def _live(view: ReadView, realm: RealmName) -> Any:
-    revision = view.head(realm).revision
-    if revision is None:
-        raise RealmNotFound(realm=realm)
-    if revision.document is None:
-        raise RealmNotFound(realm=realm, reason="has no document")
-    return revision
-
-
-def _renamed_section(document: Document, old: RealmName, new: RealmName) -> Document:
-    """*document* with its section about itself under the new name."""
-    section = document.get("realm")
-    if not isinstance(section, dict) or old not in section:
-        return document
-    return {
-        **document,
-        "realm": {new if name == old else name: value for name, value in section.items()},
-    }
 
 
 def _path(path: Any) -> str:

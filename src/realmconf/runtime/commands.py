@@ -19,10 +19,12 @@ from realmconf.runtime.snapshot import ConfigEnvelope
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from realmconf.domain.document import Document
     from realmconf.domain.names import Limits
     from realmconf.domain.write import Command
+    from realmconf.runtime.arguments import WriteOptions
 
 
 def whole_document(config: object, *, limits: Limits) -> Document:
@@ -117,7 +119,7 @@ PART_OPTIONS = (
 """What a part may state besides; the rest belongs to the transaction."""
 
 
-def transaction_part(part: object, *, limits: Limits) -> tuple[Command, dict[str, object]]:
+def transaction_part(part: object, *, limits: Limits) -> tuple[Command, WriteOptions]:
     """The command and the options of one part: a mapping with exactly one verb."""
     if not isinstance(part, Mapping):
         raise InvalidArgument(
@@ -130,4 +132,5 @@ def transaction_part(part: object, *, limits: Limits) -> tuple[Command, dict[str
     if len(verbs) != 1:
         raise InvalidArgument(f"each part of a transaction has exactly one of {', '.join(VERBS)}")
     command = VERBS[verbs[0]](part[verbs[0]], limits=limits)
-    return command, {name: part[name] for name in PART_OPTIONS if name in part}
+    options: Any = {name: part[name] for name in PART_OPTIONS if name in part}
+    return command, options

@@ -72,6 +72,19 @@ class Request(Record):
     """The write itself, where it does not depend on the state: then it can be refused before it queues."""
 
 
+def request_of(write: Write, *, check: Callable[[Append], None] | None = None) -> Request:
+    """A write that does not depend on the state, on its way."""
+    return Request(
+        realm=write.realm,
+        write_id=write.write_id,
+        write_id_given=write.write_id_given,
+        prepare=lambda _: write,
+        identity=lambda: identity_of(write),
+        check=check,
+        write=write,
+    )
+
+
 class Answer(Record):
     """The first answer to a write id that is known: the generation it made or left."""
 

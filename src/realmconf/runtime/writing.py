@@ -18,6 +18,7 @@ from realmconf.runtime.outcome import (
     identity_of,
     preview,
     refuse_inside_change,
+    request_of,
 )
 from realmconf.runtime.snapshot import Plan, WriteResult
 
@@ -81,16 +82,7 @@ class Writing(Generic[Config]):
 
     def request(self, command: Command, options: WriteOptions) -> Request:
         """A write of *command* on its way."""
-        write = self._write(command, options)
-        return Request(
-            realm=self._realm,
-            write_id=write.write_id,
-            write_id_given=write.write_id_given,
-            prepare=lambda _: write,
-            identity=lambda: identity_of(write),
-            check=self._fitting.check,
-            write=write,
-        )
+        return request_of(self._write(command, options), check=self._fitting.check)
 
     def _write(self, command: Command, options: WriteOptions) -> Write:
         arguments.check_names(options)
