@@ -51,7 +51,7 @@ def locate(
         InvalidArgument: ``project.toml`` cannot be read.
     """
     environment = os.environ if environment is None else environment
-    folder = os.getcwd() if folder is None else folder
+    folder = current_folder() if folder is None else folder
     project = find_project(folder)
     store_found, store_by = _store(store, environment, project)
     realm_found, realm_by = _realm(realm, environment, project, folder)
@@ -67,8 +67,21 @@ def locate(
 def locate_store(*, environment: Mapping[str, str] | None = None, folder: str | None = None) -> str:
     """The store's URL when none is named."""
     environment = os.environ if environment is None else environment
-    project = find_project(os.getcwd() if folder is None else folder)
+    project = find_project(current_folder() if folder is None else folder)
     return _store(None, environment, project)[0]
+
+
+def current_folder() -> str:
+    """
+    The folder this process runs in.
+
+    Raises:
+        InvalidArgument: It was removed.
+    """
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise InvalidArgument("the current folder was removed: change to one that exists") from None
 
 
 def find_project(folder: str) -> str | None:

@@ -6,6 +6,7 @@ import os
 
 from realmconf.domain.names import workspace_realm
 from realmconf.runtime.client import connect
+from realmconf.runtime.locate import current_folder
 from realmconf.runtime.project import clone_copies, make_project, take_in
 
 TYPE_CHECKING = False
@@ -19,7 +20,7 @@ def init(call: Call) -> None:
     from realmconf.surfaces.cli.documents import read_document
 
     request = call.request
-    folder = os.getcwd()
+    folder = current_folder()
     source = getattr(request, "from")
     given = None if source is None else read_document(call, file=source).document
     project = make_project(
