@@ -52,7 +52,8 @@ if TYPE_CHECKING:
         """Decide everything, write nothing, and return a ``Plan``."""
 
 
-_ETAG = re.compile(r"(0|[1-9][0-9]{0,15})-([0-9a-f]{12,64})")
+# Compiled when the first etag is read, since a program that only reads configuration never does.
+_ETAG = r"(0|[1-9][0-9]{0,15})-([0-9a-f]{12,64})"
 _TIMEOUT_SECONDS_MAX = 86_400.0
 
 
@@ -82,7 +83,7 @@ def etag(text: str) -> Expected:
     Raises:
         InvalidArgument: It is none, or that of another view.
     """
-    found = _ETAG.fullmatch(text)
+    found = re.fullmatch(_ETAG, text)
     if found is None:
         raise InvalidArgument(
             "expected: not an etag of a realm's own view, which looks like 5-0123456789ab"

@@ -24,7 +24,6 @@ from realmconf.runtime import arguments, commands
 from realmconf.runtime.generic import Config
 from realmconf.runtime.history import published
 from realmconf.runtime.origins import Origins, document_at
-from realmconf.runtime.outcome import settle
 from realmconf.runtime.snapshot import (
     ConfigEnvelope,
     ConfigResolvedPaths,
@@ -35,7 +34,6 @@ from realmconf.runtime.snapshot import (
     WriteResult,
 )
 from realmconf.runtime.typed import PLAIN
-from realmconf.runtime.writing import Writing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +54,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.snapshot import WatchedSnapshot
     from realmconf.runtime.typed import Adapter
     from realmconf.runtime.watch import After, Subscription, Watch
+    from realmconf.runtime.writing import Writing
     from realmconf.stores.protocol import Head, ReadView, WorkingCopyState, WorkingCopyStore
 
 
@@ -76,8 +75,8 @@ class ConfigRuntime(Source[Config]):
         "_origins",
         "_proved",
         "_store",
+        "_writing",
         "realm_id",
-        "writing",
     )
 
     def __init__(self, client: Client, realm_id: RealmName, fitting: Fitting[Config]) -> None:
@@ -86,7 +85,7 @@ class ConfigRuntime(Source[Config]):
         self._store = client.store
         self._fitting = fitting
         self._origins: Origins[Config] = Origins(realm_id)
-        self.writing: Writing[Config] = Writing(client, realm_id, self, fitting, self._origins)
+        self._writing: Writing[Config] | None = None
         # Tuples, replaced as a whole: readers in other threads see all of the old or all of the new.
         self._known: tuple[Head | None, ConfigSnapshot[Config] | None] = (None, None)
         self._held: tuple[Sequence[int], int, Config | None] = ((), 0, None)
@@ -109,6 +108,15 @@ class ConfigRuntime(Source[Config]):
 
     def __repr__(self) -> str:
         return f"ConfigRuntime({str(self.realm_id)!r})"
+
+    @property
+    def writing(self) -> Writing[Config]:
+        """How this handle writes; a handle that only reads does not load what deciding takes."""
+        if self._writing is None:
+            from realmconf.runtime.writing import Writing
+
+            self._writing = Writing(self._client, self.realm_id, self, self._fitting, self._origins)
+        return self._writing
 
     # --- reading ---------------------------------------------------------------------
 
@@ -245,6 +253,8 @@ class ConfigRuntime(Source[Config]):
 
     def settle(self, write_id: str, *, timeout: float | None = None) -> Committed | Void | Pending:
         """What became of *write_id*: committed, or void from now on for ever, or not to be told yet."""
+        from realmconf.runtime.outcome import settle
+
         limits = self._client.limits
         identifier = arguments.line(write_id, name="write_id", characters_max=limits.write_id_chars)
         return settle(
