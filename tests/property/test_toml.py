@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.property.strategies import DOCUMENTS, NEAR_DOCUMENTS
 
 from realmconf.domain import tomledit
-from realmconf.domain.document import same
+from realmconf.domain.document import canonical_bytes, same
 from realmconf.domain.names import LIMITS
 from realmconf.domain.toml import date_like, date_text, parse_toml, render
 from realmconf.errors import InvalidDocument, LimitExceeded, RealmconfError
@@ -219,3 +219,31 @@ def test_limits_let_large_documents_through():
     for _ in range(LIMITS.depth - 1):
         deep = {"d": deep}
     assert same(parse_toml(render(deep)).document, deep)
+
+
+def nested(depth: int, width: int, key: str) -> dict:
+    """*width* small tables below *depth* levels of long keys."""
+    document: dict = {f"t{number}": {"x": {"y": 1}} for number in range(width)}
+    for level in range(depth):
+        document = {f"{key}{level}": document}
+    return document
+
+
+@pytest.mark.parametrize(
+    "document",
+    [nested(30, 2_000, "k" * 490), nested(55, 4_000, "k"), {"l": [nested(20, 900, "k" * 400)] * 3}],
+    ids=["long keys", "deep", "in an array"],
+)
+def test_no_document_explodes(document):
+    """A header repeats its whole path; a document whose headers would explode is written without, and read back."""
+    text = render(document)
+    assert len(text) < 4 * len(canonical_bytes(document))
+    assert same(parse_toml(text).document, document)
+    changed = {**document, "more": 1}
+    assert same(parse_toml(render(changed, text=text)).document, changed)
+
+
+def test_ordinary_documents_have_headers():
+    """Tables get headers unless that is absurd."""
+    assert "[agent.tools]" in render({"agent": {"model": "m", "tools": {"read": True}}})
+    assert "\n[k0.t1999.x]\n" in render(nested(1, 2_000, "k"))

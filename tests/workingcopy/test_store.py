@@ -421,3 +421,19 @@ def test_storm_of_edits_writers_and_kills(tmp_path):
 def test_long_storm(tmp_path, seed: int):
     """The same for minutes."""
     storm(tmp_path, edits=400, writers=4, seed=seed)
+
+
+def test_large_document_is_no_stranger(tmp_path):
+    """A document at a larger limit is rendered, read back as ours, and edited by hand like any other."""
+    limits = realmconf.Limits(document_bytes=8 * 1024 * 1024)
+    with realmconf.connect(str(tmp_path), limits=limits) as client:
+        realm = client.realm("team")
+        realm.set({"long": ["x" * 1_000] * 5_000, "a": 1})
+        realm.publish()
+        assert realm.working_copy().state == "clean"
+        STYLES["in_place"](
+            str(tmp_path / "team" / "config.toml"), text_of(tmp_path).replace("a = 1\n", "a = 2\n")
+        )
+        eventually(lambda: realm.get().document["a"] == 2)
+        realm.publish()
+        assert realm.working_copy().state == "clean"

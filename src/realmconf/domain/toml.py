@@ -68,19 +68,27 @@ def parse_toml(text: str | bytes, *, limits: Limits = LIMITS) -> Parsed:
     return Parsed(document=check_document(_without_dates(values), limits=limits), values=values)
 
 
-def render(document: Document, *, text: str | None = None, header: str | None = None) -> str:
+def render(
+    document: Document,
+    *,
+    text: str | None = None,
+    header: str | None = None,
+    limits: Limits = LIMITS,
+) -> str:
     """
     Write *document* as TOML, with *header* (a comment line without its line end) as the first line.
 
     With *text*, what is already there is edited: comments, order, quoting and the
     types of values that stay the same are kept byte for byte.  The result always
-    reads as *document*: an edit that would not is thrown away for a text without
-    *text*'s comments.
+    reads as *document*, and within the bounds of ``parse_toml``: a text that would not
+    is thrown away for one without *text*'s comments, or without headers.
     """
-    from realmconf.domain.tomledit import edited, fresh
+    from realmconf.domain.tomledit import compact, edited, fresh
 
     written = None
-    if text is not None:
+    if _headers_explode(document, limits):
+        written = _verified(compact(document), document)
+    elif text is not None:
         # The second attempt parses *text* anew; the first may go on with an earlier edit's tree.
         written = _verified(edited(text, document), document) or _verified(
             edited(text, document), document
@@ -91,6 +99,32 @@ def render(document: Document, *, text: str | None = None, header: str | None = 
         # Nothing a caller could do about it: the library that writes TOML is broken.
         raise AssertionError("the rendering does not read as the document it was made from")
     return written if header is None else f"{header}{newline_of(written)}{written}"
+
+
+def _headers_explode(document: Document, limits: Limits) -> bool:
+    """
+    Whether giving every table a header of its own would make a text that is refused.
+
+    A header repeats the whole path: 2,000 small tables below 30 levels of long keys
+    turn 58 KB of JSON into 30 MB of TOML.
+    """
+    bytes_max = limits.document_bytes
+    dots_max = DOTTED_PARTS_MAX
+    waiting: list[tuple[Any, int, int]] = [(document, 0, 0)]
+    while waiting:
+        value, path_bytes, depth = waiting.pop()
+        below = value.items() if isinstance(value, dict) else (("", item) for item in value)
+        for key, item in below:
+            if isinstance(item, dict):
+                length, parts = path_bytes + len(key) + 3, depth + bool(key)
+                bytes_max -= length
+                dots_max -= max(0, parts - 2)
+                waiting.append((item, length, parts))
+            elif isinstance(item, list) and item:
+                waiting.append((item, path_bytes + len(key) + 3, depth + 1))
+        if bytes_max < 0 or dots_max < 0:
+            return True
+    return False
 
 
 def newline_of(text: str) -> str:

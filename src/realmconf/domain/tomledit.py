@@ -25,6 +25,16 @@ def fresh(document: Document) -> str:
     return tomlrt.dumps(document)
 
 
+def compact(document: Document) -> str:
+    """*document* with a line for each top-level key: a text no longer than a small multiple of its JSON."""
+    import tomlrt
+
+    tree = tomlrt.Document()
+    for key, value in document.items():
+        tree[key] = value
+    return tomlrt.dumps(tree)
+
+
 _TREES_KEPT = 16
 
 _trees: dict[str, Any] = {}

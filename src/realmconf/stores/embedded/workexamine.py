@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from realmconf.domain.document import Document
-    from realmconf.domain.names import RealmName
+    from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.pointer import Pointer
     from realmconf.domain.revision import Revision
     from realmconf.domain.workfile import Verdict
@@ -44,7 +44,11 @@ if TYPE_CHECKING:
         def __call__(self) -> tuple[str, str]: ...
 
 
-BYTES_MAX = TEXT_BYTES_PER_DOCUMENT_BYTE * LIMITS.document_bytes
+def text_bytes_max(limits: Limits) -> int:
+    """How much of a file is read: one byte more than this is too long to be a document's text."""
+    return TEXT_BYTES_PER_DOCUMENT_BYTE * limits.document_bytes
+
+
 ROUNDS_MAX = 16
 """Adoptions in one examination; more than files can be set aside by hand in that time."""
 
@@ -80,10 +84,12 @@ class ContestedEdit(Record):
 class Examiner:
     """Examines the working copies below one root."""
 
-    def __init__(self, files: Files, root: str, stamp: Stamp) -> None:
+    def __init__(self, files: Files, root: str, stamp: Stamp, *, limits: Limits = LIMITS) -> None:
         self._files = files
         self._root = root
         self._stamp = stamp
+        self._limits = limits
+        self._bytes_max = text_bytes_max(limits)
 
     def examine(self, turn: Writing, realm: RealmName) -> Finding:
         """
@@ -105,7 +111,7 @@ class Examiner:
         """Look at the file; needs no lock."""
         if desk.folder is None:
             return Absent()
-        return look(self._files, desk.folder, WORKING_COPY, bytes_max=BYTES_MAX)
+        return look(self._files, desk.folder, WORKING_COPY, bytes_max=self._bytes_max)
 
     def judge(self, rows: Reading, realm: RealmName, desk: Desk, seen: Look) -> Finding:
         """
@@ -139,7 +145,7 @@ class Examiner:
         """What the first contested edit overlaps with now: one beside the file, or the file itself."""
         seen, verdict = finding.look, finding.verdict
         if finding.kept and desk.folder is not None:
-            seen = look(self._files, desk.folder, finding.kept[0], bytes_max=BYTES_MAX)
+            seen = look(self._files, desk.folder, finding.kept[0], bytes_max=self._bytes_max)
             if isinstance(seen, Finished):
                 verdict = self._judge(
                     rows, finding.head, content=seen.content, digest=seen.digest, seen=None
@@ -169,6 +175,7 @@ class Examiner:
                 else workrecord.rendered_since(rows.connection, realm, seen),
             ),
             _revision_at(rows, realm),
+            limits=self._limits,
         )
 
     # --- adopting -----------------------------------------------------------------
@@ -205,7 +212,7 @@ class Examiner:
                 ),
             )
             return True
-        if not isinstance(verdict, workfile.Adopt) or head.generation >= LIMITS.generation:
+        if not isinstance(verdict, workfile.Adopt) or head.generation >= self._limits.generation:
             return False
         revision = self._adoption(turn, head, verdict, digest=digest, owner=owner)
         turn.commit(
@@ -277,7 +284,7 @@ class Examiner:
         try:
             status = self._files.stat_open(descriptor)
             if objection(status) is None and self.alone(descriptor, status.st_mtime_ns):
-                content = self._files.read(descriptor, BYTES_MAX + 1)
+                content = self._files.read(descriptor, self._bytes_max + 1)
                 if not content or workrecord.known(turn.connection, desk.realm, digest_of(content)):
                     return
         finally:
@@ -300,7 +307,7 @@ class Examiner:
                 return False
             if not self.alone(descriptor, status.st_mtime_ns):
                 return True
-            content = self._files.read(descriptor, BYTES_MAX + 1)
+            content = self._files.read(descriptor, self._bytes_max + 1)
             if self._settle_aside(turn, desk, name, content, status):
                 # The lease still holds: nobody can be writing to what is removed here.
                 self._files.unlink(desk.shelf, name)

@@ -8,6 +8,7 @@ a crash after each of them leaves.
 
 from __future__ import annotations
 
+from realmconf.domain.names import LIMITS
 from realmconf.domain.record import Record
 from realmconf.domain.toml import newline_of, render
 from realmconf.domain.workfile import header_line
@@ -21,13 +22,13 @@ from realmconf.stores.embedded.files import (
 )
 from realmconf.stores.embedded.layout import WORKING_COPY
 from realmconf.stores.embedded.workdesk import Desk
-from realmconf.stores.embedded.workexamine import BYTES_MAX
+from realmconf.stores.embedded.workexamine import text_bytes_max
 from realmconf.stores.embedded.worklook import Absent, Finished, quiet
 from realmconf.stores.embedded.workrecord import Standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from realmconf.domain.names import RealmName
+    from realmconf.domain.names import Limits, RealmName
     from realmconf.stores.embedded.files import Files
     from realmconf.stores.embedded.workexamine import Finding
     from realmconf.stores.embedded.workhost import Writing
@@ -51,12 +52,14 @@ class Rendering(Record):
     """The text it was made from."""
 
 
-def rendering_of(head: Head, base: str | None, *, header: bool) -> Rendering:
+def rendering_of(
+    head: Head, base: str | None, *, header: bool, limits: Limits = LIMITS
+) -> Rendering:
     """Render *head*'s document by editing *base*, a text without header, if there is one."""
     revision = head.revision
     if revision is None or revision.document is None:
         return Rendering(generation=head.generation, text=None, body=base, base=base)
-    body = render(revision.document, text=base)
+    body = render(revision.document, text=base, limits=limits)
     line = f"{header_line(head.realm, head.generation)}{newline_of(body)}" if header else ""
     return Rendering(generation=head.generation, text=line + body, body=body, base=base)
 
@@ -64,9 +67,10 @@ def rendering_of(head: Head, base: str | None, *, header: bool) -> Rendering:
 class Placer:
     """Places renderings below one root."""
 
-    def __init__(self, files: Files, root: str) -> None:
+    def __init__(self, files: Files, root: str, *, limits: Limits = LIMITS) -> None:
         self._files = files
         self._root = root
+        self._bytes_max = text_bytes_max(limits)
 
     def place(
         self,
@@ -232,7 +236,7 @@ class Placer:
                 self._put_back(desk, name)
                 return None
             lease = files.lease_against_all(descriptor)
-            digest = digest_of(files.read(descriptor, BYTES_MAX + 1))
+            digest = digest_of(files.read(descriptor, self._bytes_max + 1))
             expected = isinstance(finding.look, Finished) and finding.look.digest == digest
             if contested and expected:
                 # In full, whoever has it open: what they add arrives there too.
