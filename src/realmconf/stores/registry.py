@@ -93,11 +93,10 @@ def _options(query: str) -> dict[str, str]:
 
 
 def _load(scheme: str) -> Factory:
-    from importlib import import_module
-
     module, _, name = FACTORIES[scheme].partition(":")
     try:
-        factory: Factory = getattr(import_module(module), name)
+        # As import_module would, which a read would load for this line alone.
+        factory: Factory = getattr(__import__(module, fromlist=[name]), name)
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] == "realmconf":
             raise

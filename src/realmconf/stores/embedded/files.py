@@ -29,6 +29,8 @@ _SAFE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 
+_OWN_SHA256 = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
+
 LEASE_FREE = "free"
 """Granted: nobody has the file open in the way that was asked about, until the lease is broken."""
 LEASE_BUSY = "busy"
@@ -222,11 +224,10 @@ def _sha256(content: bytes) -> Any:
     # hashlib loads OpenSSL, which takes longer than a whole read; Python brings an implementation of its own,
     # unless it was built without.
     if "hashlib" not in sys.modules:
-        for name in ("_sha2", "_sha256"):
-            try:
-                return __import__(name).sha256(content)
-            except ImportError:
-                continue
+        try:
+            return __import__(_OWN_SHA256).sha256(content)
+        except ImportError:
+            pass
     from hashlib import sha256
 
     return sha256(content)

@@ -12,7 +12,7 @@ import threading
 import time
 
 from realmconf.errors import HistoryMissing, StoreUnavailable
-from realmconf.stores.embedded import database, witness
+from realmconf.stores.embedded import database
 from realmconf.stores.embedded.failures import typed
 from realmconf.stores.embedded.layout import Layout
 from realmconf.stores.embedded.session import COMPARE_SECONDS, Session
@@ -86,6 +86,8 @@ class Place:
                 return self.session
             if not os.path.lexists(self.layout.database):
                 if not self._recover:
+                    from realmconf.stores.embedded import witness
+
                     witness.refuse_fresh_start(self.layout)
                 if not os.path.lexists(self.layout.database):
                     return None
@@ -146,6 +148,8 @@ class Place:
         self._guard = threading.Lock()
 
     def _create(self) -> Session:
+        from realmconf.stores.embedded import witness
+
         self.layout.refuse_unfit_filesystem()
         lost = witness.what_is_known(self.layout) if self._recover else None
         if lost is not None:

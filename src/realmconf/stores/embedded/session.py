@@ -16,7 +16,7 @@ import time
 import apsw
 
 from realmconf.errors import HistoryMissing, StoreReadOnly
-from realmconf.stores.embedded import database, witness
+from realmconf.stores.embedded import database
 from realmconf.stores.embedded.counters import COMMITS_WORD, STORE_WORD, Counters, slot_of
 from realmconf.stores.embedded.layout import open_private
 from realmconf.stores.protocol import Head, Proof
@@ -115,6 +115,8 @@ class Session:
 
     def _refuse_lost_log(self) -> None:
         """The counters are gone; the working copies' first lines may still tell that the log went with them."""
+        from realmconf.stores.embedded import witness
+
         named = witness.generations_named(self.layout)
         for realm, generation in named.items():
             head = self.connection.execute(
@@ -237,6 +239,10 @@ class Session:
 
     def first_generation(self, realm: str) -> int:
         """Where a realm that was never written here begins: 1, or above what a lost history may have used."""
+        if not self._lost:
+            return 1
+        from realmconf.stores.embedded import witness
+
         return 1 + max(self._lost.get(realm, 0), self._lost.get(witness.EVERY_REALM, 0))
 
     def remember(self, realm: RealmName, head: Head, slot: int, mark: int) -> None:
