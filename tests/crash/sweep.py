@@ -45,8 +45,8 @@ from realmconf.testing.faults import (
 REALM = "team"
 OTHER = "other"
 WRITE_ID = "swept"
-RUN_SAMPLES = 4
-"""Of a long run of the same call (growing the log takes thousands) so many are tried."""
+SAMPLES = 16
+"""Of a call that is made more often (growing the log takes thousands) about twice so many are tried."""
 
 # Imported before any fork, so that a thousand children need not.
 IMPORTED_BEFORE = [
@@ -287,7 +287,9 @@ def sweep(operation: Operation, *, plan: Plan) -> int:
         template.mkdir()
         _, status = in_a_process(lambda: map(operation.prepare, [template]))
         assert status == 0, f"{operation.name} cannot be prepared"
-        before = look(template) if not operation.opens_inside else {}
+        shutil.copytree(template, folder / "untouched")
+        before = look(folder / "untouched")
+        shutil.rmtree(folder / "untouched")
         shutil.copytree(template, folder / "undisturbed")
         undisturbed = perform(operation, folder / "undisturbed", None)
         assert undisturbed.answer == "acknowledged", undisturbed
@@ -302,17 +304,16 @@ def sweep(operation: Operation, *, plan: Plan) -> int:
 
 
 def places(calls: Sequence[str]) -> list[int]:
-    """The numbers of the calls to try: all, but only some of a long run of the same one."""
-    chosen = []
-    first = 0
-    for name, run in itertools.groupby(calls):
-        length = len(list(run))
-        assert name
-        step = max(1, length // RUN_SAMPLES)
-        chosen += [*range(first, first + length, step), first + length - 1]
-        first += length
+    """The numbers of the calls to try: all, but of a call that is made again and again only some."""
+    numbers: dict[str, list[int]] = {}
+    for number, name in enumerate(calls, start=1):
+        numbers.setdefault(name, []).append(number)
+    chosen: set[int] = set()
+    for same in numbers.values():
+        step = max(1, len(same) // SAMPLES)
+        chosen.update(same[: SAMPLES // 2], same[::step], same[-SAMPLES // 2 :])
     # A disturbed run may take a few calls more.
-    return sorted({number + 1 for number in chosen} | {first + 1, first + 2})
+    return sorted(chosen | {len(calls) + 1, len(calls) + 2})
 
 
 def every_fault(numbers: list[int]) -> Iterator[Fault]:

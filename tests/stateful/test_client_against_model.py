@@ -60,10 +60,13 @@ class ClientAgainstModel(RuleBasedStateMachine):
         self.ids = itertools.count()
         self.turn = 0
         self.url = self.make_url()
-        self.clients = [connect(self.url), connect(self.url)]
+        self.clients = [self.open(), self.open()]
 
     def make_url(self) -> str:
         return str(self.folder / "root")
+
+    def open(self) -> Client:
+        return connect(self.url)
 
     def teardown(self) -> None:
         for client in self.clients:
@@ -241,7 +244,7 @@ class ClientAgainstModel(RuleBasedStateMachine):
         """Closing and opening changes nothing."""
         closed = self.clients.pop(0)
         closed.close()
-        self.clients.append(connect(self.url))
+        self.clients.append(self.open())
 
     # --- what always holds -------------------------------------------------------------------
 

@@ -102,14 +102,16 @@ class Gate:
         error: Callable[[int], BaseException],
         half: Callable[[], Any] | None = None,
         writes: bool = True,
+        can_fail: bool = True,
     ) -> Any:
         """
         Do *call*, unless it is the planned one: then what the fault says.
 
         *error* makes the exception for an error number; *half* writes half, and returns or
-        raises what the interface says of a short write.
+        raises what the interface says of a short write.  A call that never fails can only be
+        the last one of its process.
         """
-        fault = self._count(name, writes=writes)
+        fault = self._count(name, writes=writes, can_fail=can_fail)
         if fault is None:
             return call()
         if fault.mode == KILL_AFTER:
@@ -122,7 +124,7 @@ class Gate:
             os.kill(os.getpid(), signal.SIGKILL)
         raise error(fault.errno)
 
-    def _count(self, name: str, *, writes: bool) -> Fault | None:
+    def _count(self, name: str, *, writes: bool, can_fail: bool) -> Fault | None:
         with self._lock:
             if not self._armed:
                 return None
@@ -134,8 +136,9 @@ class Gate:
             sticks = fault.mode == ERROR_STICKY and number > fault.at and writes
             if number != fault.at and not sticks:
                 return None
-            if not writes and fault.errno in _NO_SPACE and fault.mode not in KILLS:
-                # A full disk can be read.
+            # A full disk can be read.
+            fails = can_fail and (writes or fault.errno not in _NO_SPACE)
+            if not fails and fault.mode not in KILLS:
                 return None
             self.fired = True
             return fault
@@ -279,6 +282,7 @@ def _gated_function(
             descriptor, data, *rest = arguments
             return function(descriptor, bytes(data)[: len(data) // 2], *rest)
 
+        unlocks = name == "flock" and arguments[1] == fcntl.LOCK_UN
         opens_only = name == "open" and not arguments[1] & os.O_CREAT
         return gate.cross(
             _shown(name, arguments),
@@ -286,6 +290,7 @@ def _gated_function(
             error=lambda number: OSError(number, f"planted: {os.strerror(number)}"),
             half=half if name in ("write", "pwrite") else None,
             writes=writes and not opens_only,
+            can_fail=not unlocks,
         )
 
     return gated

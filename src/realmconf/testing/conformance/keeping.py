@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 
 import pytest
 
@@ -219,11 +218,12 @@ class KeepingSuite(StoreSuite):
 
     def test_a_fresh_read_from_memory_is_one(self, store: Store) -> None:
         """G13: ``fresh_read="memory"`` means that ``peek`` answers after a few reads of the head."""
+        fresh_read = store.info.fresh_read
         grow(store, ONE, 1)
         for _ in range(3):
             # The first reads may be spent on asking to be told of changes.
             store.head(ONE)
-        if store.info.fresh_read == "memory":
+        if fresh_read == "memory":
             head = store.peek(ONE)
             assert head is not None
             assert head.generation == 1
