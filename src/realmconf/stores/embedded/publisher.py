@@ -7,7 +7,11 @@ Woken once per burst of commits: it waits for 10 ms of quiet, at most 40 ms.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import threading
+
+from realmconf.stores.embedded.layout import open_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
 QUIET_SECONDS = 0.010
 BURST_SECONDS = 0.040
 FLUSH_WAIT_SECONDS_MAX = 0.1
+
+
+FLUSH_SECONDS_MAX = 2.0
+"""How long the end of a program waits at most for its turn to render."""
 
 
 class Publisher:
@@ -60,7 +68,7 @@ class Publisher:
 
     def flush(self) -> None:
         """
-        Render everything that is noted or was put off, in this thread, after what the other one is at.
+        Render everything that is noted, in this thread, after what the other one is at.
 
         Waits for what only wants to be put off for a moment, so that after a program's last
         write the file is its head; what an editor holds open is left to the next look.
@@ -68,17 +76,24 @@ class Publisher:
         with self._working:
             self._pending |= dict.fromkeys(self._due)
             self._due.clear()
+            deadline = self._clock() + FLUSH_SECONDS_MAX
             for realm in self._take():
                 again_seconds = self._publish_one(realm)
-                if again_seconds is not None and again_seconds <= FLUSH_WAIT_SECONDS_MAX:
+                while (
+                    again_seconds is not None
+                    and again_seconds <= FLUSH_WAIT_SECONDS_MAX
+                    and self._clock() + again_seconds <= deadline
+                ):
                     threading.Event().wait(again_seconds)
-                    self._publish_one(realm)
+                    again_seconds = self._publish_one(realm)
 
     def stop(self) -> None:
         """End the thread; what is noted stays noted."""
-        self._stopped = True
+        with self._starting:
+            # Not while another thread is starting it: nobody can wait for a thread that has not begun.
+            self._stopped = True
+            thread = self._thread
         self._wake.set()
-        thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
@@ -140,3 +155,36 @@ class Publisher:
                 return
             self._wake.clear()
             self._wake.wait(rest_seconds)
+
+
+class OnePublisher:
+    """
+    Lets one process at a time render: all of them hear of the same commits, and would render the same head at once.
+
+    A kernel lock, freed when its holder dies.  Whoever does not get it looks again a little later, and
+    mostly finds the work done.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def begin(self) -> bool:
+        """Take the lock if it is free; also True where no lock can be made, since rendering twice only costs time."""
+        try:
+            descriptor = open_private(self._path, os.O_RDWR | os.O_CREAT)
+        except OSError:
+            return True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def end(self) -> None:
+        """Give the lock back. In a child after fork: let go of the parent's, which only closing does."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
