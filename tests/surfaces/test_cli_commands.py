@@ -443,11 +443,13 @@ def test_mark_keeps_the_secret(agent):
     """Sent back at its own place it keeps the stored value; anywhere else it is refused."""
     agent.ok("patch", "--json", json.dumps({"provider": {"api_key": MARK, "url": "u"}}))
     agent.ok("set", "provider.api_key", MARK)
+    agent.ok("set", "api_keys", '["k1"]')
     assert agent.head()[0]["provider"] == {"api_key": "sk-1", "url": "u"}
     for words in (
         ["patch", "--json", json.dumps({"copy": MARK})],
         ["set", "agent.note", f"Bearer {MARK}"],
         ["json-patch", "--json", json.dumps([{"op": "add", "path": "/token", "value": MARK}])],
+        ["json-patch", "--json", json.dumps([{"op": "add", "path": "/api_keys/0", "value": MARK}])],
         ["replace", "--json", json.dumps({"other_api_key": MARK})],
     ):
         answer = agent(*words, "-o", "json")

@@ -28,6 +28,31 @@ def test_real_value_replaces_the_secret():
     assert restored({"provider": {"api_key": "new", "url": "u"}})["provider"]["api_key"] == "new"
 
 
+SERVERS = {"servers": [{"name": "a", "password": "p1"}, {"name": "b", "password": "p2"}]}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["b", "a"], ["b"], ["a", "b", "c"], ["b", "c"]],
+    ids=["order", "less", "more", "other"],
+)
+def test_mark_in_an_array_whose_elements_moved_is_refused(names):
+    """Nobody can tell whose secret it is then; to take the wrong one would be worse than to ask."""
+    given = {"servers": [{"name": name, "password": MARK} for name in names]}
+    with pytest.raises(SecretMarkMisplaced):
+        with_secrets(given, SERVERS, at=Pointer())
+
+
+def test_mark_in_an_array_that_was_edited_in_place_keeps_the_secret():
+    """An element may change around its secret."""
+    given = {
+        "servers": [{"name": "a", "password": MARK, "port": 1}, {"name": "b", "password": "new"}]
+    }
+    assert with_secrets(given, SERVERS, at=Pointer()) == {
+        "servers": [{"name": "a", "password": "p1", "port": 1}, {"name": "b", "password": "new"}]
+    }
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -32,7 +32,8 @@ def with_secrets(value: Any, stored: Any, *, at: Pointer) -> Any:
     *value* with every mark replaced by what *stored* (both stand at the pointer *at*) has there.
 
     Raises:
-        SecretMarkMisplaced: A mark where nothing secret is stored, or inside a longer text.
+        SecretMarkMisplaced: A mark where nothing secret is stored, inside a longer text, or in an array
+            whose elements have moved, so that it cannot be told whose secret is meant.
     """
     if isinstance(value, dict):
         return {
@@ -40,6 +41,8 @@ def with_secrets(value: Any, stored: Any, *, at: Pointer) -> Any:
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
+        if has_mark(value) and _moved(value, redact(stored, at=at)):
+            raise SecretMarkMisplaced(pointer=str(at))
         return [
             with_secrets(item, _element(stored, place), at=at.child(str(place)))
             for place, item in enumerate(value)
@@ -63,6 +66,13 @@ def with_stored_number_types(value: Any, stored: Any) -> Any:
             for place, item in enumerate(value)
         ]
     return stored if _is_number(value) and _is_number(stored) and value == stored else value
+
+
+def _moved(value: Any, shown: Any) -> bool:
+    """Whether *value* has elements of *shown* in other places: one more or less, or in another order."""
+    if not isinstance(shown, list) or len(value) != len(shown):
+        return True
+    return any(item != own and item in shown for item, own in zip(value, shown, strict=True))
 
 
 def _is_number(value: object) -> bool:

@@ -7,6 +7,7 @@ becomes, and whether it may happen, is decided below.
 
 from __future__ import annotations
 
+from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import Pointer
 from realmconf.errors import InvalidArgument
 from realmconf.surfaces.cli.formats import toml_value
@@ -23,14 +24,22 @@ if TYPE_CHECKING:
 
 def set_value(call: Call) -> None:
     """Set the value at one pointer; print what was stored and its type."""
+    from realmconf.domain.edit import edited
+    from realmconf.domain.write import Edit
     from realmconf.surfaces.intake import has_mark, with_secrets
 
     path = call.request.path
     value = _one_value(call)
     realm = call.realm()
     if has_mark(value):
-        value = with_secrets(value, path.resolve(realm.get().document), at=path)
-    result = realm.set_value(path, value, **write_options(call))
+
+        def kept(draft: dict[str, Any]) -> dict[str, Any]:
+            meant = with_secrets(value, path.resolve(draft), at=path)
+            return edited(draft, Edit(assignments=((path, meant),)))
+
+        result = realm.update(kept, **write_options(call))
+    else:
+        result = realm.set_value(path, value, **write_options(call))
     if not call.json and not call.request.dry_run:
         shown = call.veil.over(value, path)
         call.print(f"{path.dotted} = {toml_value(shown)} ({type_name(value)})")
@@ -91,23 +100,33 @@ def patch(call: Call) -> None:
 
 def json_patch(call: Call) -> None:
     """Apply a JSON Patch to the own document."""
-    from realmconf.domain.jsonpatch import check_operations
+    from realmconf.domain.jsonpatch import apply_operations, check_operations
     from realmconf.surfaces.cli.documents import read_json
-    from realmconf.surfaces.intake import with_secrets, with_stored_number_types
+    from realmconf.surfaces.intake import has_mark, with_secrets, with_stored_number_types
 
     operations = check_operations(read_json(call, file=call.request.file, json=call.request.json))
     realm = call.realm()
-    stored = realm.get().document
 
-    def meant(operation: dict[str, Any]) -> dict[str, Any]:
+    def meant(operation: dict[str, Any], stored: Any) -> dict[str, Any]:
         if "value" not in operation:
             return operation
         place = Pointer.parse_json_pointer(operation["path"])
-        there = place.resolve(stored)
+        inserted = operation["op"] == "add" and isinstance(place.parent.resolve(stored), list)
+        # What stands at the place of an insertion is another element, and keeps its secrets.
+        there = ABSENT if inserted else place.resolve(stored)
         value = with_stored_number_types(operation["value"], there)
         return {**operation, "value": with_secrets(value, there, at=place)}
 
-    print_result(call, realm.json_patch([meant(one) for one in operations], **write_options(call)))
+    options = write_options(call)
+    if any(has_mark(operation.get("value")) for operation in operations):
+        result = realm.update(
+            lambda draft: apply_operations(draft, [meant(one, draft) for one in operations]),
+            **options,
+        )
+    else:
+        stored = realm.get().document
+        result = realm.json_patch([meant(one, stored) for one in operations], **options)
+    print_result(call, result)
 
 
 def rollback(call: Call) -> None:
