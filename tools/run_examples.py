@@ -71,7 +71,7 @@ def run(steps: list[Step]) -> list[list[str]]:
                 script.append(f"cat > {step.file} <<'END OF FILE'\n{step.command}END OF FILE")
             else:
                 script.append(step.command)
-        ours = ("REALMCONF_", "VISUAL", "EDITOR", "PYTHONPATH")
+        ours = ("REALMCONF_", "VISUAL", "EDITOR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
         finished = subprocess.run(

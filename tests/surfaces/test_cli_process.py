@@ -22,7 +22,8 @@ PROGRAM = [sys.executable, "-m", "realmconf"]
 
 @pytest.fixture
 def environment(tmp_path):
-    ours = ("REALMCONF_", "PYTHONUNBUFFERED")
+    # As a user has it: output is buffered, and modules are compiled once.
+    ours = ("REALMCONF_", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
     names = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     store = str(tmp_path / "store")
     return {**names, "HOME": str(tmp_path), "REALMCONF_STORE": store, "REALMCONF_REALM": "team"}
