@@ -394,6 +394,18 @@ def test_kept_descriptor(host, writable: bool):
     ]
 
 
+def test_status_tells_of_an_older_file_that_is_open(host):
+    """What was set aside and is still open somewhere is said, and no reason to look at it in vain."""
+    host.write("team", AGENT)
+    editor = KeptDescriptor(host.path("team"), writable=False)
+    host.write("team", {"count": 1})
+    assert "still open" in host.state("team").reason
+    editor.close()
+    host.settle("team")
+    host.publish("team")
+    assert host.state("team").reason == ""
+
+
 # --- absent, empty, broken, refused ---------------------------------------------------------
 
 

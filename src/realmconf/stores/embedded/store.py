@@ -110,7 +110,7 @@ class EmbeddedStore:
                 if self._made_working_copies is None:
                     from realmconf.stores.embedded.workcopy import WorkingCopies
 
-                    self._made_working_copies = WorkingCopies(self)
+                    self._made_working_copies = WorkingCopies(self, limits=self._limits)
         return self._made_working_copies
 
     def _committed(self, realm: RealmName) -> None:

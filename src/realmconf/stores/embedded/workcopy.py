@@ -13,6 +13,7 @@ import os
 import time
 
 from realmconf.domain import workfile
+from realmconf.domain.names import LIMITS
 from realmconf.errors import (
     HistoryMissing,
     LockTimeout,
@@ -27,10 +28,11 @@ from realmconf.errors import (
 from realmconf.stores import protocol
 from realmconf.stores.embedded import workrecord
 from realmconf.stores.embedded.files import Files, mark_of
-from realmconf.stores.embedded.layout import WORKING_COPY
-from realmconf.stores.embedded.publisher import Publisher
+from realmconf.stores.embedded.layout import FOLDER, WORKING_COPY
+from realmconf.stores.embedded.publisher import OnePublisher, Publisher
 from realmconf.stores.embedded.workdesk import Desk, RefusedFolderError
 from realmconf.stores.embedded.workexamine import Examiner, Finding
+from realmconf.stores.embedded.workglance import glance
 from realmconf.stores.embedded.worklook import Absent, Finished, Refused, Saving
 from realmconf.stores.protocol import WorkingCopyState
 
@@ -40,11 +42,12 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from realmconf.domain.names import RealmName
+    from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
     from realmconf.stores.embedded.files import Mark
     from realmconf.stores.embedded.workhost import Host, Writing
     from realmconf.stores.embedded.workplace import Placer, Rendering
+    from realmconf.stores.protocol import Head
 
 
 SETTLED_NANOSECONDS = 2_000_000_000
@@ -126,6 +129,7 @@ class WorkingCopies:
         files: Files | None = None,
         clock: Callable[[], float] = time.monotonic,
         header: bool = True,
+        limits: Limits = LIMITS,
         placer: Placer | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -134,10 +138,12 @@ class WorkingCopies:
         self._clock = clock
         self._sleep = sleep
         self._header = header
-        self._examiner = Examiner(self._files, host.root, host.stamp)
+        self._limits = limits
+        self._examiner = Examiner(self._files, host.root, host.stamp, limits=limits)
         self._placer = placer
         self._memories: dict[str, _Memory] = {}
         self._publisher = Publisher(self._publish_quietly, clock=clock)
+        self._one_publisher = OnePublisher(os.path.join(host.root, FOLDER, "publisher.lock"))
         self._registered = False
 
     @staticmethod
@@ -157,11 +163,11 @@ class WorkingCopies:
         nothing while the kernel watches the folder and is silent.
         """
         memory = self._memory(realm)
-        if not memory.settled:
-            return True
-        if memory.watched is not None:
-            return memory.dirty
-        return not self._unchanged(memory)
+        if memory.settled and (
+            not memory.dirty if memory.watched is not None else self._unchanged(memory)
+        ):
+            return False
+        return not self._in_step(realm, memory)
 
     def attend(self, realm: RealmName) -> bool:
         """
@@ -359,6 +365,7 @@ class WorkingCopies:
     def after_fork_child(self) -> None:
         """Nothing was looked at yet in this process, and its parent renders what the parent committed."""
         self._memories = {}
+        self._one_publisher.end()
         self._publisher.forget()
 
     # --- inside: looking -----------------------------------------------------------------------
@@ -375,6 +382,33 @@ class WorkingCopies:
         if not self._host.read_only:
             # Somebody may have saved: taken in at once, not when the next reader comes.
             self._publisher.note(realm)
+
+    def _in_step(self, realm: RealmName, memory: _Memory) -> bool:
+        """
+        Whether the file is, word for word, our rendering of the head, with nothing beside it that waits.
+
+        The common find after somebody else's commit, and the cheapest look there is: no lock, no lease.
+        """
+        if memory.failure is not None:
+            return False
+        # What happens after this look makes it dirty again.
+        memory.dirty = False
+        mark = self._mark(memory)
+        looked_ns = time.time_ns()
+        digest = None if mark is None else glance(self._files, self._host.root, realm)
+        if digest is not None:
+            with self._host.view() as rows:
+                generation = rows.head(realm).generation
+                if workrecord.stands(rows.connection, realm, digest, generation=generation):
+                    memory.settled = True
+                    memory.mark = mark
+                    memory.digest = digest
+                    memory.looked_ns = looked_ns
+                    memory.warnings = ()
+                    memory.missing_since = None
+                    return True
+        memory.dirty = True
+        return False
 
     def _unwatch(self, memory: _Memory) -> None:
         cancel, memory.cancel_watch, memory.watched = memory.cancel_watch, None, None
@@ -534,6 +568,10 @@ class WorkingCopies:
             )
             if not isinstance(verdict, (workfile.Clean, workfile.Unfinished)):
                 fields["mine_text"] = text
+        if found.waiting and not fields["reason"]:
+            fields["reason"] = (
+                "an older file is still open somewhere: what is saved there is taken in later"
+            )
         if isinstance(verdict, workfile.Broken):
             fields |= {"reason": verdict.reason, "line": verdict.line, "column": verdict.column}
         elif isinstance(verdict, workfile.Lost):
@@ -598,12 +636,17 @@ class WorkingCopies:
         it.  Returns after how many seconds it is worth to try again, or None.
         """
         memory = self._memory(realm)
+        alone = deadline is None
         if deadline is None:
             rest_seconds = self._pace(memory)
             if rest_seconds > 0:
                 return rest_seconds
+            if not self._one_publisher.begin():
+                return PACE_SECONDS
             deadline = self._clock() + TURN_SECONDS_MAX
         try:
+            if self._in_step(realm, memory):  # type: ignore[arg-type]
+                return None
             again_seconds = self._publish(realm, memory, deadline)  # type: ignore[arg-type]
         except LockTimeout:
             return AGAIN_SECONDS_MAX
@@ -611,6 +654,9 @@ class WorkingCopies:
             memory.failure = _reason(error)
             memory.settled = False
             return None
+        finally:
+            if alone:
+                self._one_publisher.end()
         if again_seconds is None:
             memory.again_seconds = AGAIN_SECONDS
             memory.failure = None
@@ -625,15 +671,15 @@ class WorkingCopies:
         return PACE_SECONDS - age_seconds if 0 <= age_seconds < PACE_SECONDS else 0.0
 
     def _publish(self, realm: RealmName, memory: _Memory, deadline: float) -> float | None:
-        from realmconf.stores.embedded.workplace import Placer, rendering_of
+        from realmconf.stores.embedded.workplace import Placer
 
-        placer = self._placer or Placer(self._files, self._host.root)
+        placer = self._placer or Placer(self._files, self._host.root, limits=self._limits)
         rendering: Rendering | None = None
         if memory.base is not None:
             # The likely case, prepared before the turn is taken: nobody edited the text since.
             head = self._host.head(realm, adopt=False)
             if head.generation != memory.seen:
-                rendering = rendering_of(head, memory.base, header=self._header)
+                rendering = self._render(head, memory.base)
         rounds = 0
         while True:
             with self._host.turn(deadline) as turn:
@@ -655,7 +701,7 @@ class WorkingCopies:
                         head = found.head
                         rendering = None
                     else:
-                        rendering = rendering_of(found.head, base, header=self._header)
+                        rendering = self._render(found.head, base)
                 if rendering is not None:
                     contested = isinstance(found.verdict, workfile.Contested)
                     placed = placer.place(turn, realm, found, rendering, contested=contested)
@@ -667,7 +713,12 @@ class WorkingCopies:
                     rendering = None
                     continue
             if rendering is None:
-                rendering = rendering_of(head, base, header=self._header)
+                rendering = self._render(head, base)
+
+    def _render(self, head: Head, base: str | None) -> Rendering:
+        from realmconf.stores.embedded.workplace import rendering_of
+
+        return rendering_of(head, base, header=self._header, limits=self._limits)
 
     def _wait_before(self, memory: _Memory, found: Finding) -> float | None:
         """None: render now. 0: nothing to do. Else: look again after so many seconds."""

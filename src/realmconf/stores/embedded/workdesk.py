@@ -78,7 +78,7 @@ class Desk:
     def shelf(self) -> int:
         """The folder of the spare and of what was set aside, made if it is missing."""
         if self._shelf is None:
-            path = os.path.join(self._root, FOLDER, SHELF)
+            path = self._shelf_path
             try:
                 self._shelf = self._open_own(path)
             except FileNotFoundError:
@@ -90,15 +90,24 @@ class Desk:
         return self._shelf
 
     @property
+    def _shelf_path(self) -> str:
+        return os.path.join(self._root, FOLDER, SHELF)
+
+    @property
     def spare(self) -> str:
         """The spare's name on the shelf."""
         return f"{self.realm}.spare"
 
     def aside(self) -> tuple[str, ...]:
         """What is on the shelf for this realm besides the spare."""
+        if self._shelf is None:
+            try:
+                self._shelf = self._open_own(self._shelf_path)
+            except FileNotFoundError:
+                return ()
         prefix = f"{self.realm}.aside-"
         return tuple(
-            sorted(name for name in self._files.names(self.shelf) if name.startswith(prefix))
+            sorted(name for name in self._files.names(self._shelf) if name.startswith(prefix))
         )
 
     def set_aside(self, folder: int, name: str, *, seen: int | None) -> str:

@@ -131,8 +131,15 @@ class Examiner:
                 digest=seen.digest,
                 seen=None if standing is None else standing.seen,
             )
-        kept = desk.contested() if standing is not None and standing.beside else ()
-        return Finding(head=head, standing=standing, look=seen, verdict=verdict, kept=kept)
+        unsettled = standing is not None and (standing.doubtful or standing.beside)
+        return Finding(
+            head=head,
+            standing=standing,
+            look=seen,
+            verdict=verdict,
+            kept=desk.contested() if unsettled else (),
+            waiting=unsettled and bool(desk.aside()),
+        )
 
     def base_document(
         self, rows: Reading, realm: RealmName, generation: int | None
