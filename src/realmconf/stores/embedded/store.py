@@ -18,7 +18,8 @@ from realmconf.errors import (
     ForkedInTransaction,
     OutcomeUnknown,
     RealmconfError,
-    StoreError,
+    StoreFull,
+    StoreReadOnly,
     StoreUnavailable,
     Unsupported,
 )
@@ -283,7 +284,7 @@ class EmbeddedStore:
             if held is not None:
                 with held as turn:
                     return working.settle(turn, realm)
-        except (StoreError, OutcomeUnknown):
+        except (StoreReadOnly, StoreFull, StoreUnavailable, OutcomeUnknown):
             # Reads go on where nothing can be written: without the right to, on a full disk.
             pass
         return working.warnings(realm)
