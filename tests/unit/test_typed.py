@@ -14,7 +14,8 @@ import pydantic
 import pytest
 
 from realmconf.errors import InvalidArgument, InvalidDocument, SchemaViolation
-from realmconf.runtime.typed import PLAIN, MsgspecAdapter, PydanticAdapter, adapter_for
+from realmconf.runtime.adapter import PLAIN
+from realmconf.runtime.typed import MsgspecAdapter, PydanticAdapter, adapter_for
 
 DOCUMENT = {"agent": {"model": "m", "retries": 3}, "tags": ["a", "b"]}
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 
 from realmconf.domain.document import check_value
 from realmconf.domain.pointer import Pointer
-from realmconf.domain.write import Expected
 from realmconf.errors import InvalidArgument, InvalidDocument, LimitExceeded
 from realmconf.runtime.snapshot import ConfigSnapshot
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from realmconf.domain.document import Value
     from realmconf.domain.names import Limits, RealmName
+    from realmconf.domain.write import Expected
 
     class WriteOptions(TypedDict, total=False):
         """What every write takes besides what it writes."""
@@ -83,6 +83,8 @@ def etag(text: str) -> Expected:
     Raises:
         InvalidArgument: It is none, or that of another view.
     """
+    from realmconf.domain.write import Expected
+
     found = re.fullmatch(_ETAG, text)
     if found is None:
         raise InvalidArgument(
@@ -99,6 +101,8 @@ def expected(realm: RealmName, options: WriteOptions, *, limits: Limits) -> Expe
     if numbered is not None:
         generation(numbered, limits=limits)
     if stated is None:
+        from realmconf.domain.write import Expected
+
         return None if numbered is None else Expected(generation=numbered)
     if isinstance(stated, ConfigSnapshot):
         found = _of_snapshot(realm, stated, name="expected")
@@ -131,6 +135,8 @@ def base(realm: RealmName, options: WriteOptions) -> ConfigSnapshot[Any] | None:
 def _of_snapshot(realm: RealmName, snapshot: ConfigSnapshot[Any], *, name: str) -> Expected:
     if snapshot.realm_id != realm:
         raise InvalidArgument(f"{name} is a snapshot of realm {snapshot.realm_id}, not of {realm}")
+    from realmconf.domain.write import Expected
+
     return Expected(
         generation=snapshot.generation, digest=snapshot.digest if snapshot.generation else None
     )

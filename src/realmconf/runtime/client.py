@@ -13,10 +13,10 @@ from realmconf.domain.names import LIMITS, RealmName
 from realmconf.domain.record import Record
 from realmconf.errors import InvalidArgument
 from realmconf.runtime import arguments
+from realmconf.runtime.adapter import PLAIN
 from realmconf.runtime.fitting import ON_INVALID, Fitting
 from realmconf.runtime.locate import default_author, locate, locate_store
 from realmconf.runtime.runtime import ConfigRuntime
-from realmconf.runtime.typed import adapter_for
 from realmconf.runtime.world import WORLD
 from realmconf.stores.registry import open_store
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from realmconf.domain.names import Limits
     from realmconf.domain.pointer import Pointer
     from realmconf.errors import SchemaViolation
+    from realmconf.runtime.adapter import Adapter
     from realmconf.runtime.arguments import WriteOptions
     from realmconf.runtime.history import Revision
     from realmconf.runtime.snapshot import ConfigSnapshot, WriteResult
@@ -237,9 +238,8 @@ class Client:
         """
         arguments.choice(on_invalid, name="on_invalid", among=ON_INVALID)
         realm = RealmName(name)
-        fitting = Fitting(
-            realm, adapter_for(schema), on_invalid=on_invalid, invalid_call=invalid_call
-        )
+        adapter = PLAIN if schema is None else _adapter_for(schema)
+        fitting = Fitting(realm, adapter, on_invalid=on_invalid, invalid_call=invalid_call)
         return ConfigRuntime(self, realm, fitting)
 
     def realms(self, *, after: str | None = None, limit: int | None = None) -> list[RealmEntry]:
@@ -424,6 +424,12 @@ class Client:
         """When a write that starts now stops waiting."""
         seconds = arguments.timeout_seconds(timeout, default=self._timeout_seconds)
         return self.world.monotonic_seconds() + seconds
+
+
+def _adapter_for(schema: object) -> Adapter[Any]:
+    from realmconf.runtime.typed import adapter_for
+
+    return adapter_for(schema)
 
 
 def _path(path: Any) -> str:

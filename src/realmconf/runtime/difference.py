@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
     from realmconf.domain.pointer import Pointer
-    from realmconf.runtime.typed import Adapter
+    from realmconf.runtime.adapter import Adapter
 
 
 def edit_from(adapter: Adapter[Any], realm: RealmName, base: Document | None, model: Any) -> Edit:

@@ -8,9 +8,9 @@ handle leaves a document that does not; what fits is for the type's own library.
 from __future__ import annotations
 
 from realmconf.errors import InvalidArgument, SchemaViolation
+from realmconf.runtime.adapter import PLAIN
 from realmconf.runtime.generic import Config, Generic
 from realmconf.runtime.snapshot import ConfigEnvelope, compose
-from realmconf.runtime.typed import PLAIN, adapter_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from realmconf.domain.names import RealmName
     from realmconf.domain.write import Append
+    from realmconf.runtime.adapter import Adapter
     from realmconf.runtime.snapshot import ConfigSnapshot
-    from realmconf.runtime.typed import Adapter
 
 ON_INVALID = ("raise", "last_good")
 
@@ -93,6 +93,8 @@ class Fitting(Generic[Config]):
             return self._adapter if self._adapter.is_model(config) else None
         if isinstance(config, (dict, list, str, ConfigEnvelope)) or config is None:
             return None
+        from realmconf.runtime.typed import adapter_for
+
         try:
             return adapter_for(type(config))
         except InvalidArgument:

@@ -4,15 +4,14 @@
 Decides when a cached snapshot is as good as a new one, and which verb is which
 command.  Documents are ``domain.decide``'s, requests and results ``writing``'s,
 types ``fitting``'s.
+
+A process may do no more than one read, so each verb imports what only it needs.
 """
 
 from __future__ import annotations
 
-from realmconf.domain.diff import changes
 from realmconf.domain.document import ABSENT, check_document
-from realmconf.domain.frozen import FrozenDict, thaw
 from realmconf.domain.revision import Policy
-from realmconf.domain.write import Delete, SetDocument, SetPolicy
 from realmconf.errors import (
     GenerationConflict,
     HistoryCompacted,
@@ -20,9 +19,8 @@ from realmconf.errors import (
     RealmMoved,
     Unsupported,
 )
-from realmconf.runtime import arguments, commands
+from realmconf.runtime import arguments
 from realmconf.runtime.generic import Config
-from realmconf.runtime.history import published
 from realmconf.runtime.origins import Origins, document_at
 from realmconf.runtime.snapshot import (
     ConfigEnvelope,
@@ -33,7 +31,6 @@ from realmconf.runtime.snapshot import (
     Source,
     WriteResult,
 )
-from realmconf.runtime.typed import PLAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +42,7 @@ if TYPE_CHECKING:
     from realmconf.domain.names import RealmName
     from realmconf.domain.pointer import Pointer
     from realmconf.domain.write import Command
+    from realmconf.runtime.adapter import Adapter
     from realmconf.runtime.arguments import WriteOptions
     from realmconf.runtime.chain import Verified
     from realmconf.runtime.client import Client
@@ -52,7 +50,6 @@ if TYPE_CHECKING:
     from realmconf.runtime.history import Revision
     from realmconf.runtime.outcome import Committed, Pending, Void
     from realmconf.runtime.snapshot import WatchedSnapshot
-    from realmconf.runtime.typed import Adapter
     from realmconf.runtime.watch import After, Subscription, Watch
     from realmconf.runtime.writing import Writing
     from realmconf.stores.protocol import Head, ReadView, WorkingCopyState, WorkingCopyStore
@@ -206,6 +203,8 @@ class ConfigRuntime(Source[Config]):
         Raises:
             LimitExceeded: *limit* is more than a page.
         """
+        from realmconf.runtime.history import published
+
         limits = self._client.limits
         arguments.count(limit, name="history_page", maximum=limits.history_page)
         if before is not None:
@@ -221,6 +220,8 @@ class ConfigRuntime(Source[Config]):
         Raises:
             RevisionNotFound, HistoryCompacted: One of them is not there, or its document was purged.
         """
+        from realmconf.domain.diff import changes
+
         limits = self._client.limits
         first = arguments.generation(before, name="before", limits=limits)
         last = None if after is None else arguments.generation(after, name="after", limits=limits)
@@ -289,6 +290,10 @@ class ConfigRuntime(Source[Config]):
             InvalidDocument: Not a document, or a model whose absences a document cannot express.
             SchemaViolation: It does not fit this handle's type.
         """
+        from realmconf.domain.frozen import FrozenDict
+        from realmconf.runtime import commands
+        from realmconf.runtime.adapter import PLAIN
+
         adapter = self._fitting.adapter_of(config)
         if adapter is not None:
             return self._set_model(adapter, config, options)
@@ -322,18 +327,24 @@ class ConfigRuntime(Source[Config]):
         self, path: str | Pointer, value: object, **options: Unpack[WriteOptions]
     ) -> WriteResult[Config]:
         """Set the value at one place; missing objects on the way are made."""
+        from realmconf.runtime import commands
+
         return self.writing.carry_out(
             commands.set_values({path: value}, limits=self._client.limits), options
         )
 
     def unset(self, path: str | Pointer, **options: Unpack[WriteOptions]) -> WriteResult[Config]:
         """Remove what stands at one place; that it is not there is no error."""
+        from realmconf.runtime import commands
+
         return self.writing.carry_out(commands.unset(path), options)
 
     def patch(
         self, patch: Mapping[str, Any], **options: Unpack[WriteOptions]
     ) -> WriteResult[Config]:
         """Apply a merge patch (RFC 7396) to the own document."""
+        from realmconf.runtime import commands
+
         return self.writing.carry_out(
             commands.merge_patch(patch, limits=self._client.limits), options
         )
@@ -348,16 +359,22 @@ class ConfigRuntime(Source[Config]):
             PatchTestFailed: A ``test`` does not hold.
             PatchInapplicable: A place is not there.
         """
+        from realmconf.runtime import commands
+
         return self.writing.carry_out(
             commands.json_patch(operations, limits=self._client.limits), options
         )
 
     def delete(self, **options: Unpack[WriteOptions]) -> WriteResult[Config]:
         """Append a tombstone: the realm has no document; its numbers go on."""
+        from realmconf.domain.write import Delete
+
         return self.writing.carry_out(Delete(), options)
 
     def rollback(self, to: int, **options: Unpack[WriteOptions]) -> WriteResult[Config]:
         """Append a new revision with the document of generation *to*."""
+        from realmconf.runtime import commands
+
         return self.writing.carry_out(commands.rollback(to, limits=self._client.limits), options)
 
     def update(
@@ -374,6 +391,9 @@ class ConfigRuntime(Source[Config]):
         called again after a lost race, at most *attempts_max* times.  Inside it, reads are fine; a write to
         the same store is refused.  What it raises is raised here, and nothing was changed.
         """
+        from realmconf.domain.frozen import thaw
+        from realmconf.domain.write import SetDocument
+
         arguments.count(attempts_max, name="attempts_max")
         if not callable(change):
             raise InvalidArgument("update takes a function")
@@ -408,6 +428,8 @@ class ConfigRuntime(Source[Config]):
         **options: Unpack[WriteOptions],
     ) -> WriteResult[Config]:
         """Change what the realm asks of its writers; what is not named stays."""
+        from realmconf.domain.write import SetPolicy
+
         named: dict[str, object] = {
             "require_generation": require_generation,
             "history_keep": history_keep,
@@ -483,6 +505,9 @@ class ConfigRuntime(Source[Config]):
 
     def resolve(self, config: object, **options: Unpack[WriteOptions]) -> WriteResult[Config]:
         """Settle a contested or broken working copy: *config* becomes the document, what was set aside goes."""
+        from realmconf.domain.write import SetDocument
+        from realmconf.runtime import commands
+
         store = self._working_copies()
         document = commands.whole_document(config, limits=self._client.limits)
         return self.writing.run(

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-from realmconf.domain.diff import changes
-from realmconf.domain.frozen import freeze, thaw
 from realmconf.domain.record import Record
 from realmconf.domain.revision import DIGEST_SHOWN, GENESIS
 from realmconf.errors import InvalidArgument
 from realmconf.runtime.generic import Config, Generic
-from realmconf.runtime.history import published
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -188,6 +185,8 @@ class ConfigSnapshot(Generic[Config]):
         try:
             return self._document
         except AttributeError:
+            from realmconf.domain.frozen import freeze
+
             record = self._record
             document = (
                 None if record is None or record.document is None else freeze(record.document)
@@ -223,6 +222,8 @@ class ConfigSnapshot(Generic[Config]):
     @property
     def revision(self) -> Revision | None:
         """Who wrote this generation, when and why; None for a realm never written."""
+        from realmconf.runtime.history import published
+
         return None if self._record is None else published(self._record)
 
     @property
@@ -248,6 +249,8 @@ class ConfigSnapshot(Generic[Config]):
             raise InvalidArgument("view must be one of own, effective")
         if not isinstance(policy, EnvelopePolicy):
             raise InvalidArgument("policy must be an EnvelopePolicy")
+        from realmconf.domain.frozen import thaw
+
         metadata = self.metadata
         own = None if self.document is None else thaw(self.document)
         return ConfigEnvelope(
@@ -340,6 +343,8 @@ class WriteResult(ConfigSnapshot[Config]):
         """What this write changed in the own document, leaf by leaf."""
         if not self.changed:
             return ()
+        from realmconf.domain.diff import changes
+
         return changes(self._before, None if self._record is None else self._record.document)
 
 
@@ -357,6 +362,8 @@ class Plan(WriteResult[Config]):
         """What would change in the composed configuration."""
         if not self.changed:
             return ()
+        from realmconf.domain.diff import changes
+
         return changes(compose(self.realm_id, self._before), self.composed)
 
     @property
@@ -405,6 +412,8 @@ class WatchedSnapshot(ConfigSnapshot[Config]):
         """
         if self.reset or (self._record is not None and self._record.purged):
             return ()
+        from realmconf.domain.diff import changes
+
         return changes(self._before, None if self._record is None else self._record.document)
 
 

@@ -1,0 +1,80 @@
+"""
+What stands between plain configuration and a caller's type, and the case that there is no type.
+
+Decides what any adapter promises; which library serves which type is for ``typed``, which a handle without
+a type never loads.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.document import check_document
+from realmconf.runtime.generic import Config, Generic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from realmconf.domain.document import Document
+
+
+class Adapter(Generic[Config]):
+    """
+    One type: plain values in, typed configuration out, and back.
+
+    ``load`` and ``dump`` are each other's inverse for every valid configuration; ``dump`` leaves out what
+    is None, since documents have no nulls.
+    """
+
+    __slots__ = ("type",)
+
+    def __init__(self, wanted: type[Config]) -> None:
+        self.type = wanted
+
+    def load(self, composed: Document) -> Config:
+        """
+        The typed configuration.
+
+        Raises:
+            SchemaViolation: With every violation at once.
+        """
+        raise NotImplementedError
+
+    def dump(self, config: Config) -> Document:
+        """The whole configuration as plain values, defaults included."""
+        raise NotImplementedError
+
+    def dump_stated(self, config: Config) -> Document:
+        """The same without what equals the type's own defaults."""
+        raise NotImplementedError
+
+    def is_model(self, value: object) -> bool:
+        """Whether *value* is an instance of the type, and not a plain mapping."""
+        return isinstance(value, self.type)
+
+
+class PlainAdapter(Adapter["Mapping[str, Any]"]):
+    """No type: the composed configuration itself, immutable."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(dict)
+
+    def load(self, composed: Document) -> Mapping[str, Any]:
+        from realmconf.domain.frozen import freeze
+
+        frozen: Mapping[str, Any] = freeze(composed)
+        return frozen
+
+    def dump(self, config: Mapping[str, Any]) -> Document:
+        return check_document(config)
+
+    def dump_stated(self, config: Mapping[str, Any]) -> Document:
+        return check_document(config)
+
+    def is_model(self, value: object) -> bool:
+        return False
+
+
+PLAIN = PlainAdapter()
