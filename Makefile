@@ -49,6 +49,7 @@ $(READY)/%: requirements/%.txt | $(VENV)/bin/python
 
 $(READY)/realmconf: pyproject.toml $(READY)/build
 	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q src
 	@mkdir -p $(READY) && touch $@
 
 install: $(READY)/dev $(READY)/realmconf ## everything for working on the project
@@ -59,6 +60,7 @@ run: $(READY)/build $(READY)/realmconf ## the demonstration: writers, a watcher,
 	@$(BIN)/realmconf demo
 
 bench: $(READY)/bench $(READY)/realmconf ## the figures, as ratios to floors and peers of the same run
+	@$(BIN)/python -m compileall -q src
 	@$(BIN)/python -m bench
 
 # --------------------------------------------------------------------- testing
