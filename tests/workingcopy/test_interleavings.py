@@ -115,7 +115,7 @@ def check_rest(host: Host) -> None:
     text = host.text("team")
     if tomllib.loads(text) != head.document:
         raise LostEditError(f"the file does not say what the head says: {host.state('team')}")
-    if host.copies._header and f"generation {head.generation}\n" not in text:
+    if host.copies._renderer._header and f"generation {head.generation}\n" not in text:
         raise LostEditError("the first line is not the head's")
 
 

@@ -434,6 +434,6 @@ def test_large_document_is_no_stranger(tmp_path):
         STYLES["in_place"](
             str(tmp_path / "team" / "config.toml"), text_of(tmp_path).replace("a = 1\n", "a = 2\n")
         )
-        eventually(lambda: realm.get().document["a"] == 2)
+        eventually(lambda: (realm.get().document or {})["a"] == 2)
         realm.publish()
         assert realm.working_copy().state == "clean"

@@ -656,12 +656,12 @@ def test_unchanged_file_is_not_read_again(tmp_path):
     host = Host(tmp_path, files=files)
     host.write("team", {"a": 1})
     host.settle("team")
-    memory = host.copies._memory("team")
-    memory.looked_ns += 3_000_000_000
+    memory = host.copies.memory(RealmName("team"))
+    memory._looked_ns += 3_000_000_000
     files.opened = 0
     host.settle("team")
     assert files.opened == 0
-    memory.looked_ns -= 3_000_000_000
+    memory._looked_ns -= 3_000_000_000
     host.settle("team")
     assert files.opened == 1
 

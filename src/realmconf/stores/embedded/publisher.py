@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from realmconf.domain.names import RealmName
+
 QUIET_SECONDS = 0.010
 BURST_SECONDS = 0.040
 FLUSH_WAIT_SECONDS_MAX = 0.1
@@ -35,15 +37,15 @@ class Publisher:
     """
 
     def __init__(
-        self, publish_one: Callable[[str], float | None], *, clock: Callable[[], float]
+        self, publish_one: Callable[[RealmName], float | None], *, clock: Callable[[], float]
     ) -> None:
         self._publish_one = publish_one
         self._clock = clock
         self._reset()
 
     def _reset(self) -> None:
-        self._pending: dict[str, None] = {}
-        self._due: dict[str, float] = {}
+        self._pending: dict[RealmName, None] = {}
+        self._due: dict[RealmName, float] = {}
         self._noted_at = 0.0
         self._sleeping = False
         self._wake = threading.Event()
@@ -52,7 +54,7 @@ class Publisher:
         self._thread: threading.Thread | None = None
         self._stopped = False
 
-    def note(self, realm: str) -> None:
+    def note(self, realm: RealmName) -> None:
         """Something of *realm* is to be rendered. Costs about a microsecond, and a thread the first time."""
         self._pending[realm] = None
         self._noted_at = self._clock()
@@ -62,7 +64,7 @@ class Publisher:
         elif self._thread is None:
             self._start()
 
-    def forget_realm(self, realm: str) -> None:
+    def forget_realm(self, realm: RealmName) -> None:
         """Somebody is rendering this realm already; what is committed from now on is noted anew."""
         self._pending.pop(realm, None)
 
@@ -110,7 +112,7 @@ class Publisher:
             )
             self._thread.start()
 
-    def _take(self) -> list[str]:
+    def _take(self) -> list[RealmName]:
         now = self._clock()
         for realm in [realm for realm, due in self._due.items() if due <= now]:
             del self._due[realm]

@@ -152,7 +152,7 @@ class Desk:
             descriptor = self._files.open_folder(path)
         except OSError as error:
             if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-                raise RefusedFolderError("is not a folder, or a symbolic link") from None
+                raise RefusedFolderError("is a symbolic link, or none") from None
             raise
         own = False
         try:

@@ -19,13 +19,14 @@ from realmconf.errors import HistoryCompacted, RevisionNotFound
 from realmconf.stores.embedded import workrecord
 from realmconf.stores.embedded.files import LEASE_BUSY, LEASE_FREE, digest_of, objection
 from realmconf.stores.embedded.layout import WORKING_COPY
-from realmconf.stores.embedded.workdesk import Desk, seen_in
-from realmconf.stores.embedded.worklook import Absent, Finished, look, quiet
+from realmconf.stores.embedded.workdesk import Desk, RefusedFolderError, seen_in
+from realmconf.stores.embedded.worklook import Absent, Finished, Refused, look, quiet
 from realmconf.stores.embedded.workrecord import Standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from typing import Protocol
 
     from realmconf.domain.document import Document
@@ -69,6 +70,16 @@ class Finding(Record):
     waiting: bool = False
     """Something that was set aside is still open somewhere."""
 
+    @property
+    def missing(self) -> bool:
+        """Whether there is no text: an editor between two steps, a mistake, or what is wanted."""
+        return isinstance(self.look, Absent) or isinstance(self.verdict, workfile.Empty)
+
+    @property
+    def no_file_wanted(self) -> bool:
+        """Whether the head has no document, so that no file is its rendering."""
+        return self.head.revision is None or self.head.revision.document is None
+
 
 class ContestedEdit(Record):
     """What a person needs to settle one contested edit."""
@@ -99,13 +110,29 @@ class Examiner:
         (unless somebody saves faster than we can take in).
         """
         for _ in range(ROUNDS_MAX):
-            with Desk(self._files, self._root, realm) as desk:
-                beside = self._clear_beside(turn, desk)
-                finding = self.judge(turn, realm, desk, self.look(desk))
+            try:
+                with Desk(self._files, self._root, realm) as desk:
+                    beside = self._clear_beside(turn, desk)
+                    finding = self.judge(turn, realm, desk, self.look(desk))
+            except RefusedFolderError as error:
+                return self._refused(turn, realm, error)
             finding = finding.replace(waiting=beside)
             if not self._take_in(turn, realm, finding):
                 break
         return finding
+
+    def observe(
+        self, realm: RealmName, view: Callable[[], AbstractContextManager[Reading]]
+    ) -> Finding:
+        """Say what the file means now; needs no lock and changes nothing."""
+        try:
+            with Desk(self._files, self._root, realm) as desk:
+                seen = self.look(desk)
+                with view() as rows:
+                    return self.judge(rows, realm, desk, seen)
+        except RefusedFolderError as error:
+            with view() as rows:
+                return self._refused(rows, realm, error)
 
     def look(self, desk: Desk) -> Look:
         """Look at the file; needs no lock."""
@@ -140,6 +167,11 @@ class Examiner:
             kept=desk.contested() if unsettled else (),
             waiting=unsettled and bool(desk.aside()),
         )
+
+    def _refused(self, rows: Reading, realm: RealmName, error: RefusedFolderError) -> Finding:
+        standing = workrecord.load(rows.connection, realm)
+        seen = Refused(reason=f"stands in a folder that {error}")
+        return Finding(head=rows.head(realm), standing=standing, look=seen, verdict=None)
 
     def base_document(
         self, rows: Reading, realm: RealmName, generation: int | None

@@ -51,6 +51,10 @@ class Rendering(Record):
     base: str | None
     """The text it was made from."""
 
+    def fits(self, head: Head, base: str | None) -> bool:
+        """Whether this is what would be made of *head* and *base*."""
+        return self.generation == head.generation and self.base == base
+
 
 def rendering_of(
     head: Head, base: str | None, *, header: bool, limits: Limits = LIMITS
