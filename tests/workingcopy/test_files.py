@@ -134,15 +134,13 @@ def test_move_takes_no_name_that_is_taken(folder, tmp_path, monkeypatch, exchang
 
 def test_system_without_exchange_is_declared(folder, monkeypatch):
     """Where names cannot be exchanged that is said, and ``StoreInfo`` declares the weaker form."""
-    from realmconf.stores.embedded.workcopy import WorkingCopies
-
-    assert WorkingCopies.strength() == "exchange"
+    assert module.strength() == "exchange"
     monkeypatch.setattr(module, "_found", [None])
     made(folder, "a")
     made(folder, "b")
     with pytest.raises(ExchangeUnsupportedError):
         FILES.exchange(folder, "a", folder, "b")
-    assert WorkingCopies.strength() == "replace"
+    assert module.strength() == "replace"
 
 
 def test_rewrite_leaves_nothing_of_the_old_text(folder):

@@ -263,9 +263,9 @@ def _lease(descriptor: int, kind: str) -> str:
     return LEASE_FREE
 
 
-def exchange_exists() -> bool:
-    """Whether this system can exchange two names at all; a file system may still refuse."""
-    return _renameat2_function() is not None
+def strength() -> str:
+    """``exchange``, or ``replace`` where this system cannot exchange two names; a file system may still refuse."""
+    return "replace" if _renameat2_function() is None else "exchange"
 
 
 _found: list[Any] = []

@@ -25,7 +25,7 @@ from realmconf.errors import (
 )
 from realmconf.stores.embedded import forking, workrecord
 from realmconf.stores.embedded.failures import typed
-from realmconf.stores.embedded.files import Files
+from realmconf.stores.embedded.files import Files, strength
 from realmconf.stores.embedded.place import Place
 from realmconf.stores.embedded.session import COMPARE_SECONDS
 from realmconf.stores.embedded.turns import Turns
@@ -125,14 +125,13 @@ class EmbeddedStore:
     def info(self) -> StoreInfo:
         """What this store promises; the strength of watch and working copy depends on the system."""
         from realmconf.stores.embedded.notify import NOTIFIER
-        from realmconf.stores.embedded.workcopy import WorkingCopies
 
         session = self._place.session
         return StoreInfo(
             name="embedded",
             document_bytes_max=self._limits.document_bytes,
             watch="poll" if NOTIFIER.polls else "push",
-            working_copy=WorkingCopies.strength() if self._place.keeps_working_copies else "none",
+            working_copy=strength() if self._place.keeps_working_copies else "none",
             fresh_read="query" if session is not None and session.counters is None else "memory",
         )
 

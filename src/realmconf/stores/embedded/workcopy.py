@@ -77,13 +77,6 @@ class WorkingCopies:
         self._publisher = Publisher(self._renderer.in_background, clock=clock)
         self._registered = False
 
-    @staticmethod
-    def strength() -> str:
-        """``exchange``, or ``replace`` where this system cannot exchange two names."""
-        from realmconf.stores.embedded.files import exchange_exists
-
-        return "exchange" if exchange_exists() else "replace"
-
     # --- looking ---------------------------------------------------------------------
 
     def suspect(self, realm: RealmName) -> bool:
@@ -174,14 +167,11 @@ class WorkingCopies:
         except OSError as error:
             reason = f"cannot be looked at: {worktell.reason_of(error)}"
             return WorkingCopyState(realm=realm, path=memory.path, state="refused", reason=reason)
-        contested = base = None
+        contested = None
         if found.kept or isinstance(found.verdict, workfile.Contested):
             with Desk(self._files, self._host.root, realm) as desk, self._host.view() as rows:
                 contested = self._examiner.judge_kept(rows, desk, found)
-                base = self._examiner.base_document(rows, realm, contested.base)
-        return worktell.state(
-            found, memory.path, failure=memory.failure, contested=contested, base=base
-        )
+        return worktell.state(found, memory.path, failure=memory.failure, contested=contested)
 
     # --- rendering -----------------------------------------------------------------------
 
