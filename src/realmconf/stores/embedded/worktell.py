@@ -19,7 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realmconf.domain.document import Document
     from realmconf.errors import WorkingCopyError
     from realmconf.stores.embedded.workexamine import ContestedEdit, Finding
 
@@ -60,9 +59,8 @@ def state(
     *,
     failure: str | None,
     contested: ContestedEdit | None,
-    base: Document | None,
 ) -> WorkingCopyState:
-    """Everything about the file that a person may need; *contested* and *base* for the edit to be settled."""
+    """Everything about the file that a person may need; *contested* is the edit to be settled."""
     look, verdict = found.look, found.verdict
     realm = found.head.realm
     fields: dict[str, object] = {"state": state_word(found), "reason": failure or ""}
@@ -86,7 +84,7 @@ def state(
             f"it is of generation {verdict.generation}, and there is no history of this realm"
         )
     if contested is not None:
-        fields |= _contested_fields(found, path, contested, base)
+        fields |= _contested_fields(found, path, contested)
     return WorkingCopyState(
         realm=realm,
         path=path,
@@ -143,17 +141,15 @@ def _notice(error: WorkingCopyError) -> Notice:
     )
 
 
-def _contested_fields(
-    found: Finding, path: str, contested: ContestedEdit, base: Document | None
-) -> dict[str, object]:
+def _contested_fields(found: Finding, path: str, contested: ContestedEdit) -> dict[str, object]:
     fields: dict[str, object] = {
         "contested": tuple(str(pointer) for pointer in contested.pointers),
         "kept": tuple(os.path.join(os.path.dirname(path), name) for name in found.kept),
         "mine_text": contested.text,
         "reason": contested.reason,
     }
-    if base is not None:
+    if contested.base is not None:
         from realmconf.domain.toml import render
 
-        fields["base_text"] = render(base)
+        fields["base_text"] = render(contested.base)
     return fields
