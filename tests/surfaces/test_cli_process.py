@@ -276,9 +276,12 @@ def test_stopped_holder_of_the_turn(run, environment, tmp_path):
 # --- start-up --------------------------------------------------------------------------
 
 NOT_FOR_A_READ = {
+    "argparse",
     "asyncio",
     "concurrent.futures",
+    "ctypes",
     "dataclasses",
+    "hashlib",
     "inspect",
     "logging",
     "multiprocessing",
@@ -290,6 +293,25 @@ NOT_FOR_A_READ = {
     "typing",
     "uuid",
 }
+
+
+OURS = REPOSITORY / "src" / "realmconf"
+EMBEDDED = OURS / "stores" / "embedded"
+OURS_NOT_FOR_A_READ = {
+    f"realmconf.{layer}.{name}"
+    for layer, names in {
+        "domain": "archive blame decide diff edit frozen jsonpatch jsontext merge overlap patch rebase toml"
+        " tomledit workfile write",
+        "runtime": "aio chain checkup commands difference history hub outcome project retention transfer"
+        " typed watch writing",
+        "stores.embedded": "maintenance notify publisher reading turn view witness "
+        + " ".join(path.stem for path in EMBEDDED.glob("work*.py")),
+        "surfaces": "envelope intake",
+        "surfaces.cli": "completion documents editing terminal usage watching writing",
+    }.items()
+    for name in names.split()
+} - {"realmconf.stores.embedded.workglance", "realmconf.stores.embedded.workrecord"}
+"""What writes, watches, maintains, types or explains."""
 
 
 def loaded_by(environment, *words: str) -> set[str]:
@@ -321,17 +343,24 @@ def loaded_by(environment, *words: str) -> set[str]:
     "words", [["get", "agent.model"], ["get", "agent.model", "-o", "json"]], ids=" ".join
 )
 def test_read_loads_nothing_dear(run, environment, words):
-    """A read of one value imports none of what would cost more than the read itself."""
+    """A read of one value imports nothing dear, nor anything of ours that it does not use."""
     run("set", "agent.model", "sonnet")
     loaded = loaded_by(environment, *words)
     assert "realmconf.surfaces.cli.reading" in loaded
-    assert not loaded & NOT_FOR_A_READ
+    assert not loaded & (NOT_FOR_A_READ | OURS_NOT_FOR_A_READ)
+
+
+def test_modules_that_a_read_does_without_are_there():
+    """Nothing in the list has another name by now, which would make it mean nothing."""
+    for name in OURS_NOT_FOR_A_READ:
+        assert OURS.parent.joinpath(*name.split(".")).with_suffix(".py").exists(), name
 
 
 def test_dear_import_is_seen(run, environment):
     """The look into the interpreter finds what it is looking for: printing TOML loads its libraries."""
     run("set", "agent.model", "sonnet")
-    assert {"tomllib", "tomlrt"} <= loaded_by(environment, "get")
+    assert {"tomllib", "tomlrt", "realmconf.domain.toml"} <= loaded_by(environment, "get")
+    assert OURS_NOT_FOR_A_READ & loaded_by(environment, "set", "a", "1")
 
 
 # --- what is printed from the table ---------------------------------------------------------
