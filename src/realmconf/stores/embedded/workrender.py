@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 
+import apsw
+
 from realmconf.domain import workfile
 from realmconf.errors import LockTimeout, RealmconfError
 from realmconf.stores.embedded.layout import FOLDER
@@ -110,7 +112,7 @@ class Renderer:
             again_seconds = self._render_head(realm, memory, deadline)
         except LockTimeout:
             return AGAIN_SECONDS_MAX
-        except (OSError, RealmconfError) as error:
+        except (OSError, RealmconfError, apsw.Error) as error:
             memory.failure = reason_of(error)
             memory.settled = False
             return None
