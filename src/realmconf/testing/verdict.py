@@ -34,6 +34,7 @@ class Verdict(Record):
 
     findings: tuple[str, ...]
     calls: int
+    writes: int
     committed: int
     unanswered: int
     unanswered_but_committed: int
@@ -85,6 +86,7 @@ def judge(folder: str) -> Verdict:
     return Verdict(
         findings=tuple(findings),
         calls=len(calls),
+        writes=sum("write_id" in call and not call.get("settles") for call in calls),
         committed=sum(call.get("outcome") == COMMITTED for call in calls),
         unanswered=len(silent),
         unanswered_but_committed=len(silent & kept),
