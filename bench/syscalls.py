@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
+from time import sleep
 
 from bench import documents, ours
 from bench.peers.lockedfile import LockedFile
@@ -34,6 +35,10 @@ def unchanged_get(folder: Path, stack: ExitStack) -> Operation:
     opened = stack.enter_context(ours.connect(folder)).realm("counted")
     opened.set(documents.agent())
     operation: Operation = opened.get
+    # The first reads ask the kernel to be told of changes; the file's rendering is such a change.
+    for _ in range(10):
+        operation()
+        sleep(0.05)
     return operation
 
 
@@ -42,6 +47,18 @@ def commit(folder: Path, stack: ExitStack, *, working_copies: bool) -> Operation
     opened = client.realm("counted")
     numbers = count(1)
     return lambda: opened.set(documents.agent(counter=next(numbers)))
+
+
+def commit_and_publish(folder: Path, stack: ExitStack) -> Operation:
+    client = stack.enter_context(ours.connect(folder))
+    opened = client.realm("counted")
+    numbers = count(1)
+
+    def operation() -> None:
+        opened.set(documents.agent(counter=next(numbers)))
+        ours.publish(client, "counted")
+
+    return operation
 
 
 def update(folder: Path, stack: ExitStack) -> Operation:
@@ -80,6 +97,7 @@ OPERATIONS: dict[str, Callable[[Path, ExitStack], Operation]] = {
     "get, unchanged": unchanged_get,
     "set, no working copy": lambda folder, stack: commit(folder, stack, working_copies=False),
     "set, with working copy": lambda folder, stack: commit(folder, stack, working_copies=True),
+    "set, then config.toml": commit_and_publish,
     "update, no working copy": update,
     "original: get": original_get,
     "original: set": original_set,
