@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from math import isfinite
 
 from realmconf.domain.names import LIMITS
+from realmconf.domain.plain import copy_plain
 from realmconf.errors import InvalidDocument, LimitExceeded
 
 TYPE_CHECKING = False
@@ -69,7 +70,8 @@ def check_document(value: object, *, limits: Limits = LIMITS) -> Document:
     """
     if not isinstance(value, Mapping):
         raise InvalidDocument(f"a document is an object (a table), not {_kind(value)}", pointer="")
-    return _Checking(limits, nulls=False).document(value)
+    plain = copy_plain(value, limits) if type(value) is dict else None
+    return _Checking(limits, nulls=False).document(value) if plain is None else plain
 
 
 def check_value(
@@ -130,7 +132,9 @@ class _Checking:
         members: Document = {}
         for key, item in source.items():
             path.append(key)
-            members[self._key(key)] = self._any(item)
+            # Before the item: an error in it names the key.
+            name = self._key(key)
+            members[name] = self._any(item)
             path.pop()
         return members
 
@@ -294,16 +298,20 @@ def same(one: Value, other: Value) -> bool:
 
     The order of keys means nothing.  ``ABSENT`` is the same as itself only.
     """
+    # Python's own comparison, which calls 1 and True equal, is twenty times faster at telling what differs anyway.
+    return one is other or (one == other and _strictly_same(one, other))
+
+
+def _strictly_same(one: Value, other: Value) -> bool:
+    """``same`` for values that Python calls equal."""
     if one is other:
         return True
     if isinstance(one, dict):
-        if not isinstance(other, dict) or len(one) != len(other):
-            return False
-        return all(key in other and same(item, other[key]) for key, item in one.items())
+        return isinstance(other, dict) and all(
+            _strictly_same(item, other[key]) for key, item in one.items()
+        )
     if isinstance(one, list):
-        if not isinstance(other, list) or len(one) != len(other):
-            return False
-        return all(map(same, one, other))
+        return isinstance(other, list) and all(map(_strictly_same, one, other))
     if type(one) is not type(other) or one != other:
         return False
     return type(one) is not float or one != 0 or str(one) == str(other)

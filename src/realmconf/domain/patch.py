@@ -57,7 +57,11 @@ def merge(document: Document, patch: dict[str, Any]) -> Document:
             continue
         if isinstance(change, dict):
             change = merge(current if isinstance(current, dict) else {}, change)
-        if not same(current, change):
+            # Where nothing changed the same object comes back.
+            unchanged = change is current
+        else:
+            unchanged = same(current, change)
+        if not unchanged:
             merged = _own(merged, document)
             merged[key] = change
     return merged

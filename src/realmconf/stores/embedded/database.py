@@ -124,6 +124,8 @@ def connect(path: str, *, read_only: bool = False) -> apsw.Connection:
         connection = apsw.Connection(path, flags=flags | apsw.SQLITE_OPEN_EXRESCODE)
         # Else the last one to close would checkpoint and delete the log, and every first commit would grow it again.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        # This SQLite plans by the values that are bound, and would compile a statement anew at every use of it.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         connection.pragma("synchronous", 2)
         if not read_only:
