@@ -2,12 +2,12 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.property.strategies import KEYS, SCALARS
 
 from realmconf.domain.document import check_document, check_value
 from realmconf.domain.names import LIMITS
 from realmconf.domain.plain import copy_plain
 from realmconf.errors import RealmconfError
-from tests.property.strategies import KEYS, SCALARS
 
 # What documents may hold, and now and then what they may not.
 ANYTHING = st.recursive(
