@@ -66,7 +66,7 @@ SECTIONS: list[tuple[str, list[Any]]] = [
     ("Places and limits", [realmconf.Pointer, realmconf.Limits]),
 ]
 INTERNAL = {
-    ConfigRuntime: {"snapshot_of", "typed", "store_metadata", "writing"},
+    ConfigRuntime: {"snapshot_of", "typed", "shared", "store_metadata", "writing"},
     Client: {"authorship", "deadline"},
     realmconf.ConfigSnapshot: {"record", "composed"},
     Watch: {"pause"},

@@ -32,7 +32,7 @@ def run(main):
 # --- parity ------------------------------------------------------------------------
 
 SYNC_ALONE = {
-    ConfigRuntime: {"snapshot_of", "typed", "store_metadata", "writing"},
+    ConfigRuntime: {"snapshot_of", "typed", "shared", "store_metadata", "writing"},
     Client: {"store", "authorship", "deadline"},
 }
 """What other modules of the library use of the synchronous classes; no user does."""
@@ -283,6 +283,39 @@ def test_closing_the_client_ends_its_watches(url):
         await asyncio.sleep(0)
         await client.close()
         assert await task is None
+
+    run(main)
+
+
+def test_a_change_while_nobody_waits_is_not_missed(url):
+    """A watcher that is busy with its last snapshot finds what came meanwhile."""
+
+    async def main():
+        async with aconnect(url, author="t") as client:
+            realm = client.realm("a")
+            await realm.set({"n": 0})
+            watch = realm.watch(after=0, view="own", timeout=PATIENCE_SECONDS)
+            assert (await anext(watch)).generation == 1
+            for number in range(1, 20):
+                await realm.set({"n": number})
+                await asyncio.sleep(0.002)
+                assert (await anext(watch)).generation == number + 1
+
+    run(main)
+
+
+def test_watchers_of_one_handle_share_a_snapshot(url):
+    """A configuration is typed once, however many watch it."""
+
+    async def main():
+        async with aconnect(url, author="t") as client:
+            realm = client.realm("a")
+            await realm.set({"n": 0})
+            watching = [asyncio.create_task(anext(realm.watch())) for _ in range(10)]
+            await asyncio.sleep(0.05)
+            await realm.set({"n": 1})
+            first, *others = await asyncio.gather(*watching)
+            assert all(other is first for other in others)
 
     run(main)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from realmconf.domain.names import LIMITS
 from realmconf.runtime import arguments
 from realmconf.runtime.client import TIMEOUT_SECONDS, Client, connect
-from realmconf.runtime.hub import Hub, Waiter, awaits_adoption
+from realmconf.runtime.hub import Hub, Look, awaits_adoption
 from realmconf.runtime.runtime import ConfigRuntime
 from realmconf.runtime.snapshot import EnvelopePolicy
 from realmconf.runtime.watch import Follower, concerns, parse_after
@@ -126,43 +126,48 @@ class AsyncWatch(Generic[Config]):
         silence_seconds: float | None,
     ) -> None:
         client = sync.client
-        start = parse_after(sync.realm_id, after, view=view, limits=client.limits)
-        self._store = client.store
-        self._realm = sync.realm_id
+        realm = sync.realm_id
+        start = parse_after(realm, after, view=view, limits=client.limits)
+        self._hub = hub
+        self._realm = realm
         self._silence_seconds = silence_seconds
-        self._waiter = Waiter(hub, sync.realm_id)
-        self._follower = Follower(client.store, sync, sync.realm_id, start, view=view)
+        self._follower = Follower(client.store, sync, realm, start, view=view, adopt=False)
+        self._last: Look | None = None
+        self._waiting: asyncio.Future[Look | None] | None = None
         self._closed = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> WatchedSnapshot[Config]:
-        head = self._store.head(self._realm, adopt=False)
-        while not self._closed:
-            snapshot = self._follower.read(head)
+        look: Look | None = self._hub.look(self._realm, self._last)
+        while look is not None and not self._closed:
+            self._last = look
+            snapshot = self._follower.read(look.head)
             if snapshot is not None:
                 return snapshot
-            beyond = await self._beyond(head)
-            if beyond is None:
-                break
-            head = beyond
+            look = await self._next_look()
         self._closed = True
         raise StopAsyncIteration
 
-    async def _beyond(self, head: Any) -> Any:
-        if self._silence_seconds is None:
-            return await self._waiter.beyond(head)
+    async def _next_look(self) -> Look | None:
+        future = self._waiting = self._hub.wait(self._realm)
         try:
+            if self._silence_seconds is None:
+                return await future
             async with asyncio.timeout(self._silence_seconds):
-                return await self._waiter.beyond(head)
+                return await future
         except TimeoutError:
             return None
+        finally:
+            self._waiting = None
+            self._hub.leave(self._realm, future)
 
     def close(self) -> None:
         """End the iteration, also one that is being awaited. Idempotent."""
         self._closed = True
-        self._waiter.close()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,19 +1,17 @@
 """
 One wake-up for all watchers of a client on an event loop: no thread and no timer per watcher.
 
-Decides who is woken by a hint: those whose realm has another head than the one they have seen.
+Decides who is woken by a hint: those whose realm it may concern, all with one look at it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realmconf.errors import RealmconfError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from realmconf.domain.names import RealmName
     from realmconf.stores.protocol import Head, Store
 
@@ -23,35 +21,11 @@ def awaits_adoption(head: Head) -> bool:
     return any(warning.code == "working_copy_edited" for warning in head.warnings)
 
 
-class Waiter:
-    """One watcher's wait for its next head; ``future`` is None while it does not wait."""
+class Look(NamedTuple):
+    """A head, and after how many wake-ups it was looked at."""
 
-    __slots__ = ("future", "hub", "realm")
-
-    def __init__(self, hub: Hub, realm: RealmName) -> None:
-        self.hub = hub
-        self.realm = realm
-        self.future: asyncio.Future[Head | None] | None = None
-
-    async def beyond(self, seen: Head) -> Head | None:
-        """The head of the realm as soon as it is another one than *seen*; None once closed."""
-        head = self.hub.store.head(self.realm, adopt=False)
-        if head is not seen:
-            return head
-        # Nothing can come between that look and this entry: hints are taken on this same loop.
-        self.future = self.hub.loop.create_future()
-        waiting = self.hub.waiting.setdefault(self.realm, set())
-        waiting.add(self)
-        try:
-            return await self.future
-        finally:
-            self.future = None
-            waiting.discard(self)
-
-    def close(self) -> None:
-        """End the wait, if there is one."""
-        if self.future is not None and not self.future.done():
-            self.future.set_result(None)
+    head: Head
+    wakes: int
 
 
 class Hub:
@@ -60,28 +34,48 @@ class Hub:
     def __init__(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
         self.store = store
         self.loop = loop
-        self.waiting: dict[RealmName, set[Waiter]] = {}
+        self._waiting: dict[RealmName, set[asyncio.Future[Look | None]]] = {}
+        self._wakes = 0
         self._wake_is_due = False
         self._signal = store.signal(())
         self._signal.listen(self._hint)
 
+    def look(self, realm: RealmName, last: Look | None) -> Look:
+        """The head of *realm*: the *last* look itself if there was no hint since."""
+        if last is not None and last.wakes == self._wakes:
+            return last
+        return Look(self.store.head(realm, adopt=False), self._wakes)
+
+    def wait(self, realm: RealmName) -> asyncio.Future[Look | None]:
+        """
+        The next look at *realm*, after the next hint; None when the hub is closed.
+
+        ``look`` in the same step of the loop before: hints are taken between steps, so none is missed.
+        """
+        future: asyncio.Future[Look | None] = self.loop.create_future()
+        self._waiting.setdefault(realm, set()).add(future)
+        return future
+
+    def leave(self, realm: RealmName, future: asyncio.Future[Look | None]) -> None:
+        """Wait no longer."""
+        self._waiting.get(realm, set()).discard(future)
+
     def close(self) -> None:
         """Wake every waiter for good."""
         self._signal.close()
-        for waiters in self.waiting.values():
-            for waiter in list(waiters):
-                waiter.close()
+        for waiting in self._waiting.values():
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+        self._waiting.clear()
 
     def _hint(self) -> None:
         # From any thread, and often: a burst of commits becomes one look.
         if self._wake_is_due:
             return
         self._wake_is_due = True
-        self._call_on_loop(self._wake)
-
-    def _call_on_loop(self, call: Callable[[], None]) -> None:
         try:
-            self.loop.call_soon_threadsafe(call)
+            self.loop.call_soon_threadsafe(self._wake)
         except RuntimeError:
             # The loop is closed, and with it everybody who waited on it.
             self._signal.close()
@@ -89,24 +83,23 @@ class Hub:
     def _wake(self) -> None:
         # Before the look, so that a hint during it asks for another one.
         self._wake_is_due = False
-        for realm, waiters in list(self.waiting.items()):
-            if not waiters:
-                del self.waiting[realm]
-                continue
-            self._tell(waiters, realm)
+        self._wakes += 1
+        for realm, waiting in list(self._waiting.items()):
+            self._tell(realm, waiting)
 
-    def _tell(self, waiters: set[Waiter], realm: RealmName) -> None:
+    def _tell(self, realm: RealmName, waiting: set[asyncio.Future[Look | None]]) -> None:
         try:
-            head = self.store.head(realm, adopt=False)
+            look = Look(self.store.head(realm, adopt=False), self._wakes)
         except RealmconfError as failure:
             # The watchers are told in place of their next snapshot; the hub goes on for the others.
-            for waiter in waiters:
-                if waiter.future is not None and not waiter.future.done():
-                    waiter.future.set_exception(failure)
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(failure)
             return
-        if awaits_adoption(head):
+        if awaits_adoption(look.head):
             # If it is adopted, the commit is the next hint.
             self.loop.run_in_executor(None, self.store.head, realm)
-        for waiter in waiters:
-            if waiter.future is not None and not waiter.future.done():
-                waiter.future.set_result(head)
+        del self._waiting[realm]
+        for future in waiting:
+            if not future.done():
+                future.set_result(look)

@@ -10,6 +10,8 @@ A process may do no more than one read, so each verb imports what only it needs.
 
 from __future__ import annotations
 
+import operator
+
 from realmconf.domain.document import ABSENT, check_document
 from realmconf.domain.revision import Policy
 from realmconf.errors import (
@@ -66,6 +68,7 @@ class ConfigRuntime(Source[Config]):
 
     __slots__ = (
         "_client",
+        "_delivered",
         "_fitting",
         "_held",
         "_known",
@@ -83,6 +86,7 @@ class ConfigRuntime(Source[Config]):
         self._fitting = fitting
         self._origins: Origins[Config] = Origins(realm_id)
         self._writing: Writing[Config] | None = None
+        self._delivered: tuple[tuple[object, ...], WatchedSnapshot[Config]] | None = None
         # Tuples, replaced as a whole: readers in other threads see all of the old or all of the new.
         self._known: tuple[Head | None, ConfigSnapshot[Config] | None] = (None, None)
         self._held: tuple[Sequence[int], int, Config | None] = ((), 0, None)
@@ -527,6 +531,17 @@ class ConfigRuntime(Source[Config]):
     def typed(self, snapshot: ConfigSnapshot[Config]) -> Config:
         """The typed configuration of *snapshot*."""
         return self._fitting.load(snapshot)
+
+    def shared(
+        self, step: tuple[object, ...], make: Callable[[], WatchedSnapshot[Config]]
+    ) -> WatchedSnapshot[Config]:
+        """The snapshot of a *step* of a watch: a handle with a thousand watchers types a configuration once."""
+        last = self._delivered
+        if last is not None and all(map(operator.is_, last[0], step)):
+            return last[1]
+        snapshot = make()
+        self._delivered = (step, snapshot)
+        return snapshot
 
     def store_metadata(self) -> ConfigStoreMetadata:
         """Which store this is."""

@@ -17,7 +17,7 @@ from realmconf.runtime.generic import Config, Generic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from realmconf.domain import revision as stored
@@ -105,6 +105,12 @@ class Source(Generic[Config]):
     """What a snapshot asks for when its configuration is first used: the handle that made it."""
 
     __slots__ = ()
+
+    def shared(
+        self, step: tuple[object, ...], make: Callable[[], WatchedSnapshot[Config]]
+    ) -> WatchedSnapshot[Config]:
+        """The snapshot of a *step* of a watch, the same one for all watchers of this handle."""
+        raise NotImplementedError
 
     def typed(self, snapshot: ConfigSnapshot[Config]) -> Config:
         """The typed configuration of *snapshot*."""

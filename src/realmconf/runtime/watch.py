@@ -103,6 +103,7 @@ class Follower(Generic[Config]):
         after: Expected | None,
         *,
         view: str,
+        adopt: bool = True,
     ) -> None:
         self._store = store
         self._source = source
@@ -112,8 +113,7 @@ class Follower(Generic[Config]):
         self._reset_due = False
         self._document: Document | None = None
         if after is None:
-            head = store.head(realm)
-            self._stand_at(head.revision)
+            self._stand_at(store.head(realm, adopt=adopt).revision)
             return
         self._generation = after.generation
         self._digest = after.digest or ""
@@ -200,11 +200,20 @@ class Follower(Generic[Config]):
         before: Document | None,
         reset: bool,
     ) -> WatchedSnapshot[Config]:
-        etag = f"{self._generation}-{self._digest[:DIGEST_SHOWN]}"
-        cursor = etag if self._view == "own" else f"{EFFECTIVE_PREFIX}{self._realm}@{etag}"
-        return WatchedSnapshot(
-            self._source, self._realm, revision, warnings, before=before, reset=reset, cursor=cursor
-        )
+        def make() -> WatchedSnapshot[Config]:
+            etag = f"{self._generation}-{self._digest[:DIGEST_SHOWN]}"
+            cursor = etag if self._view == "own" else f"{EFFECTIVE_PREFIX}{self._realm}@{etag}"
+            return WatchedSnapshot(
+                self._source,
+                self._realm,
+                revision,
+                warnings,
+                before=before,
+                reset=reset,
+                cursor=cursor,
+            )
+
+        return self._source.shared((revision, before, warnings, reset, self._view), make)
 
 
 class Watch(Generic[Config]):
