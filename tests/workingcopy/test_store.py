@@ -437,3 +437,17 @@ def test_large_document_is_no_stranger(tmp_path):
         eventually(lambda: (realm.get().document or {})["a"] == 2)
         realm.publish()
         assert realm.working_copy().state == "clean"
+
+
+def test_first_line_can_be_left_out(tmp_path):
+    """A root that is made with plain working copies has no first lines, and stays so for every handle."""
+    with realmconf.connect(f"sqlite://{tmp_path}/root?working_copies=plain") as client:
+        client.realm("team").set({"a": 1})
+        client.realm("team").publish()
+    with realmconf.connect(str(tmp_path / "root")) as client:
+        realm = client.realm("team")
+        realm.set({"a": 2})
+        realm.publish()
+        assert text_of(tmp_path / "root") == "a = 2\n"
+        STYLES["in_place"](str(tmp_path / "root" / "team" / "config.toml"), "a = 3\n")
+        assert realm.set({"b": 1, "a": 3}).generation == 4

@@ -23,7 +23,8 @@ def open_store(
     """
     Open the root *location*; it is made by the first write.
 
-    Options: ``working_copies=on|off`` (only where the store is made: whether realms have a ``config.toml``).
+    Options, which count where the store is made: ``working_copies=on|plain|off``, whether realms have a
+    ``config.toml``; a plain one has no first line that names its generation.
 
     Raises:
         InvalidArgument: An unknown option.
@@ -36,12 +37,13 @@ def open_store(
     if unknown:
         raise InvalidArgument(f"the embedded store has no option {', '.join(sorted(unknown))}")
     choice = options.get("working_copies")
-    if choice not in (None, "on", "off"):
-        raise InvalidArgument("working_copies is on or off")
+    if choice not in (None, "on", "plain", "off"):
+        raise InvalidArgument("working_copies is on, plain or off")
     return EmbeddedStore(
         location,
         limits=limits,
         read_only=read_only,
         recover=recover,
         working_copies=choice != "off",
+        headers=choice != "plain",
     )

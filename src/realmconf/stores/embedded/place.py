@@ -36,6 +36,7 @@ class Place:
         read_only: bool,
         recover: bool,
         working_copies: bool,
+        headers: bool,
         extra_schema: str,
         clock: Callable[[], float] = time.monotonic,
         random_bytes: Callable[[int], bytes] = os.urandom,
@@ -50,6 +51,7 @@ class Place:
         self.on_drop: Callable[[], None] = _nothing
         self._recover = recover
         self._working_copies = working_copies
+        self._headers = headers
         self._extra_schema = extra_schema
         self._retired: list[Session] = []
         self._guard = threading.Lock()
@@ -161,6 +163,7 @@ class Place:
                 "store_id": self.random_bytes(16).hex(),
                 "request_key": self.random_bytes(32),
                 "working_copies": int(self._working_copies),
+                "headers": int(self._headers),
                 "lost": None if lost is None else json.dumps(lost),
             },
         )

@@ -66,6 +66,7 @@ class EmbeddedStore:
         limits: Limits,
         read_only: bool = False,
         working_copies: bool = True,
+        headers: bool = True,
         recover: bool = False,
         clock: Callable[[], float] = time.monotonic,
         random_bytes: Callable[[int], bytes] = os.urandom,
@@ -77,6 +78,7 @@ class EmbeddedStore:
             read_only=read_only,
             recover=recover,
             working_copies=working_copies,
+            headers=headers,
             extra_schema=workrecord.SCHEMA,
             clock=clock,
             random_bytes=random_bytes,
@@ -87,6 +89,7 @@ class EmbeddedStore:
         self._turns = Turns(self._place)
         self._watching = Watching(self._place)
         self._keeps_working_copies = False
+        self._headers = True
         self._made_working_copies: WorkingCopies | None = None
         self._making = threading.Lock()
         self._turns.on_commit = self._committed
@@ -99,6 +102,7 @@ class EmbeddedStore:
     def _opened(self, session: Session) -> None:
         if session.meta["working_copies"]:
             self._keeps_working_copies = True
+            self._headers = bool(session.meta["headers"])
         if self._watching.hub.signals:
             # The files were replaced under watchers that are asleep: nobody else would ask the kernel again.
             self._watching.start()
@@ -111,7 +115,9 @@ class EmbeddedStore:
                 if self._made_working_copies is None:
                     from realmconf.stores.embedded.workcopy import WorkingCopies
 
-                    self._made_working_copies = WorkingCopies(self, limits=self._limits)
+                    self._made_working_copies = WorkingCopies(
+                        self, header=self._headers, limits=self._limits
+                    )
         return self._made_working_copies
 
     def _committed(self, realm: RealmName) -> None:
