@@ -182,6 +182,40 @@ def test_an_update_is_repeated_by_its_id_alone():
     assert realm.get().document == {"n": 1}
 
 
+class LosesRaces:
+    """A store without a turn: each time before a judgement counts, another writer has come first."""
+
+    def __init__(self, races: int) -> None:
+        self.inner = memory()
+        self.races = races
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def apply(self, realms, judge, **options):
+        for _ in range(self.races):
+            with self.inner.view() as view:
+                judge(view)
+        return self.inner.apply(realms, judge, **options)
+
+
+def test_an_update_is_called_again_after_a_lost_race_and_not_for_ever():
+    """``attempts_max`` bounds the calls; past it the write is refused, and nothing was changed."""
+    calls = []
+
+    def change(draft):
+        calls.append(1)
+        draft["n"] = len(calls)
+
+    realm = client_on(LosesRaces(3)).realm("a")
+    assert realm.update(change, attempts_max=4).document == {"n": 4}
+    calls.clear()
+    with pytest.raises(GenerationConflict, match="every time"):
+        realm.update(change, attempts_max=3)
+    assert len(calls) == 3
+    assert realm.get().generation == 1
+
+
 def test_the_author_is_no_part_of_the_request():
     """A retry may come over another surface, under another name."""
     store = memory()

@@ -175,6 +175,8 @@ class ConfigSnapshot(Generic[Config]):
         """
         The configuration: defaults, then what the realm states, as this handle's type.
 
+        One object for all who read this snapshot: of a type that can be changed, change a copy.
+
         Raises:
             SchemaViolation: It does not fit the type.
         """
