@@ -94,9 +94,9 @@ def known(connection: apsw.Connection, realm: str, digest: bytes) -> tuple[Known
 def stands(connection: apsw.Connection, realm: str, digest: bytes, *, generation: int) -> bool:
     """Whether a text with this digest is our rendering of *generation*, and nothing beside it waits to be looked at."""
     found = connection.execute(
-        "SELECT 1 FROM working_copy NATURAL JOIN "
-        "(SELECT realm, generation, rendering FROM working_copy_text WHERE digest = ?2) "
-        "WHERE realm = ?1 AND generation = ?3 AND rendering AND NOT doubtful AND NOT beside",
+        "SELECT 1 FROM working_copy JOIN working_copy_text AS text USING (realm) "
+        "WHERE realm = ?1 AND text.digest = ?2 AND generation = ?3 AND rendering "
+        "AND NOT doubtful AND NOT beside",
         (str(realm), digest, generation),
     )
     return found.fetchone() is not None
