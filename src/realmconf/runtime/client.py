@@ -15,7 +15,7 @@ from realmconf.errors import InvalidArgument
 from realmconf.runtime import arguments
 from realmconf.runtime.adapter import PLAIN
 from realmconf.runtime.fitting import ON_INVALID, Fitting
-from realmconf.runtime.locate import default_author, locate, locate_store
+from realmconf.runtime.locate import locate, locate_store
 from realmconf.runtime.runtime import ConfigRuntime
 from realmconf.runtime.world import WORLD
 from realmconf.stores.registry import open_store
@@ -161,8 +161,9 @@ class Client:
         self.instance_id = instance_id
         self.watches: WeakSet[Watch[Any]] = WeakSet()
         """What ``close`` ends."""
-        self._author = default_author() if author is None else author
-        arguments.line(self._author, name="author", characters_max=limits.author_chars)
+        if author is not None:
+            arguments.line(author, name="author", characters_max=limits.author_chars)
+        self._author = author
         self._surface = arguments.choice(surface, name="surface", among=SURFACES)
         self._timeout_seconds = arguments.timeout_seconds(timeout, default=TIMEOUT_SECONDS)
 
@@ -413,12 +414,22 @@ class Client:
         if message != "":
             arguments.text(message, name="message", characters_max=limits.message_chars)
         return {
-            "author": self._author if author is None else author,
+            "author": self._default_author() if author is None else author,
             "surface": self._surface,
             "message": message,
             "write_id": self.world.write_id() if write_id is None else write_id,
             "write_id_given": write_id is not None,
         }
+
+    def _default_author(self) -> str:
+        if self._author is None:
+            # Looked up by the first write: a reader needs no name.
+            from realmconf.runtime.locate import default_author
+
+            self._author = arguments.line(
+                default_author(), name="author", characters_max=self.limits.author_chars
+            )
+        return self._author
 
     def deadline(self, timeout: float | None) -> float:
         """When a write that starts now stops waiting."""
