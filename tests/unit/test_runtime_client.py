@@ -407,9 +407,11 @@ def test_a_closed_client_says_so(client):
     """Closing twice is fine; using it is a typed error."""
     realm = client.realm("a")
     realm.set({"x": 1})
+    for _ in range(5):
+        assert realm.get().document == realm.current
     client.close()
     client.close()
-    for use in (realm.get, lambda: realm.set({"x": 2}), client.realms):
+    for use in (realm.get, lambda: realm.current, lambda: realm.set({"x": 2}), client.realms):
         with pytest.raises(StoreUnavailable):
             use()
 

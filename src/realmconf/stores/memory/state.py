@@ -19,7 +19,7 @@ from realmconf.stores.protocol import Applied, Head, Receipt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
@@ -32,6 +32,28 @@ RECEIPTS_KEPT = 100_000
 _alive: weakref.WeakSet[Memory] = weakref.WeakSet()
 
 
+class ProofWords:
+    """The words of one handle's proofs: one for each realm that was read often enough."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, list[int]] = {}
+
+    def of(self, realm: RealmName) -> list[int]:
+        """The word to compare, alone in a list that ``take_back`` empties."""
+        return self._words.setdefault(realm, [0])
+
+    def disprove(self, realms: Iterable[str] | None) -> None:
+        """Make every proof of a head of *realms* (all, if None) fail."""
+        for name in self._words if realms is None else self._words.keys() & set(realms):
+            self._words[name][0] += 1
+
+    def take_back(self) -> None:
+        """The handle is closed: nothing it has proved holds any more."""
+        for words in self._words.values():
+            words.clear()
+        self._words.clear()
+
+
 class Memory:
     """What all handles of one memory store share."""
 
@@ -41,8 +63,8 @@ class Memory:
         self.turn = Turn()
         self.guard = threading.RLock()
         """Held while the state moves from one point to the next, and to see one point."""
-        self.words: dict[str, list[int]] = {}
-        """What proofs compare: one word of its own for each realm that was read often enough."""
+        self.proving: weakref.WeakSet[ProofWords] = weakref.WeakSet()
+        """What the proofs of each handle compare."""
         self.empty: dict[str, Head] = {}
         self.signals: weakref.WeakSet[Signal] = weakref.WeakSet()
         self.key = os.urandom(32)
@@ -64,8 +86,8 @@ class Memory:
         """Move to the next point in one step, and wake whoever waits for it."""
         with self.guard:
             # Words first: whoever compares them after this goes through the guard.
-            for name in self.words if every_word else self.words.keys() & histories.keys():
-                self.words[name][0] += 1
+            for words in self.proving:
+                words.disprove(None if every_word else histories)
             self.histories = (
                 {**self.histories, **histories} if len(histories) > 1 else self._with(histories)
             )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from realmconf.domain.archive import header_line, read_archive, revision_line
 from realmconf.errors import InvalidArgument, StoreReadOnly, StoreUnavailable
 from realmconf.stores.memory.hints import Signal
-from realmconf.stores.memory.state import RECEIPTS_KEPT
+from realmconf.stores.memory.state import RECEIPTS_KEPT, ProofWords
 from realmconf.stores.memory.view import History, View
 from realmconf.stores.protocol import Compaction, Proof, Receipt, StoreInfo
 
@@ -31,6 +31,9 @@ class MemoryStore:
         self._read_only = read_only
         self._closed = False
         self._signals: weakref.WeakSet[Signal] = weakref.WeakSet()
+        self._words = ProofWords()
+        with memory.guard:
+            memory.proving.add(self._words)
         self.url = f"memory://{name}"
         self.info = StoreInfo(
             name="memory",
@@ -52,7 +55,7 @@ class MemoryStore:
         with memory.guard:
             if self._closed:
                 return None
-            words = memory.words.setdefault(realm, [0])
+            words = self._words.of(realm)
             return Proof(head=memory.head(realm), words=words, mark=words[0])
 
     def request_key(self) -> bytes:
@@ -181,7 +184,9 @@ class MemoryStore:
             raise InvalidArgument(f"{path} cannot be read as a backup") from error
 
     def close(self) -> None:
-        self._closed = True
+        with self._memory.guard:
+            self._closed = True
+            self._words.take_back()
         for signal in list(self._signals):
             signal.close()
 
