@@ -207,7 +207,6 @@ def test_rendering_has_the_calls_of_the_protocol(calls):
         "commit",
         "exchange",
         "sync_folder",
-        "sync_folder",
         "commit",
     ]
 

@@ -142,9 +142,17 @@ class Desk:
         return tuple(name for _, name in sorted(numbered))
 
     def sync(self) -> None:
-        """Make the names in both folders durable."""
+        """
+        Make the names in the realm's folder durable.
+
+        A file system keeps both halves of a rename or an exchange, or neither: the
+        shelf's half comes with it.
+        """
         if self.folder is not None:
             self._files.sync_folder(self.folder)
+
+    def sync_shelf(self) -> None:
+        """Make the names on the shelf durable: somebody's work was given one of its own there."""
         self._files.sync_folder(self.shelf)
 
     def _open_own(self, path: str) -> int:

@@ -115,7 +115,7 @@ class Placer:
             outcome = self._put(turn, desk, folder, finding, contested=contested)
             if outcome is None:
                 return False
-            desk.sync()
+            self._sync(desk, outcome)
             self._confirm(
                 turn,
                 desk,
@@ -187,6 +187,11 @@ class Placer:
                 text=rendering.body,
             ),
         )
+
+    def _sync(self, desk: Desk, outcome: str) -> None:
+        desk.sync()
+        if outcome == DISPLACED_WAITING:
+            desk.sync_shelf()
 
     def _confirm(self, turn: Writing, desk: Desk, standing: Standing) -> None:
         turn.commit(
@@ -294,7 +299,7 @@ class Placer:
         outcome = self._judge_displaced(turn, desk, name, finding, contested=contested)
         if outcome is None:
             return False
-        desk.sync()
+        self._sync(desk, outcome)
         self._confirm(
             turn,
             desk,
