@@ -206,7 +206,7 @@ class Contest:
 
 def measure(place: Workplace) -> list[Figure]:
     """Rates, shares and gaps of eight writers, of one, and of the peers."""
-    long, short = place.effort.seconds(1.5), place.effort.seconds(0.6)
+    long, short = place.effort.seconds(1.2), place.effort.seconds(0.6)
     text = documents.as_toml(documents.agent())
     with ExitStack() as stack:
         contests: dict[str, Contest] = {}
@@ -237,7 +237,7 @@ def measure(place: Workplace) -> list[Figure]:
                     snapshot = realm.get()
                     return snapshot.generation, snapshot.document["counter"]
 
-                seconds = long if copies else short
+                seconds = long if copies and size == WRITERS else short
                 enter(f"{name} {size}", target, size, seconds, ours_at, root=str(root))
 
         for name, unlinks in (("original, late", LATE), ("original, in time", IN_TIME)):
