@@ -27,6 +27,7 @@ from typing import Any
 from realmconf.domain.record import Record
 from realmconf.errors import OutcomeUnknown, RealmconfError
 from realmconf.runtime.client import Client, connect
+from realmconf.stores.embedded import database
 from realmconf.stores.embedded.files import Files
 from realmconf.testing.faults import (
     ERROR_ONCE,
@@ -75,6 +76,8 @@ class Operation(Record):
     act: Callable[[Client], Any]
     opens_inside: bool = False
     """The store is opened under the fault too."""
+    checkpoint_pages: int | None = None
+    """Move the log into the database whenever it has so many pages; None: when the library does."""
     settles: bool = True
     """It is one write to ``REALM`` with the id ``WRITE_ID``."""
     between: Callable[[State, State], list[State]] = lambda before, after: []
@@ -164,6 +167,8 @@ def _performing(operation: Operation, root: Path, fault: Fault | None) -> Iterat
     vfs = FaultyVfs(gate)
     dead_threads: list[str] = []
     threading.excepthook = lambda died: dead_threads.append(repr(died.exc_value))
+    if operation.checkpoint_pages is not None:
+        database.CHECKPOINT_PAGES = operation.checkpoint_pages
     # The one change to a disk that no function of ``os`` makes.
     gated_methods(Files, ["exchange", "move"], gate)
     with gated_system_calls(gate):

@@ -49,15 +49,6 @@ def an_edit(root: Path) -> None:
     path.write_text(text.replace("n = 4", "n = 44"))
 
 
-def a_full_log(root: Path) -> None:
-    """A write-ahead log so long that the next commits move it into the database."""
-    a_history(root)
-    with connect(str(root)) as client:
-        realm = client.realm("filler")
-        for number in range(160):
-            realm.set({"text": f"{number} " + "y" * 30_000})
-
-
 def adopted(before: State, after: State) -> list[State]:
     """The hand edit was adopted, and nothing else has happened yet."""
     return [{**before, REALM: after[REALM][:6]}]
@@ -90,7 +81,7 @@ def written_only(before: State, after: State) -> list[State]:
 
 
 def several(client: Client) -> None:
-    for number in range(12):
+    for number in range(4):
         client.realm(REALM).patch({"many": number})
 
 
@@ -206,8 +197,9 @@ OPERATIONS = [
     ),
     Operation(
         name="commits that checkpoint",
-        prepare=a_full_log,
+        prepare=a_history,
         act=several,
+        checkpoint_pages=12,
         settles=False,
         between=written_only,
     ),

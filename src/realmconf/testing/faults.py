@@ -187,6 +187,11 @@ class _FaultyFile(apsw.VFSFile):
     def __init__(self, gate: Gate, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         self._gate = gate
         self._name = _base_name(name)
+        # SQLite passes over a checkpoint that fails after the commit; an exception that is
+        # raised in one of these methods reaches the caller all the same. So what only a
+        # checkpoint does, reading the log and writing the database, may kill but not fail.
+        self._reading_can_fail = not self._name.endswith("-wal")
+        self._writing_can_fail = not self._name.endswith(".db")
         super().__init__("unix", name, flags)
 
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
@@ -195,6 +200,7 @@ class _FaultyFile(apsw.VFSFile):
             lambda: super(_FaultyFile, self).xRead(amount, offset),
             error=lambda number: _sqlite_error(number, apsw.SQLITE_IOERR_READ),
             writes=False,
+            can_fail=self._reading_can_fail,
         )
         return read
 
@@ -208,6 +214,7 @@ class _FaultyFile(apsw.VFSFile):
             lambda: super(_FaultyFile, self).xWrite(data, offset),
             error=lambda number: _sqlite_error(number, apsw.SQLITE_IOERR_WRITE),
             half=half,
+            can_fail=self._writing_can_fail,
         )
 
     def xSync(self, flags: int) -> None:  # noqa: N802
@@ -215,6 +222,7 @@ class _FaultyFile(apsw.VFSFile):
             f"xSync {self._name}",
             lambda: super(_FaultyFile, self).xSync(flags),
             error=lambda number: _sqlite_error(error_numbers.EIO, apsw.SQLITE_IOERR_FSYNC),
+            can_fail=self._writing_can_fail,
         )
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
@@ -222,6 +230,7 @@ class _FaultyFile(apsw.VFSFile):
             f"xTruncate {self._name}",
             lambda: super(_FaultyFile, self).xTruncate(newsize),
             error=lambda number: _sqlite_error(number, apsw.SQLITE_IOERR_TRUNCATE),
+            can_fail=self._writing_can_fail,
         )
 
 

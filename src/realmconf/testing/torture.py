@@ -80,7 +80,7 @@ class Report(Record):
         found = self.verdict
         lines = [
             f"{self.kills} kills, {self.stops} stops, {self.massacres} times everybody at once, seed {self.plan.seed}",
-            f"{found.calls} calls, {found.writes} of them writes, {found.committed} acknowledged, "
+            f"{found.calls} calls, {found.writes} writes, {found.committed} of them acknowledged",
             f"{found.generations} generations",
             f"{found.unanswered} writes without an answer, {found.unanswered_but_committed} of them committed",
             f"{found.watched} watch events, {found.edits} hand edits",
