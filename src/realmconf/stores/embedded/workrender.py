@@ -54,6 +54,9 @@ MISSING_SECONDS = 0.5
 PACE_SECONDS = 0.025
 """Publishers of several processes leave each other this much time between two renderings of one file."""
 
+PATIENCE_SECONDS = 1.0
+"""How long another process's publisher is left to do the work alone."""
+
 TURN_SECONDS_MAX = 30.0
 """How long the publisher waits in the queue before it tries again later."""
 
@@ -80,6 +83,7 @@ class Renderer:
         self._clock = clock
         self._header = header
         self._limits = limits
+        self._refused_since: float | None = None
         self._one_publisher = OnePublisher(os.path.join(host.root, FOLDER, "publisher.lock"))
 
     def in_background(self, realm: RealmName) -> float | None:
@@ -92,7 +96,12 @@ class Renderer:
         if age_seconds is not None and 0 <= age_seconds < PACE_SECONDS:
             return PACE_SECONDS - age_seconds
         if not self._one_publisher.begin():
-            return PACE_SECONDS
+            now = self._clock()
+            self._refused_since = now if self._refused_since is None else self._refused_since
+            if now - self._refused_since < PATIENCE_SECONDS:
+                return PACE_SECONDS
+            # Whoever has it is stopped, or slow; two who render only cost time.
+        self._refused_since = None
         try:
             return self.now(realm, deadline=self._clock() + TURN_SECONDS_MAX)
         finally:

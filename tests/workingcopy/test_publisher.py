@@ -1,0 +1,133 @@
+"""When a working copy is rendered: once per burst, by one process, and never for nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+
+import pytest
+
+import realmconf
+from realmconf.domain.names import RealmName
+from realmconf.stores.embedded.publisher import Publisher
+
+TEAM, CREW = RealmName("team"), RealmName("crew")
+
+
+class Recorder:
+    """Counts renderings; *answers* says for each what the publisher is told."""
+
+    def __init__(self, *answers: float | None) -> None:
+        self.calls: list[str] = []
+        self.called = threading.Event()
+        self._answers = list(answers)
+
+    def __call__(self, realm: RealmName) -> float | None:
+        self.calls.append(realm)
+        self.called.set()
+        return self._answers.pop(0) if self._answers else None
+
+
+@pytest.fixture
+def made():
+    publishers: list[Publisher] = []
+
+    def make(recorder: Recorder) -> Publisher:
+        publishers.append(Publisher(recorder, clock=time.monotonic))
+        return publishers[-1]
+
+    yield make
+    for publisher in publishers:
+        publisher.stop()
+
+
+def test_burst_is_one_rendering(made):
+    """Commits in quick succession are rendered once, after the last of them."""
+    recorder = Recorder()
+    publisher = made(recorder)
+    for _ in range(200):
+        publisher.note(TEAM)
+    assert recorder.called.wait(20)
+    publisher.stop()
+    assert recorder.calls == [TEAM]
+
+
+def test_every_burst_is_rendered(made):
+    """A publisher that has gone to sleep is woken by the next commit."""
+    recorder = Recorder()
+    publisher = made(recorder)
+    for count in range(1, 6):
+        recorder.called.clear()
+        publisher.note(TEAM)
+        assert recorder.called.wait(20)
+        assert len(recorder.calls) == count
+
+
+def test_what_was_put_off_is_tried_again(made):
+    """A rendering that has to wait is tried again by itself."""
+    recorder = Recorder(0.001, 0.001, None)
+    publisher = made(recorder)
+    publisher.note(TEAM)
+    deadline = time.monotonic() + 20
+    while len(recorder.calls) < 3 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert recorder.calls == [TEAM] * 3
+
+
+def test_flush_renders_what_is_noted(made):
+    """A flush renders every noted realm in the calling thread, and leaves nothing for later."""
+    recorder = Recorder()
+    publisher = made(recorder)
+    publisher.stop()
+    publisher.note(TEAM)
+    publisher.note(CREW)
+    publisher.flush()
+    publisher.flush()
+    assert sorted(recorder.calls) == [CREW, TEAM]
+
+
+def test_idle_process_does_nothing(tmp_path):
+    """A process that has rendered wakes up for nothing: its threads use no processor time."""
+    program = (
+        "import sys, time, realmconf\n"
+        "client = realmconf.connect(sys.argv[1]); realm = client.realm('team')\n"
+        "realm.set({'a': 1}); realm.publish(); [realm.get() for _ in range(5)]; time.sleep(0.3)\n"
+        "def switches():\n"
+        "    import glob\n"
+        "    lines = [line for path in glob.glob('/proc/self/task/*/status') for line in open(path)]\n"
+        "    return sum(int(line.split()[1]) for line in lines if line.startswith('voluntary'))\n"
+        "before = switches(); time.sleep(1.0); print(switches() - before)\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    # The sleep itself, and reading the figures.
+    assert int(finished.stdout) < 8
+
+
+def test_publisher_that_is_stopped_holds_nobody_up(tmp_path):
+    """While another process has the publisher's lock and does nothing, rendering goes on a little later."""
+    with realmconf.connect(str(tmp_path)) as client:
+        realm = client.realm("team")
+        realm.set({"a": 1})
+        realm.publish()
+        lock = os.open(tmp_path / ".store" / "publisher.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            realm.set({"a": 2})
+            path = tmp_path / "team" / "config.toml"
+            deadline = time.monotonic() + 20
+            while tomllib.loads(path.read_text()) != {"a": 2}:
+                assert time.monotonic() < deadline, "nobody rendered"
+                time.sleep(0.01)
+        finally:
+            os.close(lock)
