@@ -81,7 +81,7 @@ test: $(READY)/test $(READY)/realmconf ## the tests: quick ones in parallel, the
 	esac
 
 torture: $(READY)/test $(READY)/realmconf ## minutes of kills, stops and faults
-	@$(PYTEST) -m "torture"
+	@$(PYTEST) -m "torture" --numprocesses auto --dist worksteal
 
 machine: $(READY)/test $(READY)/realmconf ## tests that need strace, root or a file system of their own
 	@$(PYTEST) -m "machine and not torture"

@@ -47,7 +47,7 @@ from realmconf.testing.faults import (
 REALM = "team"
 OTHER = "other"
 WRITE_ID = "swept"
-SAMPLES = 16
+SAMPLES = 10
 """Of a call that is made more often (growing the log takes thousands) about twice so many are tried."""
 
 # Imported before any fork, so that a thousand children need not.

@@ -96,8 +96,8 @@ def test_failed_at_each_call(call: str) -> None:
         for number in "123":
             assert realmconf(template, "set", "n", number)[0] == 0
         failed = 0
-        for number in range(1, 12):
+        for at in range(1, 12):
             for sticky in ("", "+"):
-                trace = f"{call}:error={HIDDEN_ERRORS[call]}:when={number}{sticky}"
+                trace = f"{call}:error={HIDDEN_ERRORS[call]}:when={at}{sticky}"
                 failed += check(template, folder / "root", trace, (3, 3)) != 0
         assert failed
