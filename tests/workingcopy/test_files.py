@@ -213,24 +213,30 @@ class WithoutExchange(InterposedFiles):
         raise ExchangeUnsupportedError
 
 
-def test_protocol_without_exchange(tmp_path):
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory) -> list[str]:
+    return calls_of_one_rendering(tmp_path_factory.mktemp("calls"), files=WithoutExchange)
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_edit_at_every_call_without_exchange(tmp_path, calls, name: str):
     """Without the exchange only a save by renaming, in one single gap, can be lost; nothing else can."""
-    calls = calls_of_one_rendering(tmp_path / "calls", files=WithoutExchange)
-    gap = calls.index("replace")
-    for name, save in STYLES.items():
-        for at in range(len(calls) + 1):
-            if at != gap or name in {"in_place", "over_the_old_text"}:
-                host = run_with_edit(tmp_path / f"{name}-{at}", at, save, files=WithoutExchange)
-                check(host, mergeable=True)
-    for at in range(len(calls)):
+    for at in range(len(calls) + 1):
+        if at != calls.index("replace") or name in {"in_place", "over_the_old_text"}:
+            host = run_with_edit(tmp_path / str(at), at, STYLES[name], files=WithoutExchange)
+            check(host, mergeable=True)
+
+
+def test_slow_kept_and_dead_without_exchange(tmp_path, calls):
+    """Slow saves, kept descriptors and deaths are as harmless as with it."""
+    for at in range(0, len(calls), 2):
         save_slowly(tmp_path / f"slow-{at}", at, files=WithoutExchange)
         keep_descriptor(tmp_path / f"kept-{at}", at, writable=False, files=WithoutExchange)
-        die_twice(tmp_path / f"dead-{at}", at, gap, files=WithoutExchange)
+        die_twice(tmp_path / f"dead-{at}", at, calls.index("replace"), files=WithoutExchange)
 
 
-def test_gap_without_exchange_is_real(tmp_path):
+def test_gap_without_exchange_is_real(tmp_path, calls):
     """What is declared as weaker is weaker: a save by renaming in the gap is lost."""
-    calls = calls_of_one_rendering(tmp_path / "calls", files=WithoutExchange)
     host = run_with_edit(
         tmp_path / "gap",
         calls.index("replace"),
