@@ -235,26 +235,35 @@ def measure_sizes(place: Workplace) -> list[Figure]:
     limits = {"2 KB": 2.0, "10 KB": 2.0, "100 KB": 3.0, "1 MB": 6.0}
     figures = []
     costs: dict[str, float] = {}
-    with ours.connect(root / "realms") as client:
+    with ExitStack() as stack:
+        client = stack.enter_context(ours.connect(root / "with"))
+        bare = stack.enter_context(ours.connect(root / "without", working_copies=False))
         for size, limit in limits.items():
             label = size.replace(" ", "").lower()
             swaps = Swaps(client.realm(f"size-{label}"), size)
+            bare_swaps = Swaps(bare.realm(f"size-{label}"), size)
             length = len(documents.as_json(documents.sized(size)))
             repeats = place.effort.count({"1 MB": 3, "100 KB": 8}.get(size, 20), least=2)
             floor = floors.appending(root / label, length=length)
             rounds = compete(
-                {"commit": partial(each, swaps, repeats), "append": partial(each, floor, repeats)},
+                {
+                    "commit": partial(each, swaps, repeats),
+                    "bare": partial(each, bare_swaps, repeats),
+                    "append": partial(each, floor, repeats),
+                },
                 rounds=place.effort.rounds,
                 slices=SLICES if length < 1_000_000 else 3,
             )
             swaps.check()
+            bare_swaps.check()
             costs[size] = rounds.cost("commit")
+            without = rounds.ratio("bare", "append").value
             figures.append(
                 Figure(
                     "M11", f"commit of {size} / synced append of as many bytes",
                     rounds.ratio("commit", "append"), "x", at_most(limit),
-                    f"{rounds.cost('commit') / 1000:.2f} ms, "
-                    f"append {rounds.cost('append') / 1000:.2f} ms",
+                    f"{rounds.cost('commit') / 1000:.2f} ms, append "
+                    f"{rounds.cost('append') / 1000:.2f} ms; {without:.1f}x without working copy",
                 )
             )  # fmt: skip
     exponent = slope(
