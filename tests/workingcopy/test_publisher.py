@@ -14,7 +14,7 @@ import pytest
 
 import realmconf
 from realmconf.domain.names import RealmName
-from realmconf.stores.embedded.publisher import Publisher
+from realmconf.stores.embedded.publisher import FLUSH_SECONDS_MAX, Publisher
 
 TEAM, CREW = RealmName("team"), RealmName("crew")
 
@@ -27,7 +27,7 @@ class Recorder:
         self.called = threading.Event()
         self._answers = list(answers)
 
-    def __call__(self, realm: RealmName) -> float | None:
+    def __call__(self, realm: RealmName, deadline: float) -> float | None:
         self.calls.append(realm)
         self.called.set()
         return self._answers.pop(0) if self._answers else None
@@ -131,3 +131,58 @@ def test_publisher_that_is_stopped_holds_nobody_up(tmp_path):
                 time.sleep(0.01)
         finally:
             os.close(lock)
+
+
+def test_thread_that_cannot_be_started_now_is_started_later(made, monkeypatch):
+    """Where no thread can be started a commit is still a commit, and a later one is rendered by itself."""
+    recorder = Recorder()
+    publisher = made(recorder)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", refuse)
+        publisher.note(TEAM)
+        publisher.note(CREW)
+    assert recorder.calls == []
+    publisher.note(TEAM)
+    assert recorder.called.wait(20)
+    publisher.stop()
+    publisher.flush()
+    assert sorted(recorder.calls) == [CREW, TEAM]
+
+
+def test_flush_hands_its_deadline_down(made):
+    """Whoever renders at the end of a program waits for the turn no longer than the end does, however many realms."""
+    now = 100.0
+    deadlines = []
+
+    def publish_one(realm: RealmName, deadline: float) -> float | None:
+        nonlocal now
+        deadlines.append(deadline)
+        now = max(now, deadline)
+        return 0.01
+
+    publisher = Publisher(publish_one, clock=lambda: now)
+    publisher.stop()
+    publisher.note(TEAM)
+    publisher.note(CREW)
+    publisher.flush()
+    assert deadlines == [100.0 + FLUSH_SECONDS_MAX] * 2
+
+
+def test_end_does_not_outwait_a_stopped_process(tmp_path):
+    """Closing a client ends the wait of its publisher for a turn that a stopped process keeps."""
+    client = realmconf.connect(str(tmp_path))
+    for name in ("team", "crew", "gang"):
+        client.realm(name).set({"a": 1})
+    lock = os.open(tmp_path / ".store" / "turn.lock", os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        closing = threading.Thread(target=client.close, daemon=True)
+        closing.start()
+        closing.join(20)
+        assert not closing.is_alive(), "closing waits for a turn that does not come"
+    finally:
+        os.close(lock)

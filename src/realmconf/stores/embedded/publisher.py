@@ -23,21 +23,26 @@ QUIET_SECONDS = 0.010
 BURST_SECONDS = 0.040
 FLUSH_WAIT_SECONDS_MAX = 0.1
 
-
 FLUSH_SECONDS_MAX = 2.0
 """How long the end of a program waits at most for its turn to render."""
+
+TURN_SECONDS_MAX = 0.5
+"""How long the thread stands in the queue for the turn before it puts a realm off, and sees whether it is to end."""
 
 
 class Publisher:
     """
-    Calls *publish_one(realm)* for every realm that was noted.
+    Calls *publish_one(realm, deadline)* for every realm that was noted.
 
-    *publish_one* raises nothing; it returns the seconds after which it wants to be
-    called again for that realm, or None.
+    *publish_one* raises nothing and waits for no turn past the deadline; it returns the
+    seconds after which it wants to be called again for that realm, or None.
     """
 
     def __init__(
-        self, publish_one: Callable[[RealmName], float | None], *, clock: Callable[[], float]
+        self,
+        publish_one: Callable[[RealmName, float], float | None],
+        *,
+        clock: Callable[[], float],
     ) -> None:
         self._publish_one = publish_one
         self._clock = clock
@@ -55,13 +60,17 @@ class Publisher:
         self._stopped = False
 
     def note(self, realm: RealmName) -> None:
-        """Something of *realm* is to be rendered. Costs about a microsecond, and a thread the first time."""
+        """
+        Something of *realm* is to be rendered. Costs about a microsecond, and a thread the first time.
+
+        Raises nothing: where no thread can be started now, the next note or ``flush`` sees to it.
+        """
         self._pending[realm] = None
         self._noted_at = self._clock()
         if self._sleeping:
             self._sleeping = False
             self._wake.set()
-        elif self._thread is None:
+        elif self._thread is None or not self._thread.is_alive():
             self._start()
 
     def forget_realm(self, realm: RealmName) -> None:
@@ -73,21 +82,30 @@ class Publisher:
         Render everything that is noted, in this thread, after what the other one is at.
 
         Waits for what only wants to be put off for a moment, so that after a program's last
-        write the file is its head; what an editor holds open is left to the next look.
+        write the file is its head, and for ``FLUSH_SECONDS_MAX`` in all; what takes longer, and
+        what an editor holds open, is left to the thread and to the next look.
         """
-        with self._working:
+        deadline = self._clock() + FLUSH_SECONDS_MAX
+        if not self._working.acquire(timeout=FLUSH_SECONDS_MAX):
+            return
+        try:
             self._pending |= dict.fromkeys(self._due)
             self._due.clear()
-            deadline = self._clock() + FLUSH_SECONDS_MAX
             for realm in self._take():
-                again_seconds = self._publish_one(realm)
+                again_seconds = self._publish_one(realm, deadline)
                 while (
                     again_seconds is not None
                     and again_seconds <= FLUSH_WAIT_SECONDS_MAX
                     and self._clock() + again_seconds <= deadline
                 ):
                     threading.Event().wait(again_seconds)
-                    again_seconds = self._publish_one(realm)
+                    again_seconds = self._publish_one(realm, deadline)
+                if again_seconds is not None:
+                    self._due[realm] = self._clock() + again_seconds
+        finally:
+            self._working.release()
+        # Asleep, the thread would not see what was put off just now.
+        self._wake.set()
 
     def stop(self) -> None:
         """End the thread; what is noted stays noted."""
@@ -105,12 +123,15 @@ class Publisher:
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is not None or self._stopped:
+            if self._stopped or (self._thread is not None and self._thread.is_alive()):
                 return
-            self._thread = threading.Thread(
-                target=self._run, name="realmconf-publisher", daemon=True
-            )
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="realmconf-publisher", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # No more threads now, or the interpreter is ending: a commit is no less a commit.
+                return
+            self._thread = thread
 
     def _take(self) -> list[RealmName]:
         now = self._clock()
@@ -126,7 +147,10 @@ class Publisher:
         while self._something_to_do():
             with self._working:
                 for realm in self._take():
-                    again_seconds = self._publish_one(realm)
+                    if self._stopped:
+                        self._pending[realm] = None
+                        continue
+                    again_seconds = self._publish_one(realm, self._clock() + TURN_SECONDS_MAX)
                     if again_seconds is not None:
                         self._due[realm] = self._clock() + again_seconds
 

@@ -202,8 +202,9 @@ class WorkingCopies:
         """Flush, then let go of everything."""
         import atexit
 
-        self.flush()
+        # First, since a thread that stands in the queue gives up sooner than it is outwaited.
         self._publisher.stop()
+        self.flush()
         if self._registered:
             atexit.unregister(self._flush_at_exit)
         for memory in self._memories.values():

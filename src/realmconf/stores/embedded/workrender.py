@@ -57,9 +57,6 @@ PACE_SECONDS = 0.025
 PATIENCE_SECONDS = 1.0
 """How long another process's publisher is left to do the work alone."""
 
-TURN_SECONDS_MAX = 30.0
-"""How long the publisher waits in the queue before it tries again later."""
-
 RENDERINGS_OUTSIDE_MAX = 2
 """After so many renderings that were overtaken, the next one is made inside the turn."""
 
@@ -86,9 +83,9 @@ class Renderer:
         self._refused_since: float | None = None
         self._one_publisher = OnePublisher(os.path.join(host.root, FOLDER, "publisher.lock"))
 
-    def in_background(self, realm: RealmName) -> float | None:
+    def in_background(self, realm: RealmName, deadline: float) -> float | None:
         """
-        Render unless this or another process did a moment ago, or is at it.
+        Render unless this or another process did a moment ago, or is at it; waits for the turn until *deadline*.
 
         Raises nothing; returns after how many seconds it is worth to try again, or None.
         """
@@ -103,7 +100,7 @@ class Renderer:
             # Whoever has it is stopped, or slow; two who render only cost time.
         self._refused_since = None
         try:
-            return self.now(realm, deadline=self._clock() + TURN_SECONDS_MAX)
+            return self.now(realm, deadline=deadline)
         finally:
             self._one_publisher.end()
 
@@ -120,7 +117,8 @@ class Renderer:
                 return None
             again_seconds = self._render_head(realm, memory, deadline)
         except LockTimeout:
-            return AGAIN_SECONDS_MAX
+            # Soon: the place in the queue is kept, and a turn that finds nobody waiting goes to the next.
+            return AGAIN_SECONDS
         except (OSError, RealmconfError, apsw.Error) as error:
             memory.failure = reason_of(error)
             memory.settled = False
