@@ -7,6 +7,7 @@ stands in its log before it does it.  Whether the answers were right is not judg
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import re
@@ -346,23 +347,30 @@ def _edit(task: Task, log: CallLog) -> None:
     saved = max(
         (note["saving"] for note in read_calls(task.log_path) if "saving" in note), default=0
     )
+    # One person at the file at a time: whoever saves an old buffer over another person's
+    # save has undone it before the library could see it.
+    chair = os.open(os.path.join(task.folder, "editors.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     while not os.path.exists(os.path.join(task.folder, STOP_EDITING)):
         time.sleep(0.02 + chance.random() * 0.2)
+        fcntl.flock(chair, fcntl.LOCK_EX)
         try:
             with open(path, encoding="utf-8") as file:
                 text = file.read()
+            if mine.search(text) is None:
+                continue
+            saved += 1
+            number = saved
+            changed = mine.sub(rf"\g<1>{number}", text)
+            # Nobody types at once: the program writes in between.
+            time.sleep(chance.random() * 0.05)
+            log.note(saving=number)
+            chance.choice(SAVE_STYLES)(path, changed)
+            log.note(saved=number)
         except FileNotFoundError:
+            # Between two steps of a rendering; a person would try again.
             continue
-        if mine.search(text) is None:
-            continue
-        saved += 1
-        number = saved
-        changed = mine.sub(rf"\g<1>{number}", text)
-        # An editor's owner takes a moment: the program writes in between.
-        time.sleep(chance.random() * 0.05)
-        log.note(saving=number)
-        chance.choice(SAVE_STYLES)(path, changed)
-        log.note(saved=number)
+        finally:
+            fcntl.flock(chair, fcntl.LOCK_UN)
 
 
 def _save_in_place(path: str, text: str) -> None:
