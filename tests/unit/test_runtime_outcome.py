@@ -12,6 +12,7 @@ from realmconf.errors import (
     LockTimeout,
     OutcomeUnknown,
     StoreFull,
+    StoreUnavailable,
     WriteIdReused,
     WriteIdVoid,
 )
@@ -118,6 +119,57 @@ def test_a_refusal_after_a_lost_attempt_is_a_refusal():
     with pytest.raises(GenerationConflict) as caught:
         client_on(store).realm("a").set({"x": 1}, expected_generation=0)
     assert caught.value.current == 1
+
+
+class Unreadable:
+    """A view that cannot be asked for the receipt of a write."""
+
+    def __init__(self, view, failure: Exception) -> None:
+        self._view = view
+        self._failure = failure
+
+    def __getattr__(self, name):
+        return getattr(self._view, name)
+
+    def receipt(self, realm, write_id):
+        raise self._failure
+
+
+@pytest.mark.parametrize(
+    "failure", [StoreUnavailable("a read failed"), OSError(5, "a read failed"), ValueError("gone")]
+)
+def test_a_failed_look_for_the_first_attempt_is_no_refusal(failure):
+    """G6: a store that cannot be asked whether the write is there has not said that it is not."""
+
+    class CannotLook(Flaky):
+        def apply(self, realms, judge, **options):
+            def judge_blindly(view):
+                return judge(Unreadable(view, failure) if self.attempts > 1 else view)
+
+            return super().apply(realms, judge_blindly, **options)
+
+    store = CannotLook("applied")
+    realm = client_on(store).realm("a")
+    with pytest.raises(OutcomeUnknown) as caught:
+        realm.set({"x": 1})
+    assert store.attempts == 1 + RETRIES_MAX
+    assert caught.value.write_id is not None
+    assert realm.settle(caught.value.write_id) == Committed(generation=1)
+
+
+def test_a_change_that_fails_after_a_lost_attempt_fails_as_it_does():
+    """The look found no trace of the first attempt, so what the caller's own function raises is the answer."""
+    store = Flaky("lost")
+    calls = []
+
+    def change(draft):
+        calls.append(1)
+        if len(calls) > 1 or store.attempts > 1:
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        client_on(store).realm("a").update(change)
+    assert store.attempts == 2
 
 
 def test_a_retry_with_the_deadline_over_is_not_made():

@@ -157,8 +157,8 @@ def commit(
         except OutcomeUnknown as unknown:
             judging.unknown(unknown)
         except Exception as failure:
-            # Once an attempt is unknown, only what a judgement says is about the write; anything else
-            # (a time-out, a full disk) says merely that this attempt changed nothing.
+            # Once an attempt is unknown, only a refusal is about the write; anything else (a time-out, a
+            # full disk, a failed look for the first attempt) says merely that this attempt changed nothing.
             if judging.cause is None or judging.refusal is failure:
                 raise
             judging.unknown(failure)
@@ -209,7 +209,9 @@ class _Judging:
         self._digest = _request_digest(store, requests) if requests[0].write_id_given else ""
         self.attempts = 0
         self.cause: BaseException | None = None
-        self.refusal: BaseException | None = None
+        self.refusal: Exception | None = None
+        """What the last judgement refused the write with, knowing that no earlier attempt had applied it."""
+        self._searched = False
 
     def unknown(self, cause: BaseException) -> None:
         """Note that an attempt ended without a known outcome."""
@@ -219,10 +221,13 @@ class _Judging:
     def judge(self, view: ReadView) -> Sequence[Judgement]:
         stores = getattr(_deciding, "stores", ())
         _deciding.stores = (*stores, self._store)
+        self._searched = False
         try:
             return self._judge(view)
-        except BaseException as refusal:
-            self.refusal = refusal
+        except Exception as failure:
+            # A store that fails while it is asked for an earlier attempt has not said that there was none.
+            if self._searched or isinstance(failure, (WriteIdReused, WriteIdVoid)):
+                self.refusal = failure
             raise
         finally:
             _deciding.stores = stores
@@ -242,6 +247,7 @@ class _Judging:
             raise _AnsweredError(answers)
         if answers:
             raise WriteIdReused(realm=answers[0].realm, write_id=self._requests[0].write_id)
+        self._searched = True
         created_at = self._world.timestamp()
         judgements = []
         for request, salt in zip(self._requests, self._salts, strict=True):
