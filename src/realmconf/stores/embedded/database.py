@@ -249,6 +249,14 @@ def insert(
     return connection.last_insert_rowid() if connection.changes() else 0
 
 
+def select_key(connection: apsw.Connection, realm: str) -> int | None:
+    """The key of *realm*, or None if it was never written."""
+    key: int | None = connection.execute(
+        "SELECT id FROM realm WHERE name = ? COLLATE BINARY", (str(realm),)
+    ).get
+    return key
+
+
 def select_head(connection: apsw.Connection, realm_id: int) -> tuple[Any, ...] | None:
     """The head's row: seq, generation, floor, moved_to, then the record."""
     return connection.execute(_SELECT_HEAD, (realm_id,)).fetchone()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from weakref import WeakSet
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ _VIEWS_SECONDS = 10.0
 
 _stores: WeakSet[EmbeddedStore] = WeakSet()
 _forking: list[EmbeddedStore] = []
+_fork_lock = threading.Lock()
 
 
 class Gate:
@@ -50,6 +52,12 @@ class Gate:
     def leave_view(self) -> None:
         with self._guard:
             self._count -= 1
+
+    def __enter__(self) -> None:
+        self.enter_view()
+
+    def __exit__(self, *_: object) -> None:
+        self.leave_view()
 
     def begin(self) -> None:
         self.closing = True
@@ -87,21 +95,31 @@ def leak(session: Session) -> None:
 
 
 def _before() -> None:
-    global _forking
-    _forking = list(_stores)
-    for store in _forking:
-        store.before_fork()
+    # Held until the hooks after the fork: two threads may fork at once, each with stores of its own to wake.
+    _fork_lock.acquire()
+    for store in list(_stores):
+        _forking.append(store)
+        # The fork goes on whatever happens here, and one store's trouble must not keep the others open.
+        with suppress(Exception):
+            store.before_fork()
 
 
 def _after_in_parent() -> None:
-    for store in _forking:
-        store.after_fork_in_parent()
-    _forking.clear()
+    try:
+        for store in _forking:
+            with suppress(Exception):
+                store.after_fork_in_parent()
+    finally:
+        _forking.clear()
+        _fork_lock.release()
 
 
 def _after_in_child() -> None:
+    global _fork_lock
+    _fork_lock = threading.Lock()
     for store in _forking:
-        store.after_fork_in_child()
+        with suppress(Exception):
+            store.after_fork_in_child()
     _forking.clear()
 
 

@@ -130,8 +130,13 @@ class Mutex:
             entry[1].acquire()
             self._waiting.append(entry)
         timeout = -1 if deadline is None else max(0.0, deadline - time.monotonic())
-        if entry[1].acquire(timeout=timeout):
-            return True
+        try:
+            if entry[1].acquire(timeout=timeout):
+                return True
+        except BaseException:
+            # Interrupted: nobody may hand the mutex to a thread that is gone.
+            self.leave(entry)
+            raise
         with self._guard:
             if entry in self._waiting:
                 self._waiting.remove(entry)
@@ -139,6 +144,20 @@ class Mutex:
         # Handed over, or the work taken, between the time-out and here: its verdict is on the way.
         entry[1].acquire()
         return True
+
+    def leave(self, entry: tuple[int, Lock, Work | None]) -> None:
+        """Give up a place in the queue, or the mutex if it was handed over already."""
+        with self._guard:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+                return
+            if self.owner != entry[0]:
+                return
+        self.release()
+
+    def held(self) -> bool:
+        """Whether the calling thread has the mutex."""
+        return self.owner == threading.get_ident()
 
     def try_acquire(self) -> bool:
         """Take the mutex if it is free."""

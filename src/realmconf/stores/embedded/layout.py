@@ -51,6 +51,11 @@ class Layout:
         self.turn = os.path.join(self.folder, "turn.lock")
         self.wake = os.path.join(self.folder, "wake")
 
+    @property
+    def database_files(self) -> tuple[str, str, str]:
+        """The database, its log and the index of its log: looked at by ``stat``, never opened."""
+        return (self.database, f"{self.database}-wal", f"{self.database}-shm")
+
     def prepare(self) -> None:
         """
         Make the folders, mode 0700 whatever the umask.

@@ -49,6 +49,8 @@ class Place:
         self.closed = False
         self.on_open: Callable[[Session], None] = _nothing
         self.on_drop: Callable[[], None] = _nothing
+        self.on_retire: Callable[[], None] = self.close_retired
+        """Closes what dropped sessions have open, once nobody writes through it."""
         self._recover = recover
         self._working_copies = working_copies
         self._headers = headers
@@ -78,6 +80,7 @@ class Place:
             if self.clock() - session.compared_at < COMPARE_SECONDS or session.same_files():
                 return session
             self.drop(session)
+            self.on_retire()
         return self.open()
 
     @typed

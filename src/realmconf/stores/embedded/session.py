@@ -58,7 +58,8 @@ class Session:
         self.read_only = read_only
         self.counters: Counters | None = None
         self._wake = -1
-        self._database_status = os.stat(layout.database)
+        # Only after this connection has read something are its log and index the files at the paths.
+        self._statuses = [os.stat(path) for path in layout.database_files]
         self._folder_seen: tuple[int, ...] = ()
         self._folder_locked: tuple[int, ...] = ()
         try:
@@ -129,6 +130,20 @@ class Session:
                     "the log was lost; put it back, or restore a backup"
                 )
 
+    def end_leftover_transaction(self) -> None:
+        """
+        Roll back what an interrupted turn left open: inside it nothing would ever be committed.
+
+        Raises:
+            StoreUnavailable: It cannot be ended now; nothing may be written through this connection.
+        """
+        if self.writer is None or self.writer.get_autocommit():
+            return
+        try:
+            self.writer.execute("ROLLBACK")
+        except apsw.Error as error:
+            raise database.explain(error, self.layout.database) from error
+
     def fence(self) -> None:
         """
         Commit a row that overwrites what a dead writer left in the log, so that it can never come back.
@@ -136,6 +151,7 @@ class Session:
         Raises what a failed commit means; the marks stay odd then.
         """
         assert self.writer is not None
+        self.end_leftover_transaction()
         try:
             self.writer.execute("UPDATE fence SET number = number + 1")
         except apsw.Error as error:
@@ -172,9 +188,10 @@ class Session:
             seen = (folder.st_dev, folder.st_ino, folder.st_mtime_ns, folder.st_ctime_ns)
             if seen == (self._folder_seen if queue is None else self._folder_locked):
                 return True
-            found = os.stat(self.layout.database)
-            if not os.path.samestat(found, self._database_status):
-                return False
+            # A log or an index that was removed goes on working for who has it open, and for nobody else.
+            for path, status in zip(self.layout.database_files, self._statuses, strict=True):
+                if not os.path.samestat(os.stat(path), status):
+                    return False
             if self.counters is None:
                 if os.path.lexists(self.layout.counters):
                     return False  # a writer has made them
@@ -195,16 +212,19 @@ class Session:
     # --- reading -----------------------------------------------------------------
 
     def realm_id(self, connection: apsw.Connection, realm: str) -> int | None:
-        """The realm's key, or None for a realm never written."""
+        """
+        The realm's key, or None for a realm never written.
+
+        *connection* is not inside a read transaction: an older point would put a name that has moved since
+        under today's mark.
+        """
         store_mark = self.counters.words[STORE_WORD] if self.counters is not None else 1
         if store_mark != self.ids_mark or store_mark & 1:
             self.ids = {}
             self.ids_mark = store_mark
         key = self.ids.get(realm)
         if key is None:
-            key = connection.execute(
-                "SELECT id FROM realm WHERE name = ? COLLATE BINARY", (str(realm),)
-            ).get
+            key = database.select_key(connection, realm)
             if key is not None:
                 self.ids[realm] = key
         return key
@@ -214,15 +234,14 @@ class Session:
         counters = self.counters
         slot = slot_of(realm)
         mark = 1 if counters is None else counters.words[slot]
-        head = self.select_head(self.connection, realm)
+        head = self.select_head(self.connection, realm, self.realm_id(self.connection, realm))
         if head.warnings != warnings:
             head = head.replace(warnings=warnings)
         self.remember(realm, head, slot, mark)
         return head
 
-    def select_head(self, connection: apsw.Connection, realm: RealmName) -> Head:
-        """Read the head's row; the known object is returned where it is that row."""
-        key = self.realm_id(connection, realm)
+    def select_head(self, connection: apsw.Connection, realm: RealmName, key: int | None) -> Head:
+        """Read the head's row of *realm*, whose key is *key*; the known object is returned where it is that row."""
         row = None if key is None else database.select_head(connection, key)
         known = self.heads.get(realm)
         if row is None:

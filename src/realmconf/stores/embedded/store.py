@@ -16,6 +16,7 @@ import time
 
 from realmconf.errors import (
     ForkedInTransaction,
+    InvalidArgument,
     OutcomeUnknown,
     RealmconfError,
     StoreFull,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from realmconf.stores.embedded.signals import Signal
     from realmconf.stores.embedded.turn import Turn
     from realmconf.stores.embedded.turns import Held
+    from realmconf.stores.embedded.view import Pending
     from realmconf.stores.embedded.workcopy import WorkingCopies
     from realmconf.stores.protocol import Compaction, Judgement, Notice, Proof, ReadView
 
@@ -93,6 +95,7 @@ class EmbeddedStore:
         self._made_working_copies: WorkingCopies | None = None
         self._making = threading.Lock()
         self._turns.on_commit = self._committed
+        self._place.on_retire = self._turns.close_retired
         self._place.on_open = self._opened
         self._place.on_drop = self._watching.stop
         self._forked_inside = False
@@ -102,7 +105,7 @@ class EmbeddedStore:
     def _opened(self, session: Session) -> None:
         if session.meta["working_copies"]:
             self._keeps_working_copies = True
-            self._headers = bool(session.meta["headers"])
+            self._headers = bool(session.meta.get("headers", 1))
         if self._watching.hub.signals:
             # The files were replaced under watchers that are asleep: nobody else would ask the kernel again.
             self._watching.start()
@@ -157,7 +160,8 @@ class EmbeddedStore:
     @typed
     def _existing_session(self) -> Session:
         """The session; the store is made if nothing was ever written."""
-        session = self._place.usable()
+        with self._turns.gate:
+            session = self._place.usable()
         if session is None:
             with self._turns.hold(self._clock() + CREATE_SECONDS) as turn:
                 session = turn.session
@@ -222,9 +226,13 @@ class EmbeddedStore:
     @typed
     def _look(self, realm: RealmName, *, adopt: bool) -> Head:
         """The head from the record, after a look at the working copy."""
-        self._turns.gate.pass_through()
         if self._turns.dead:
             raise ForkedInTransaction
+        # A fork waits until we are done: what is opened here must not be inherited.
+        with self._turns.gate:
+            return self._look_now(realm, adopt=adopt)
+
+    def _look_now(self, realm: RealmName, *, adopt: bool) -> Head:
         session = self._place.usable()
         if session is None:
             return Head(realm=realm, revision=None)
@@ -316,34 +324,40 @@ class EmbeddedStore:
         turn = turns.acquire(deadline, work if groupable else None)
         if turn is not None:
             try:
-                self._run(turn, [work, *(turns.group.take() if groupable else ())])
+                self._run(turn, work, groupable=groupable)
             finally:
                 turns.release(turn)
         return work.result()
 
     def _refuse_stale(self, precheck: Callable[[ReadView], None]) -> None:
         session = self._place.session
-        # While an outcome is open, even a refusal waits for the fence.
-        if (
-            session is not None
-            and session.counters is not None
-            and not session.counters.interrupted
-        ):
+        try:
+            # While an outcome is open, even a refusal waits for the fence.
+            decided = (
+                session is not None
+                and session.counters is not None
+                and not session.counters.interrupted
+            )
+        except ValueError:  # the session is dropped at this moment
+            return
+        if decided:
             from realmconf.stores.embedded.reading import Newest
 
             precheck(Newest(lambda realm: self.head(realm, adopt=False), self.view))
 
-    def _run(self, turn: Turn, batch: Sequence[Work]) -> None:
-        """Judge and commit *batch* in one transaction; every work in it has its verdict afterwards."""
+    def _run(self, turn: Turn, work: Work, *, groupable: bool) -> None:
+        """Judge and commit *work*, and what waits beside it, in one transaction; each has its verdict afterwards."""
         from realmconf.stores.embedded.turn import HeadMoved
         from realmconf.stores.embedded.view import Pending
 
+        batch = [work]
         try:
-            for work in batch:
-                work.warnings = self._settle_working_copies(turn, work.realms)
+            if groupable:
+                batch += self._turns.group.take()
+            live = self._settle_first(turn, batch)
             pending = Pending(turn)
-            for work in batch:
-                work.judge_on(pending)
+            for one in live:
+                self._judge(one, pending)
             if self._turns.dead:
                 # `change` forked, and this is the child: the transaction is the parent's.
                 raise ForkedInTransaction
@@ -351,17 +365,43 @@ class EmbeddedStore:
                 turn.append(pending.staged, receipts=pending.receipts)
             except OutcomeUnknown as error:
                 # Also what was refused or changes nothing may have been judged on what is now in the open.
-                for work in batch:
-                    if len(batch) > 1 or work.error is None:
-                        work.error = error.for_write(work.write_id)
+                for one in live:
+                    if len(live) > 1 or one.error is None:
+                        one.error = error.for_write(one.write_id)
             except (HeadMoved, RealmconfError) as error:
-                self._run_singly(turn, batch, error)
+                self._run_singly(turn, live, error)
         except BaseException as error:
-            for work in batch:
-                work.error = error
+            for one in batch:
+                one.error = one.error or error
             raise
         finally:
             self._turns.group.wake(batch)
+
+    def _settle_first(self, turn: Turn, batch: Sequence[Work]) -> list[Work]:
+        """Take hand edits in before anything is judged; a realm whose file is in the way fails its own writes only."""
+        live: list[Work] = []
+        for position, work in enumerate(batch):
+            try:
+                work.warnings = self._settle_working_copies(turn, work.realms)
+            except OutcomeUnknown:
+                # Nothing may be decided in this turn any more: the next one fences first.
+                for other in (*live, *batch[position:]):
+                    other.error = StoreUnavailable(
+                        "taking in a hand edit ended without a known outcome; nothing of this write was done"
+                    )
+                return []
+            except RealmconfError as error:
+                work.error = error
+            else:
+                live.append(work)
+        return live
+
+    def _judge(self, work: Work, pending: Pending) -> None:
+        self._turns.judging = True
+        try:
+            work.judge_on(pending)
+        finally:
+            self._turns.judging = False
 
     def _run_singly(self, turn: Turn, batch: Sequence[Work], error: Exception) -> None:
         """The common transaction did not happen: decide each again, alone; it may have been judged on the others."""
@@ -374,7 +414,7 @@ class EmbeddedStore:
         turn.session.forget_all()
         for work in batch:
             pending = Pending(turn)
-            work.judge_on(pending)
+            self._judge(work, pending)
             try:
                 turn.append(pending.staged, receipts=pending.receipts)
             except OutcomeUnknown as unknown:
@@ -558,24 +598,22 @@ class EmbeddedStore:
     # --- the end, and forks ---------------------------------------------------------------------
 
     def close(self) -> None:
-        """See the protocol."""
+        """See the protocol. Whoever has the turn finishes first, and closes what is left if that takes long."""
         if self._place.closed or self._turns.dead:
             return
+        if self._turns.has_turn():
+            raise InvalidArgument("the client cannot be closed from inside `change`")
         if self._made_working_copies is not None:
             self._made_working_copies.close()
         self._place.closed = True
         forking.unregister(self)
         for signal in self._watching.hub.signals:
             signal.close()
-        # Whoever still has the turn finishes first.
-        self._turns.group.mutex.acquire(self._clock() + CREATE_SECONDS)
-        try:
-            if self._place.session is not None:
-                self._place.drop(self._place.session)
-            self._place.close_retired()
-            self._turns.queue.close()
-        finally:
-            self._turns.group.mutex.release()
+        if self._turns.group.mutex.acquire(self._clock() + CREATE_SECONDS):
+            try:
+                self._turns.dispose()
+            finally:
+                self._turns.group.mutex.release()
 
     def before_fork(self) -> None:
         """Wait out the operation that has the turn, then close everything a child must not inherit."""
@@ -584,10 +622,7 @@ class EmbeddedStore:
             return
         if self._made_working_copies is not None:
             self._made_working_copies.before_fork()
-        if self._place.session is not None:
-            self._place.drop(self._place.session)
-        self._place.close_retired()
-        self._turns.queue.close()
+        self._turns.dispose()
 
     def after_fork_in_parent(self) -> None:
         """Let everybody go on; what was closed is opened again when it is needed."""
@@ -598,8 +633,12 @@ class EmbeddedStore:
         if self._made_working_copies is not None:
             self._made_working_copies.after_fork_parent()
         if self._watching.hub.signals:
-            self._place.usable()
-            self._watching.start()
+            try:
+                self._place.usable()
+                self._watching.start()
+            except RealmconfError:
+                # The watchers are rung and meet the same error where they can report it.
+                pass
             self._watching.hub.ring()
 
     def after_fork_in_child(self) -> None:

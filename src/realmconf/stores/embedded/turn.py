@@ -40,6 +40,9 @@ class Turn(Rows):
         self.committed: list[RealmName] = []
         """Realms that got a new head in this turn: their working copies are to be rendered."""
 
+    def _realm_id(self, realm: RealmName) -> int | None:
+        return self.session.realm_id(self.connection, realm)
+
     @typed
     def head(self, realm: RealmName) -> Head:
         session = self.session
@@ -50,7 +53,7 @@ class Turn(Rows):
         assert counters is not None
         slot = slot_of(realm)
         mark = counters.words[slot]
-        head = session.select_head(self.connection, realm)
+        head = session.select_head(self.connection, realm, self._realm_id(realm))
         session.remember(realm, head, slot, mark)
         return head
 
@@ -86,8 +89,7 @@ class Turn(Rows):
         """
         The commit: mark in progress, one transaction, mark done, wake the watchers.
 
-        *store_wide* tells readers that more than
-        these realms' heads changed.
+        *store_wide* tells readers that more than these realms' heads changed.
         """
         counters = self.session.counters
         assert counters is not None
@@ -122,7 +124,7 @@ class Turn(Rows):
     ) -> int:
         if len(staged) == 1 and not receipts and also is None:
             entry = staged[0]
-            key = self.session.realm_id(self.connection, entry.revision.realm)
+            key = self._realm_id(entry.revision.realm)
             if key is not None and not entry.steps:
                 # The common write: one autocommit statement, which is its own compare-and-swap.
                 sequence = database.insert(
@@ -142,8 +144,9 @@ class Turn(Rows):
     ) -> int:
         connection = self.connection
         created: list[str] = []
-        connection.execute("BEGIN IMMEDIATE")
         try:
+            # Inside: an interrupt right after it must not leave the transaction open.
+            connection.execute("BEGIN IMMEDIATE")
             sequence = 0
             for entry in staged:
                 sequence = self._insert(entry, created)
@@ -187,7 +190,7 @@ class Turn(Rows):
         return sequence
 
     def _key(self, realm: RealmName, created: list[str]) -> int:
-        key = self.session.realm_id(self.connection, realm)
+        key = self._realm_id(realm)
         if key is None:
             try:
                 self.connection.execute("INSERT INTO realm(name) VALUES(?)", (str(realm),))

@@ -32,16 +32,13 @@ class TurnQueue:
         self._paths = (line_path, turn_path)
         self._guard = threading.Lock()
         self._requested = threading.Semaphore(0)
-        self._granted = threading.Semaphore(0)
         self._helper: threading.Thread | None = None
         self._queued = False  # the helper stands in the queue
-        self._wanted = False  # somebody waits for its grant
-        self._interrupted = False
+        self._wait: _Wait | None = None  # whom its grant is for
         self._line = -1
         self._turn = -1
-        self._helper_line = (
-            -1
-        )  # the helper's own duplicates: ours may be closed while it waits in the kernel
+        # The helper's own duplicates: ours may be closed while it waits in the kernel.
+        self._helper_line = -1
         self._helper_turn = -1
 
     def try_acquire(self) -> bool:
@@ -52,14 +49,15 @@ class TurnQueue:
             self._open()
         try:
             fcntl.flock(self._line, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        try:
             fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
             return False
+        except BaseException:
+            self.release()
+            raise
         finally:
+            # Also where the line was not ours: unlocking what one does not hold does nothing.
             fcntl.flock(self._line, fcntl.LOCK_UN)
 
     def acquire(self, deadline: float) -> bool:
@@ -70,41 +68,44 @@ class TurnQueue:
 
         Raises:
             LockTimeout: It did not come in time.
+            OSError: The kernel refuses the locks.
         """
         if self.try_acquire():
             return True
         began = time.monotonic()
-        with self._guard:
-            self._wanted = True
-            self._interrupted = False
-            if not self._queued:
-                self._queued = True
-                self._helper_line, self._helper_turn = os.dup(self._line), os.dup(self._turn)
-                self._start_helper()
-                self._requested.release()
-        woken = self._granted.acquire(timeout=max(0.0, deadline - began))
-        with self._guard:
-            if not woken:
-                if self._wanted:
-                    self._wanted = False
-                    raise LockTimeout(waited_seconds=time.monotonic() - began)
-                # The grant came between the time-out and here: it counts.
-                self._granted.acquire()
-            if self._interrupted:
-                self._interrupted = False
-                return False
-            return True
+        wait = _Wait()
+        try:
+            with self._guard:
+                self._wait = wait
+                if not self._queued:
+                    self._stand_in_line()
+            wait.bell.acquire(timeout=max(0.0, deadline - began))
+            with self._guard:
+                if wait.error is not None:
+                    raise wait.error
+                if wait.granted or wait.called_off:
+                    return wait.granted
+                self._wait = None
+                raise LockTimeout(waited_seconds=time.monotonic() - began)
+        except BaseException:
+            # Whatever ends the wait, a grant that came or comes for it goes straight back.
+            with self._guard:
+                if self._wait is wait:
+                    self._wait = None
+                elif wait.granted:
+                    self.release()
+            raise
 
     def interrupt(self) -> None:
         """Make a waiting :meth:`acquire` return False now."""
         with self._guard:
-            if self._wanted:
-                self._wanted = False
-                self._interrupted = True
-                self._granted.release()
+            wait, self._wait = self._wait, None
+            if wait is not None:
+                wait.called_off = True
+                wait.bell.release()
 
     def release(self) -> None:
-        """Give the turn back; nothing if the descriptors were closed, which gave it back too."""
+        """Give the turn back; nothing if it is not held, or the descriptors were closed, which gave it back too."""
         if self._turn >= 0:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
 
@@ -141,25 +142,61 @@ class TurnQueue:
         self._line = open_private(self._paths[0], os.O_RDWR | os.O_CREAT)
         self._turn = open_private(self._paths[1], os.O_RDWR | os.O_CREAT)
 
-    def _start_helper(self) -> None:
-        if self._helper is None or not self._helper.is_alive():
-            self._helper = threading.Thread(target=self._serve, name="realmconf-queue", daemon=True)
-            self._helper.start()
+    def _stand_in_line(self) -> None:
+        line = os.dup(self._line)
+        try:
+            turn = os.dup(self._turn)
+            try:
+                if self._helper is None or not self._helper.is_alive():
+                    helper = threading.Thread(
+                        target=self._serve, name="realmconf-queue", daemon=True
+                    )
+                    helper.start()
+                    self._helper = helper
+            except BaseException:
+                os.close(turn)
+                raise
+        except BaseException:
+            os.close(line)
+            raise
+        self._helper_line, self._helper_turn = line, turn
+        self._queued = True
+        self._requested.release()
 
     def _serve(self) -> None:
         while True:
             self._requested.acquire()
             line, turn = self._helper_line, self._helper_turn
-            fcntl.flock(line, fcntl.LOCK_EX)
-            fcntl.flock(turn, fcntl.LOCK_EX)
-            fcntl.flock(line, fcntl.LOCK_UN)
+            error: OSError | None = None
+            try:
+                fcntl.flock(line, fcntl.LOCK_EX)
+                fcntl.flock(turn, fcntl.LOCK_EX)
+                fcntl.flock(line, fcntl.LOCK_UN)
+            except OSError as failure:
+                error = failure
             with self._guard:
-                if self._wanted:
-                    self._wanted = False
-                    self._granted.release()
-                else:
+                wait, self._wait = self._wait, None
+                if error is not None or wait is None:
                     fcntl.flock(turn, fcntl.LOCK_UN)
+                    fcntl.flock(line, fcntl.LOCK_UN)
+                if wait is not None:
+                    wait.error = error
+                    wait.granted = error is None
+                    wait.bell.release()
                 self._queued = False
                 self._helper_line = self._helper_turn = -1
                 os.close(line)
                 os.close(turn)
+
+
+class _Wait:
+    """One caller's wait, and how it ended."""
+
+    __slots__ = ("bell", "called_off", "error", "granted")
+
+    def __init__(self) -> None:
+        self.bell = threading.Lock()
+        self.bell.acquire()
+        self.granted = False
+        self.called_off = False
+        self.error: OSError | None = None

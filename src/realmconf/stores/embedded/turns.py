@@ -4,7 +4,7 @@ Who has the turn in this process, and what is done around it: threads in order, 
 
 from __future__ import annotations
 
-import threading
+from contextlib import suppress
 
 from realmconf.errors import (
     ForkedInTransaction,
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from realmconf.stores.embedded.turn import Turn
 
 
+RETIRE_SECONDS = 10.0
+"""How long a reader that finds the files replaced waits for a commit that is under way."""
+
+
 class Turns:
     """The mutex of the threads, the queue of the processes, and the gate that a fork closes."""
 
@@ -40,6 +44,8 @@ class Turns:
         self.dead = False
         """The process is the child of a fork inside our own transaction."""
         self.on_commit: Callable[[RealmName], None] | None = None
+        self.judging = False
+        """The holder of the turn is calling a caller's function."""
 
     def refuse_misuse(self) -> None:
         """
@@ -53,10 +59,19 @@ class Turns:
             raise StoreUnavailable("the client is closed")
         if self.place.read_only:
             raise StoreReadOnly(f"{self.place.layout.root} was opened for reading only")
-        if self.group.mutex.owner == threading.get_ident():
+        if self.has_turn():
             raise InvalidArgument(
                 "a write to the same store from inside `change`: return the new document instead"
             )
+
+    def has_turn(self) -> bool:
+        """Whether the calling thread is inside its own turn; what an interrupt left of an older one is given back."""
+        if not self.group.mutex.held():
+            return False
+        if self.judging:
+            return True
+        self._give_back()
+        return False
 
     @typed
     def acquire(self, deadline: float, work: Work | None = None) -> Turn | None:
@@ -67,31 +82,70 @@ class Turns:
             LockTimeout, StoreError: It did not come in time, or the store cannot be written.
         """
         began = self.place.clock()
-        while True:
-            self.gate.pass_through()
-            if not self.group.mutex.acquire(deadline, work):
-                raise LockTimeout(waited_seconds=self.place.clock() - began)
-            if work is not None and work.settled:
-                return None
-            try:
+        try:
+            while True:
+                self.gate.pass_through()
+                if not self.group.mutex.acquire(deadline, work):
+                    raise LockTimeout(waited_seconds=self.place.clock() - began)
+                if work is not None and work.settled:
+                    return None
                 turn = self._take(deadline)
-            except BaseException:
+                if turn is not None:
+                    return turn
+                # A fork waits for us: stand in the queue again after it.
                 self.group.mutex.release()
-                raise
-            if turn is not None:
-                return turn
-            # A fork waits for us: stand in the queue again after it.
-            self.group.mutex.release()
+        except BaseException:
+            if self.group.mutex.held():
+                self._give_back()
+            raise
 
     def release(self, turn: Turn) -> None:
-        """Give the turn back, then tell who renders working copies what has changed."""
+        """
+        Give the turn back, then tell who renders working copies what has changed.
+
+        Raises nothing of its own: what was committed is committed.
+        """
         try:
             self.queue.release()
-            if self.on_commit is not None:
-                for realm in turn.committed:
-                    self.on_commit(realm)
+            self._tell(turn)
         finally:
+            if self.place.closed:
+                # The store was closed meanwhile and did not wait: what it left open is closed now.
+                self.dispose()
+            self._give_back()
+
+    def _tell(self, turn: Turn) -> None:
+        if self.on_commit is None:
+            return
+        for realm in turn.committed:
+            # A rendering that could not be scheduled is made good by the next look.
+            with suppress(Exception):
+                self.on_commit(realm)
+
+    def _give_back(self) -> None:
+        self.queue.release()
+        if self.group.mutex.held():
             self.group.mutex.release()
+
+    def dispose(self) -> None:
+        """Close everything that is open. The mutex is held."""
+        if self.place.session is not None:
+            self.place.drop(self.place.session)
+        self.place.close_retired()
+        self.queue.close()
+
+    def close_retired(self) -> None:
+        """
+        Close what the writer of a dropped session has open, before another session is opened: SQLite shares the index
+        of the log between all connections of a process, and the old one may be of a file that is gone.
+        """
+        if self.group.mutex.held():
+            self.place.close_retired()
+        elif self.group.mutex.acquire(self.place.clock() + RETIRE_SECONDS):
+            try:
+                self.place.close_retired()
+            finally:
+                self.group.mutex.release()
 
     def hold(self, deadline: float) -> Held:
         """The turn as a context manager, for the store's own parts."""
@@ -138,6 +192,7 @@ class Turns:
             if session is None:
                 self.queue.reopen()
                 return None
+            session.end_leftover_transaction()
             assert session.counters is not None
             if session.counters.interrupted:
                 session.fence()
@@ -150,7 +205,7 @@ class Turns:
 
     def before_fork(self) -> bool:
         """Wait out whoever has the turn; False if that is the forking thread itself."""
-        if self.group.mutex.owner == threading.get_ident():
+        if self.has_turn():
             return False
         self.gate.begin()
         self.queue.interrupt()
@@ -159,8 +214,9 @@ class Turns:
         return True
 
     def after_fork_in_parent(self) -> None:
-        self.group.mutex.release()
         self.gate.end()
+        if self.group.mutex.held():
+            self.group.mutex.release()
 
     def after_fork_in_child(self, *, inside: bool) -> None:
         """Locks of our own; what was inherited is closed, never unlocked."""

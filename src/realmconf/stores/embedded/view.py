@@ -28,10 +28,17 @@ class Rows:
     def __init__(self, session: Session, connection: apsw.Connection) -> None:
         self.session = session
         self.connection = connection
+        self._ids: dict[str, int | None] = {}
+
+    def _realm_id(self, realm: RealmName) -> int | None:
+        """The realm's key at this point; a cache of its own, since the session's is of today."""
+        if realm not in self._ids:
+            self._ids[realm] = database.select_key(self.connection, realm)
+        return self._ids[realm]
 
     @typed
     def head(self, realm: RealmName) -> Head:
-        return self.session.select_head(self.connection, realm)
+        return self.session.select_head(self.connection, realm, self._realm_id(realm))
 
     @typed
     def revision(self, realm: RealmName, generation: int) -> Revision:
@@ -42,7 +49,7 @@ class Rows:
             raise RevisionNotFound(realm=realm, generation=generation, current=head.generation)
         if generation < head.floor:
             raise HistoryCompacted(generation, head.floor, realm=realm)
-        key = self.session.realm_id(self.connection, realm)
+        key = self._realm_id(realm)
         found = None if key is None else database.select_revision(self.connection, key, generation)
         if found is None:
             raise RevisionNotFound(realm=realm, generation=generation, current=head.generation)
@@ -66,7 +73,7 @@ class Rows:
             assert head.revision is not None
             # A watcher that is one behind, the common case, needs no second look-up.
             return [head.revision]
-        key = self.session.realm_id(self.connection, realm)
+        key = self._realm_id(realm)
         if key is None:
             return []
         return database.select_revisions(
@@ -75,7 +82,7 @@ class Rows:
 
     @typed
     def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:
-        key = self.session.realm_id(self.connection, realm)
+        key = self._realm_id(realm)
         if key is None:
             return None
         found = database.select_receipt(self.connection, key, realm, write_id)
@@ -148,6 +155,9 @@ class Pending(Rows):
         self._appended: dict[tuple[str, int], Revision] = {}
         self._receipts: dict[tuple[str, str], Receipt] = {}
         self.staged: list[Staged] = []
+
+    def _realm_id(self, realm: RealmName) -> int | None:
+        return self._rows._realm_id(realm)
 
     @property
     def revisions_staged(self) -> list[Revision]:
