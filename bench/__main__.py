@@ -18,7 +18,7 @@ from time import monotonic
 from bench import report
 from bench.harness import Effort
 from bench.plan import LEFT_OUT, MEASURES
-from bench.results import Measure, Outcome, Workplace
+from bench.results import Measure, Outcome, Workplace, merged
 
 QUICK = Effort(rounds=3, share=0.2)
 
@@ -26,8 +26,8 @@ QUICK = Effort(rounds=3, share=0.2)
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     if options.command == "render":
-        outcome = Outcome.from_dict(json.loads(options.figures.read_text("utf-8")))
-        report.render(outcome, options.page)
+        runs = [Outcome.from_dict(json.loads(path.read_text("utf-8"))) for path in options.figures]
+        report.render(merged(runs), options.page)
         return 0
     if options.command == "syscalls":
         from bench.syscalls import main as count_calls
@@ -50,8 +50,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.set_defaults(command="measure")
     commands = parser.add_subparsers(dest="command")
-    render = commands.add_parser("render", help="put the figures of a JSON file into a page")
-    render.add_argument("figures", type=Path)
+    render = commands.add_parser("render", help="put the figures of JSON files into a page")
+    render.add_argument(
+        "figures", type=Path, nargs="+", help="of several, the last with a goal counts"
+    )
     render.add_argument("page", type=Path)
     commands.add_parser("syscalls", help="count system calls per operation with strace")
     options = parser.parse_args(arguments)
@@ -68,6 +70,9 @@ def measure(options: argparse.Namespace) -> int:
     for measurement in chosen(options.only):
         run(measurement, effort, options.directory, outcome)
     outcome.seconds = monotonic() - begun
+    outcome.machine["load"] = (
+        f"{os.getloadavg()[1]:.1f} processes on average, the run's own included"
+    )
     print("\n".join(report.terminal(outcome)))
     if options.json:
         options.json.write_text(json.dumps(outcome.to_dict(), indent=1), "utf-8")

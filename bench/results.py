@@ -122,3 +122,19 @@ class Outcome:
             left_out=dict(fields["left_out"]),
             seconds=fields["seconds"],
         )
+
+
+def merged(runs: Sequence[Outcome]) -> Outcome:
+    """One outcome of several runs: the figures of a goal are those of the last run that has it."""
+    result = Outcome(machine=runs[-1].machine, left_out=runs[-1].left_out)
+    for run in runs:
+        fresh = {figure.goal for figure in run.figures}
+        result.figures = [f for f in result.figures if f.goal not in fresh] + run.figures
+        result.failures = {
+            goals: text
+            for goals, text in (result.failures | run.failures).items()
+            if goals in run.failures or not fresh.issuperset(goals.split(", "))
+        }
+        result.seconds += run.seconds
+    result.figures.sort(key=lambda figure: int(figure.goal.removeprefix("M")))
+    return result
