@@ -2,14 +2,17 @@
 What stands beside a working copy: the spare, while it is doubted, and what was set aside.
 
 Decides what becomes of each: ours and free, it is dropped; an edit, it is taken in or
-kept for its author; still open somewhere, it waits.
+kept for its author, as is what can be no edit of ours; still open somewhere, or not to
+be looked at now, it waits.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 
 from realmconf.domain import workfile
+from realmconf.domain.record import Record
 from realmconf.stores.embedded import workrecord
 from realmconf.stores.embedded.files import LEASE_BUSY, LEASE_FREE, digest_of, objection
 from realmconf.stores.embedded.layout import WORKING_COPY
@@ -25,6 +28,18 @@ if TYPE_CHECKING:
     from realmconf.stores.embedded.workrecord import Standing
 
 
+_NEVER_READ = frozenset({errno.EACCES, errno.EISDIR, errno.ELOOP, errno.EMLINK, errno.ENXIO})
+"""Opening fails like this until a person does something about it; other failures pass."""
+
+
+class Waiting(Record):
+    """What still has to wait on the shelf."""
+
+    anything: bool
+    reason: str | None = None
+    """Why some of it cannot be looked at now; None if it is only open somewhere."""
+
+
 class Beside:
     """Looks through what stands beside the working copies."""
 
@@ -33,24 +48,30 @@ class Beside:
         self._adopter = adopter
         self._bytes_max = bytes_max
 
-    def clear(self, turn: Writing, desk: Desk) -> bool:
+    def clear(self, turn: Writing, desk: Desk) -> Waiting:
         """
-        Take in what the spare and the shelf may hold of somebody's work; whether some of it is still open.
+        Take in what the spare and the shelf may hold of somebody's work, and say what has to wait.
+
+        Nothing is given up because it could not be looked at: the record goes on saying that it is there.
         """
         standing = workrecord.load(turn.connection, desk.realm)
         if standing is None or not (standing.doubtful or standing.beside):
-            return False
+            return Waiting(anything=False)
         if standing.doubtful:
             self._inspect_spare(turn, desk, standing)
         waiting = False
+        reason = None
         for name in desk.aside():
-            waiting = self._inspect_aside(turn, desk, name) or waiting
+            try:
+                waiting = self._inspect_aside(turn, desk, name) or waiting
+            except OSError as error:
+                waiting, reason = True, error.strerror or str(error)
         beside = waiting or bool(desk.contested())
         if standing.doubtful or beside != standing.beside:
             turn.commit(
                 (), also=lambda connection: workrecord.tidy(connection, desk.realm, beside=beside)
             )
-        return waiting
+        return Waiting(anything=waiting, reason=reason)
 
     def _inspect_spare(self, turn: Writing, desk: Desk, standing: Standing) -> None:
         """Leave the spare in its place if it is free and ours; else it goes among what was set aside."""
@@ -72,11 +93,16 @@ class Beside:
         desk.set_aside(desk.shelf, desk.spare, seen=standing.seen)
 
     def _inspect_aside(self, turn: Writing, desk: Desk, name: str) -> bool:
-        """Settle one file that was set aside; whether it is still open and has to wait."""
+        """Settle one file that was set aside; whether it is still open and has to wait, as after an ``OSError``."""
         try:
-            descriptor = self._files.open_write(desk.shelf, name)
-        except OSError:
-            return False  # Not a file of ours: it stays where it is and means nothing.
+            descriptor = self._open(desk, name)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno not in _NEVER_READ:
+                raise
+            desk.keep_contested(desk.shelf, name)
+            return False
         try:
             status = self._files.stat_open(descriptor)
             if status.st_nlink > 1 and self._is_the_file(desk, status.st_ino):
@@ -84,6 +110,7 @@ class Beside:
                 self._files.unlink(desk.shelf, name)
                 return False
             if objection(status) is not None:
+                desk.keep_contested(desk.shelf, name)
                 return False
             if not self._alone(descriptor, status.st_mtime_ns):
                 return True
@@ -94,6 +121,13 @@ class Beside:
         finally:
             self._files.close(descriptor)
         return False
+
+    def _open(self, desk: Desk, name: str) -> int:
+        """Open what was set aside, be it by somebody who lets nobody write to it."""
+        try:
+            return self._files.open_write(desk.shelf, name)
+        except PermissionError:
+            return self._files.open_read(desk.shelf, name)
 
     def _settle_aside(
         self, turn: Writing, desk: Desk, name: str, content: bytes, status: os.stat_result

@@ -55,7 +55,9 @@ class Finding(Record):
     kept: tuple[str, ...] = ()
     """Contested edits beside the file."""
     waiting: bool = False
-    """Something that was set aside is still open somewhere."""
+    """Something that was set aside is still open somewhere, or cannot be looked at."""
+    unread: str | None = None
+    """Why something that was set aside cannot be looked at now."""
 
     @property
     def missing(self) -> bool:
@@ -110,7 +112,7 @@ class Examiner:
                     finding = self.judge(turn, realm, desk, self.look(desk))
             except RefusedFolderError as error:
                 return self._refused(turn, realm, error)
-            finding = finding.replace(waiting=beside)
+            finding = finding.replace(waiting=beside.anything, unread=beside.reason)
             if not self._take_in(turn, realm, finding):
                 break
         return finding

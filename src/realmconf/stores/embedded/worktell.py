@@ -34,6 +34,10 @@ def notices(found: Finding, path: str, *, failure: str | None) -> tuple[Notice, 
                 path=path,
             )
         )
+    if found.unread is not None:
+        said.append(
+            stale(path, f"an edit of it may wait that cannot be looked at ({found.unread})")
+        )
     if failure is not None:
         said.append(stale(path, failure))
     return tuple(said)
