@@ -29,7 +29,8 @@ INTRODUCTION = """\
 
 Everything here is imported from `realmconf`. Writes take, besides what is shown, the
 [options of a write](#options-of-a-write) by keyword. Whatever is wrong is a
-[typed error](cli.md#exit-codes-and-errors), and then nothing was changed, unless it is `OutcomeUnknown`.
+[typed error](cli.md#exit-codes-and-errors), imported from `realmconf` too, and then nothing was changed, unless it
+is `OutcomeUnknown`.
 
 `AsyncClient` and `AsyncConfigRuntime` have the same names, awaited; a property needs no await except
 `policy`, `watch()` is an async iterator, and callbacks may be coroutines.

@@ -14,11 +14,50 @@ if TYPE_CHECKING:
     from realmconf.domain.names import Limits as Limits
     from realmconf.domain.pointer import Pointer as Pointer
     from realmconf.domain.revision import Policy as Policy
+    from realmconf.errors import ForkedInTransaction as ForkedInTransaction
     from realmconf.errors import GenerationConflict as GenerationConflict
+    from realmconf.errors import GenerationRequired as GenerationRequired
+    from realmconf.errors import HistoryCompacted as HistoryCompacted
+    from realmconf.errors import HistoryMissing as HistoryMissing
+    from realmconf.errors import InvalidArgument as InvalidArgument
+    from realmconf.errors import InvalidDocument as InvalidDocument
+    from realmconf.errors import InvalidPatch as InvalidPatch
+    from realmconf.errors import InvalidPointer as InvalidPointer
+    from realmconf.errors import InvalidRealm as InvalidRealm
+    from realmconf.errors import LimitExceeded as LimitExceeded
+    from realmconf.errors import LineageCycle as LineageCycle
+    from realmconf.errors import LineageError as LineageError
+    from realmconf.errors import LineageTooDeep as LineageTooDeep
     from realmconf.errors import LockTimeout as LockTimeout
+    from realmconf.errors import NotFound as NotFound
     from realmconf.errors import OutcomeUnknown as OutcomeUnknown
+    from realmconf.errors import ParentNotFound as ParentNotFound
+    from realmconf.errors import PatchInapplicable as PatchInapplicable
+    from realmconf.errors import PatchTestFailed as PatchTestFailed
     from realmconf.errors import RealmconfError as RealmconfError
+    from realmconf.errors import RealmMoved as RealmMoved
+    from realmconf.errors import RealmNotFound as RealmNotFound
+    from realmconf.errors import RevisionNotFound as RevisionNotFound
     from realmconf.errors import SchemaViolation as SchemaViolation
+    from realmconf.errors import SecretError as SecretError
+    from realmconf.errors import SecretMarkMisplaced as SecretMarkMisplaced
+    from realmconf.errors import StoreCorrupt as StoreCorrupt
+    from realmconf.errors import StoreError as StoreError
+    from realmconf.errors import StoreFull as StoreFull
+    from realmconf.errors import StoreNotInstalled as StoreNotInstalled
+    from realmconf.errors import StoreReadOnly as StoreReadOnly
+    from realmconf.errors import StoreTooNew as StoreTooNew
+    from realmconf.errors import StoreUnavailable as StoreUnavailable
+    from realmconf.errors import TimelineChanged as TimelineChanged
+    from realmconf.errors import Unsupported as Unsupported
+    from realmconf.errors import UnsupportedFilesystem as UnsupportedFilesystem
+    from realmconf.errors import ValueNotFound as ValueNotFound
+    from realmconf.errors import WorkingCopyBroken as WorkingCopyBroken
+    from realmconf.errors import WorkingCopyContested as WorkingCopyContested
+    from realmconf.errors import WorkingCopyError as WorkingCopyError
+    from realmconf.errors import WorkingCopyRefused as WorkingCopyRefused
+    from realmconf.errors import WriteIdReused as WriteIdReused
+    from realmconf.errors import WriteIdVoid as WriteIdVoid
     from realmconf.runtime.aio import AsyncClient as AsyncClient
     from realmconf.runtime.aio import AsyncConfigRuntime as AsyncConfigRuntime
     from realmconf.runtime.aio import aconnect as aconnect
@@ -56,20 +95,59 @@ _HOMES = {
     "ConfigStoreMetadata": "realmconf.runtime.snapshot",
     "connect": "realmconf.runtime.client",
     "EnvelopePolicy": "realmconf.runtime.snapshot",
+    "ForkedInTransaction": "realmconf.errors",
     "GenerationConflict": "realmconf.errors",
+    "GenerationRequired": "realmconf.errors",
+    "HistoryCompacted": "realmconf.errors",
+    "HistoryMissing": "realmconf.errors",
+    "InvalidArgument": "realmconf.errors",
+    "InvalidDocument": "realmconf.errors",
+    "InvalidPatch": "realmconf.errors",
+    "InvalidPointer": "realmconf.errors",
+    "InvalidRealm": "realmconf.errors",
+    "LimitExceeded": "realmconf.errors",
     "Limits": "realmconf.domain.names",
+    "LineageCycle": "realmconf.errors",
+    "LineageError": "realmconf.errors",
+    "LineageTooDeep": "realmconf.errors",
     "LockTimeout": "realmconf.errors",
+    "NotFound": "realmconf.errors",
     "open": "realmconf.runtime.client",
     "OutcomeUnknown": "realmconf.errors",
+    "ParentNotFound": "realmconf.errors",
+    "PatchInapplicable": "realmconf.errors",
+    "PatchTestFailed": "realmconf.errors",
     "Pending": "realmconf.runtime.outcome",
     "Plan": "realmconf.runtime.snapshot",
     "Pointer": "realmconf.domain.pointer",
     "Policy": "realmconf.domain.revision",
     "RealmconfError": "realmconf.errors",
+    "RealmMoved": "realmconf.errors",
+    "RealmNotFound": "realmconf.errors",
     "Revision": "realmconf.runtime.history",
+    "RevisionNotFound": "realmconf.errors",
     "SchemaViolation": "realmconf.errors",
+    "SecretError": "realmconf.errors",
+    "SecretMarkMisplaced": "realmconf.errors",
+    "StoreCorrupt": "realmconf.errors",
+    "StoreError": "realmconf.errors",
+    "StoreFull": "realmconf.errors",
     "StoreInfo": "realmconf.stores.protocol",
+    "StoreNotInstalled": "realmconf.errors",
+    "StoreReadOnly": "realmconf.errors",
+    "StoreTooNew": "realmconf.errors",
+    "StoreUnavailable": "realmconf.errors",
+    "TimelineChanged": "realmconf.errors",
+    "Unsupported": "realmconf.errors",
+    "UnsupportedFilesystem": "realmconf.errors",
+    "ValueNotFound": "realmconf.errors",
     "Void": "realmconf.runtime.outcome",
+    "WorkingCopyBroken": "realmconf.errors",
+    "WorkingCopyContested": "realmconf.errors",
+    "WorkingCopyError": "realmconf.errors",
+    "WorkingCopyRefused": "realmconf.errors",
+    "WriteIdReused": "realmconf.errors",
+    "WriteIdVoid": "realmconf.errors",
     "WriteResult": "realmconf.runtime.snapshot",
 }
 """Public name -> the module that defines it."""

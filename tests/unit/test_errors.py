@@ -213,3 +213,12 @@ def test_public_names_are_documented() -> None:
         for value in classes
         if value.__module__ == "realmconf.errors"
     )
+
+
+@pytest.mark.parametrize("error", sorted(subclasses(RealmconfError), key=lambda cls: cls.__name__))
+def test_every_error_is_a_public_name(error: type[RealmconfError]) -> None:
+    """Whoever catches an error imports it from realmconf."""
+    import realmconf
+
+    assert getattr(realmconf, error.__name__) is error
+    assert error.__name__ in realmconf.__all__
