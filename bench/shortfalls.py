@@ -38,7 +38,8 @@ REASONS: dict[tuple[str, str], str] = {
     ("M4", "commit of a dict, with working copy, p99 / synced append, median"): PLACING,
     ("M5", "original, its lock unlinked in time / ours"): DISK_OF_THE_GOAL,
     ("M5", "original, its lock unlinked late / ours"): (
-        "the original waits 20 ms and more for its own lock; a hundredth of that is about one synced append of this disk"
+        "the original waits 20 ms and more for its own lock, whatever the disk; a hundredth of that is less than this "
+        "disk takes for two synced appends"
     ),
     ("M6", "render and exchange config.toml / write, fsync, rename"): (
         f"{PLACING}; parsing and rendering TOML is another millisecond. None of it is on the commit path"
