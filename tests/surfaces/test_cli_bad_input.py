@@ -104,6 +104,19 @@ def test_bomb_is_refused(shell, command, text):
     assert shell.head() == ({"a": 1}, 1)
 
 
+@pytest.mark.parametrize("text", [b"", b" \n\t\n"])
+@pytest.mark.parametrize("words", [["replace"], ["replace", "-"]])
+def test_empty_standard_input_is_no_document(shell, words, text):
+    """A pipe that brings nothing empties no document; ``--toml ''`` does."""
+    shell.ok("set", "a", "1")
+    answer = shell(*words, "-o", "json", stdin=text)
+    assert (answer.code, answer.error["code"]) == (4, "invalid_document")
+    assert "--toml ''" in answer.error["message"]
+    assert shell.head() == ({"a": 1}, 1)
+    shell.ok("replace", "--toml", "")
+    assert shell.head() == ({}, 2)
+
+
 @pytest.mark.parametrize("name", ["nothing", "folder", "folder/nothing"])
 def test_file_that_cannot_be_read(shell, tmp_path, name):
     """It is named, with the reason."""

@@ -239,7 +239,8 @@ COMMANDS: tuple[Command, ...] = (
         group=CHANGING,
         summary="replace the whole document",
         details="Takes TOML or JSON: a bare document, or what `get --own --format json` printed, whose generation "
-        "is then the expected one. A mark that stands for a secret keeps the stored secret.",
+        "is then the expected one. A mark that stands for a secret keeps the stored secret. Empty standard input is "
+        "refused: an empty document is --toml ''.",
         run=_MODULES + "writing:replace",
         operands=(_file("TOML or JSON; - or nothing: standard input", required=False),),
         options=(

@@ -94,10 +94,13 @@ def read_document(
 
     Raises:
         InvalidArgument: It is an effective view: stored, it would copy every inherited value down.
-        InvalidDocument: Not TOML, JSON or a document.
+        InvalidDocument: Not TOML, JSON or a document; or an empty standard input.
     """
     if toml is None and json is None:
         text = read_bytes(call, file)
+        if not text.strip() and file in (None, STANDARD_INPUT):
+            # More often a pipe whose other end failed than the wish for an empty document.
+            raise InvalidDocument("standard input is empty; an empty document is --toml ''")
         given = _parsed(text, name=(file or "").lower())
         if not given.is_json and _first_line(text).endswith(EFFECTIVE_VIEW):
             raise _effective_refused()
