@@ -62,6 +62,15 @@ def while_editing(shell, *words: str) -> str:
     return f"import subprocess; subprocess.run({command!r}, check=True, capture_output=True)\n"
 
 
+def test_edit_without_an_editor_and_a_terminal_is_refused(agent, monkeypatch):
+    """Nobody waits for an editor that nobody can see; $EDITOR is named instead."""
+    monkeypatch.delenv("EDITOR", raising=False)
+    answer = agent("edit", "-o", "json")
+    assert (answer.code, answer.error["code"]) == (4, "invalid_argument")
+    assert "$EDITOR" in answer.error["message"]
+    assert "your text is kept" not in answer.err
+
+
 def test_edit_commits_what_was_saved(agent, editor):
     """The editor shows the own document with its comments; what is saved becomes a generation."""
     seen = editor("path.write_text(text.replace('sonnet', 'opus'))")

@@ -150,6 +150,11 @@ class Call:
         return self._output.isatty()
 
     @property
+    def has_terminal(self) -> bool:
+        """Whether a program that works in a terminal can be run: somebody types, and sees what comes."""
+        return self.input.isatty() and self.interactive
+
+    @property
     def diagnostics_interactive(self) -> bool:
         """Whether a person sees standard error as it comes."""
         return self._diagnostics.isatty()

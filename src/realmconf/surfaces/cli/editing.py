@@ -119,7 +119,11 @@ class Editing:
         self._base = base
         self._shown = shown
         self._write = write
-        self._file = EditedText(name=str(realm.realm_id), environment=call.environment)
+        self._file = EditedText(
+            name=str(realm.realm_id),
+            environment=call.environment,
+            has_terminal=call.has_terminal,
+        )
 
     def until_written(self, text: str, *, note: str | None = None) -> Any:
         """

@@ -27,8 +27,12 @@ class EditedText:
     The file stays when anything goes wrong; ``discard`` is for a text that is in, or was not changed.
     """
 
-    def __init__(self, *, name: str, environment: Mapping[str, str]) -> None:
-        self._command = _editor(environment)
+    def __init__(self, *, name: str, environment: Mapping[str, str], has_terminal: bool) -> None:
+        """
+        Raises:
+            InvalidArgument: No editor is named, and there is none, or no terminal for one.
+        """
+        self._command = _editor(environment, has_terminal=has_terminal)
         self._environment = environment
         self._folder = tempfile.mkdtemp(prefix="realmconf-edit-")
         self.path = os.path.join(self._folder, f"{name}.toml")
@@ -76,10 +80,15 @@ class EditedText:
             )
 
 
-def _editor(environment: Mapping[str, str]) -> str:
+def _editor(environment: Mapping[str, str], *, has_terminal: bool) -> str:
     for name in ("VISUAL", "EDITOR"):
         if environment.get(name):
             return environment[name]
+    if not has_terminal:
+        # Those below would wait for keys that nobody can press.
+        raise InvalidArgument(
+            "there is no terminal to edit in: set $EDITOR to a command that needs none"
+        )
     for name in ("sensible-editor", "editor", "nano", "vi"):
         if shutil.which(name, path=environment.get("PATH")):
             return name
