@@ -30,47 +30,56 @@ _fork_lock = threading.Lock()
 class Gate:
     """Holds threads back while a fork is under way, and counts the reads it waits for."""
 
-    __slots__ = ("_count", "_guard", "_open", "closing")
+    __slots__ = ("_guard", "_inside", "_open", "closing")
 
     def __init__(self) -> None:
         self.closing = False
         self._guard = threading.Lock()
         self._open = threading.Event()
         self._open.set()
-        self._count = 0
+        self._inside: dict[int, int] = {}
+        """Reads under way, by thread: who is inside already must not wait for the fork that waits for it."""
 
     def pass_through(self) -> None:
         """Wait while a fork is under way."""
         if self.closing:
             self._open.wait(_VIEWS_SECONDS)
 
-    def enter_view(self) -> None:
-        self.pass_through()
-        with self._guard:
-            self._count += 1
-
-    def leave_view(self) -> None:
-        with self._guard:
-            self._count -= 1
-
     def __enter__(self) -> None:
-        self.enter_view()
+        me = threading.get_ident()
+        while True:
+            with self._guard:
+                depth = self._inside.get(me, 0)
+                if depth or not self.closing:
+                    self._inside[me] = depth + 1
+                    return
+            self.pass_through()
 
     def __exit__(self, *_: object) -> None:
-        self.leave_view()
+        me = threading.get_ident()
+        with self._guard:
+            depth = self._inside.get(me, 0)
+            if depth > 1:
+                self._inside[me] = depth - 1
+            else:
+                self._inside.pop(me, None)
 
     def begin(self) -> None:
-        self.closing = True
-        self._open.clear()
+        with self._guard:
+            self.closing = True
+            self._open.clear()
 
-    def wait_for_views(self) -> None:
+    def wait_for_reads(self) -> None:
+        """Wait until no other thread reads."""
+        me = threading.get_ident()
         deadline = time.monotonic() + _VIEWS_SECONDS
-        while self._count and time.monotonic() < deadline:
+        while any(thread != me for thread in tuple(self._inside)) and time.monotonic() < deadline:
             time.sleep(0.0005)
 
     def end(self) -> None:
-        self.closing = False
-        self._open.set()
+        with self._guard:
+            self.closing = False
+            self._open.set()
 
 
 def register(store: EmbeddedStore) -> None:

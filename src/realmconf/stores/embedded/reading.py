@@ -32,7 +32,7 @@ class View:
 
     @typed
     def __enter__(self) -> ReadView:
-        self._gate.enter_view()
+        self._gate.__enter__()
         try:
             self._session = self._place.usable()
             if self._session is None:
@@ -43,7 +43,7 @@ class View:
             self._connection.execute("SELECT count(*) FROM fence").fetchall()
             return Rows(self._session, self._connection)
         except BaseException:
-            self._gate.leave_view()
+            self._gate.__exit__()
             raise
 
     @typed
@@ -59,7 +59,7 @@ class View:
                     self._connection.execute("ROLLBACK")
                 self._session.return_view(self._connection)
         finally:
-            self._gate.leave_view()
+            self._gate.__exit__()
 
 
 class Nothing:

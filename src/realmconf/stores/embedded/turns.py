@@ -210,7 +210,7 @@ class Turns:
         self.gate.begin()
         self.queue.interrupt()
         self.group.mutex.acquire(None)
-        self.gate.wait_for_views()
+        self.gate.wait_for_reads()
         return True
 
     def after_fork_in_parent(self) -> None:
