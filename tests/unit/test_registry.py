@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from realmconf.domain.names import LIMITS
-from realmconf.errors import InvalidArgument, StoreNotInstalled
+from realmconf.errors import InvalidArgument, StoreNotInstalled, StoreUnavailable
 from realmconf.stores import registry
 from realmconf.stores.registry import open_store, split_url
 
@@ -39,6 +39,8 @@ def test_a_url_names_a_kind_of_store_and_where_it_is(url, scheme, location, opti
         "",
         "nosuch://x",
         "sqlite://relative",
+        "sqlite:/srv/realms",
+        "memory:",
         "sqlite:///a?x",
         "sqlite:///a?x=1&x=2",
         "a\0b",
@@ -49,6 +51,21 @@ def test_what_names_no_store_is_refused(url):
     """A URL that cannot be understood is an error, never a store somewhere else."""
     with pytest.raises(InvalidArgument):
         open_store(url, limits=LIMITS)
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_is_no_folder_is_no_store(tmp_path, read_only):
+    """A mistyped path gives an error, never the defaults of a store that was never written."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreUnavailable):
+        open_store(str(tmp_path / "file"), limits=LIMITS, read_only=read_only)
+
+
+def test_reading_alone_needs_a_store(tmp_path):
+    """What only reads will never make the folder that is missing; what may write does."""
+    with pytest.raises(StoreUnavailable):
+        open_store(str(tmp_path / "nothing"), limits=LIMITS, read_only=True)
+    open_store(str(tmp_path / "nothing"), limits=LIMITS).close()
 
 
 def test_the_refusal_names_what_is_known_and_not_the_url():

@@ -70,7 +70,7 @@ def connect(
     Raises:
         InvalidArgument: No such kind of store.
         StoreNotInstalled: It needs an optional package, which the text names.
-        StoreError: It cannot be opened.
+        StoreError: It cannot be opened; or nothing is there, and it is to be opened *read_only*.
     """
     url = locate_store() if store is None else _path(store)
     return Client(

@@ -57,6 +57,11 @@ def split_url(url: str) -> tuple[str, str, dict[str, str]]:
         raise InvalidArgument("a store is named by a folder path or a URL")
     scheme, separator, rest = url.partition("://")
     if not separator:
+        if url.partition(":")[0] in FACTORIES and ":" in url:
+            raise InvalidArgument(
+                "a store's URL has two slashes after the colon, and a third before an absolute path; "
+                "a folder of this name is ./name"
+            )
         return FOLDER_SCHEME, url, {}
     if scheme not in FACTORIES:
         known = ", ".join(f"{name}://" for name in sorted(FACTORIES))
