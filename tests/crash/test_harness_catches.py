@@ -69,7 +69,7 @@ def test_torture_finds(bug: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("bug", "scenario"),
     [
-        ("forget_forks", "fork_preloaded"),
+        ("forget_forks", "fork_then_die"),
         ("open_the_database", "never_opens_the_database_itself"),
         ("start_afresh", "store_vanishes"),
     ],
