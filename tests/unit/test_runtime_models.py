@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import msgspec
 import pydantic
@@ -244,6 +245,29 @@ def test_an_unfitting_head_raises_or_gives_the_last_good(client):
         _ = strict.get().config
     plain.set({"name": "back"})
     assert good.current.name == strict.current.name == "back"
+
+
+def test_a_snapshot_warns_of_a_configuration_that_is_an_older_one(client):
+    """Whoever looks at the warnings learns that the configuration is not that of this generation."""
+    client.realm("a").set({"name": "n"})
+    good = client.realm("a", schema=Required, on_invalid="last_good")
+    assert good.get().warnings == ()
+    client.realm("a").set({"name": 5})
+    snapshot = good.get()
+    (warning,) = snapshot.warnings
+    assert warning.code == "schema_violation"
+    assert "that of generation 1" in warning.message
+    assert snapshot.config.name == "n"
+    assert snapshot.warnings == (warning,)
+    assert pickle.loads(pickle.dumps(good.get())).warnings == (warning,)
+    client.realm("a").set({"name": "back"})
+    assert good.get().warnings == ()
+
+
+def test_warnings_of_what_never_fitted_raise_nothing(client):
+    """Only the configuration itself is refused."""
+    client.realm("a").set({"name": 5})
+    assert client.realm("a", schema=Required, on_invalid="last_good").get().warnings == ()
 
 
 def test_without_any_good_one_the_violation_is_raised(client):

@@ -49,9 +49,14 @@ class Fitting(Generic[Config]):
         """Whether there is no type, so that nothing of the caller's own runs on a read or a write."""
         return self._adapter is PLAIN
 
+    @property
+    def is_lenient(self) -> bool:
+        """Whether what fitted last stands in for what does not fit."""
+        return self._on_invalid == "last_good"
+
     def load(self, snapshot: ConfigSnapshot[Config]) -> Config:
         """
-        The typed configuration of *snapshot*; with ``last_good`` the newest that fitted.
+        The typed configuration of *snapshot*; with ``last_good`` the newest that fitted, of which it then warns.
 
         Raises:
             SchemaViolation: It does not fit the type, and nothing has yet.
@@ -65,11 +70,17 @@ class Fitting(Generic[Config]):
             if self._last_good is None or self._last_good[0] <= snapshot.generation:
                 self._last_good = (snapshot.generation, config)
             return config
-        if self._on_invalid == "last_good":
+        if self.is_lenient:
             if self._invalid_call is not None:
                 self._invalid_call(violation, snapshot)
             if self._last_good is not None:
-                return self._last_good[1]
+                generation, config = self._last_good
+                snapshot.warn(
+                    violation.code,
+                    f"generation {snapshot.generation} of realm {self._realm} does not fit the type: "
+                    f"the configuration is that of generation {generation}",
+                )
+                return config
         raise violation
 
     def check(self, decided: Append) -> None:

@@ -528,6 +528,11 @@ class ConfigRuntime(Source[Config]):
 
     # --- for snapshots -------------------------------------------------------------------
 
+    @property
+    def is_lenient(self) -> bool:
+        """Whether this handle goes on with the last configuration that fitted."""
+        return self._fitting.is_lenient
+
     def typed(self, snapshot: ConfigSnapshot[Config]) -> Config:
         """The typed configuration of *snapshot*."""
         return self._fitting.load(snapshot)

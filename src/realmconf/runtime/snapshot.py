@@ -12,7 +12,7 @@ from enum import Enum
 
 from realmconf.domain.record import Record
 from realmconf.domain.revision import DIGEST_SHOWN, GENESIS
-from realmconf.errors import InvalidArgument
+from realmconf.errors import InvalidArgument, SchemaViolation
 from realmconf.runtime.generic import Config, Generic
 
 TYPE_CHECKING = False
@@ -112,6 +112,11 @@ class Source(Generic[Config]):
         """The snapshot of a *step* of a watch, the same one for all watchers of this handle."""
         raise NotImplementedError
 
+    @property
+    def is_lenient(self) -> bool:
+        """Whether a configuration that does not fit is stood in for, which the snapshot then warns of."""
+        return False
+
     def typed(self, snapshot: ConfigSnapshot[Config]) -> Config:
         """The typed configuration of *snapshot*."""
         raise NotImplementedError
@@ -147,16 +152,15 @@ class ConfigSnapshot(Generic[Config]):
     defaults.
     """
 
-    __slots__ = ("_composed", "_config", "_document", "_record", "_source", "realm_id", "warnings")
+    __slots__ = ("_composed", "_config", "_document", "_record", "_source", "_warnings", "realm_id")
 
     _source: Source[Config]
     _record: stored.Revision | None
     _config: Config
     _document: Mapping[str, Any] | None
     _composed: Document
+    _warnings: tuple[Notice, ...]
     realm_id: RealmName
-    warnings: tuple[Notice, ...]
-    """What a caller should know that failed nothing: records with ``code``, ``message``, ``path``."""
 
     def __init__(
         self,
@@ -168,7 +172,28 @@ class ConfigSnapshot(Generic[Config]):
         _set(self, "_source", source)
         _set(self, "realm_id", realm_id)
         _set(self, "_record", record)
-        _set(self, "warnings", warnings)
+        _set(self, "_warnings", warnings)
+
+    @property
+    def warnings(self) -> tuple[Notice, ...]:
+        """
+        What a caller should know that failed nothing: records with ``code``, ``message``, ``path``.
+
+        ``schema_violation``: ``config`` is that of an older generation, since this one does not fit.
+        ``purged``: the document was erased, so that nobody can tell what it stated.
+        """
+        if self._source.is_lenient:
+            try:
+                self.config  # noqa: B018 - typing it may warn
+            except SchemaViolation:
+                return self._warnings
+        return self._warnings
+
+    def warn(self, code: str, message: str) -> None:
+        """Add a warning; for the source, while it types the configuration."""
+        from realmconf.stores.protocol import Notice
+
+        _set(self, "_warnings", (*self._warnings, Notice(code=code, message=message)))
 
     @property
     def config(self) -> Config:
@@ -294,8 +319,9 @@ class ConfigSnapshot(Generic[Config]):
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process has no handle to ask, so what a handle would say goes along.
         slots = [name for cls in type(self).__mro__ for name in getattr(cls, "__slots__", ())]
+        detached = Detached(self.config, self.metadata)
         state = {name: getattr(self, name) for name in slots if hasattr(self, name)}
-        state["_source"] = Detached(self.config, self.metadata)
+        state["_source"] = detached
         return (_restored, (type(self), state))
 
     def __eq__(self, other: object) -> bool:
