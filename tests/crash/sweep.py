@@ -342,6 +342,15 @@ def every_fault(numbers: list[int]) -> Iterator[Fault]:
 
 def some_faults(numbers: list[int]) -> Iterator[Fault]:
     """Every third call once, with the modes in turn."""
+    return _in_turn(numbers[1::3], each=1)
+
+
+def more_faults(numbers: list[int]) -> Iterator[Fault]:
+    """Each call twice, with the modes in turn."""
+    return _in_turn(numbers, each=2)
+
+
+def _in_turn(numbers: list[int], *, each: int) -> Iterator[Fault]:
     modes = itertools.cycle(
         [
             (KILL_BEFORE, errno.EIO),
@@ -353,6 +362,6 @@ def some_faults(numbers: list[int]) -> Iterator[Fault]:
             (SHORT_WRITE, errno.ENOSPC),
         ]
     )
-    for at in numbers[1::3]:
-        mode, number = next(modes)
-        yield Fault(at=at, mode=mode, errno=number)
+    for at in numbers:
+        for mode, number in itertools.islice(modes, each):
+            yield Fault(at=at, mode=mode, errno=number)

@@ -16,7 +16,7 @@ from tests.crash.sweep import (
     WRITE_ID,
     Operation,
     State,
-    every_fault,
+    more_faults,
     some_faults,
     sweep,
 )
@@ -213,8 +213,8 @@ def test_a_fault_at_each_call(operation: Operation) -> None:
 
 
 @pytest.mark.torture
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
-def test_every_fault_at_each_call(operation: Operation) -> None:
-    """The same with every kind of fault at every call."""
-    assert sweep(operation, plan=every_fault) > 40
+def test_more_faults_at_each_call(operation: Operation) -> None:
+    """The same with every call, twice; ``python -m tests.crash.full_sweep`` has every fault at each."""
+    assert sweep(operation, plan=more_faults) > 20

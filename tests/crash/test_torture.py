@@ -49,7 +49,7 @@ def test_kills_while_people_edit() -> None:
 
 @pytest.mark.torture
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", [11, 12, 13])
+@pytest.mark.parametrize("seed", [11])
 def test_a_minute_of_kills_and_stops(seed: int, tmp_path: Path) -> None:
     """The same for a minute on a disk, with at least a thousand kills."""
     report = torture(tmp_path, "--seconds", "60", "--seed", str(seed), timeout_seconds=500)
@@ -58,7 +58,7 @@ def test_a_minute_of_kills_and_stops(seed: int, tmp_path: Path) -> None:
 
 @pytest.mark.torture
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", [21, 22])
+@pytest.mark.parametrize("seed", [21])
 def test_a_minute_of_kills_while_people_edit(seed: int, tmp_path: Path) -> None:
     """The same for a minute with three people editing the file by hand."""
     report = torture(

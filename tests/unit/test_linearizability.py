@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -196,11 +197,11 @@ def test_agrees_with_brute_force_at_length() -> None:
 HISTORY = history_of(["a", "b", "c"])
 
 
-def write(write_id: str, began: int, ended: int | None, **fields: object) -> Call:
+def write(write_id: str, began: int, ended: int | None, **fields: Any) -> Call:
     return Call(began_ns=began, ended_ns=ended, write_id=write_id, **fields)
 
 
-def read(generation: int, began: int, ended: int, **fields: object) -> Call:
+def read(generation: int, began: int, ended: int, **fields: Any) -> Call:
     return Call(began_ns=began, ended_ns=ended, outcome=OBSERVED, generation=generation, **fields)
 
 
