@@ -170,8 +170,12 @@ class SchemaViolation(RealmconfError):
     violations: tuple[Mapping[str, Any], ...]
     realm: str | None
 
-    def __init__(self, violations: Sequence[Mapping[str, Any]], *, realm: str | None = None) -> None:
-        shown = "; ".join(f"{entry['pointer'] or '/'}: {entry['message']}" for entry in violations[:5])
+    def __init__(
+        self, violations: Sequence[Mapping[str, Any]], *, realm: str | None = None
+    ) -> None:
+        shown = "; ".join(
+            f"{entry['pointer'] or '/'}: {entry['message']}" for entry in violations[:5]
+        )
         more = f"; and {len(violations) - 5} more" if len(violations) > 5 else ""
         super().__init__(
             f"the configuration does not fit its schema{_in_realm(realm)}: {shown}{more}",
@@ -189,7 +193,9 @@ class PatchInapplicable(RealmconfError):
 
     def __init__(self, reason: str, *, pointer: str, index: int) -> None:
         super().__init__(
-            f"operation {index} of the JSON patch at {pointer or '/'}: {reason}", pointer=pointer, index=index
+            f"operation {index} of the JSON patch at {pointer or '/'}: {reason}",
+            pointer=pointer,
+            index=index,
         )
 
 
@@ -206,7 +212,9 @@ class LineageCycle(LineageError):
 
     def __init__(self, *, realm: str, chain: Sequence[str]) -> None:
         super().__init__(
-            f"realm {realm} would inherit from itself: {' -> '.join(chain)}", realm=realm, chain=tuple(chain)
+            f"realm {realm} would inherit from itself: {' -> '.join(chain)}",
+            realm=realm,
+            chain=tuple(chain),
         )
 
 
@@ -227,7 +235,10 @@ class ParentNotFound(LineageError):
 
     def __init__(self, *, realm: str, parent: str, chain: Sequence[str] = ()) -> None:
         super().__init__(
-            f"the parent {parent} of realm {realm} does not exist", realm=realm, parent=parent, chain=tuple(chain)
+            f"the parent {parent} of realm {realm} does not exist",
+            realm=realm,
+            parent=parent,
+            chain=tuple(chain),
         )
 
 
@@ -309,7 +320,11 @@ class InvalidDocument(RealmconfError):
     ) -> None:
         place = f" at {pointer or '/'}" if pointer is not None else ""
         super().__init__(
-            f"invalid document{place}: {reason}", reason=reason, pointer=pointer, line=line, column=column
+            f"invalid document{place}: {reason}",
+            reason=reason,
+            pointer=pointer,
+            line=line,
+            column=column,
         )
 
 
@@ -386,19 +401,30 @@ class ValueNotFound(NotFound):
 
 
 class HistoryCompacted(RealmconfError):
-    """The generation existed and was removed by compaction; the oldest one kept is ``floor``."""
+    """
+    The generation existed and was removed by compaction; the oldest one kept is ``floor``.
+
+    Where it is ``purged``, its record is kept, and its document was erased.
+    """
 
     code = "history_compacted"
     realm: str
     requested: int
     floor: int
+    purged: bool
 
-    def __init__(self, requested: int, floor: int, *, realm: str) -> None:
+    def __init__(self, requested: int, floor: int, *, realm: str, purged: bool = False) -> None:
+        gone = (
+            "was purged: what it stated is erased"
+            if purged
+            else f"was compacted; the oldest one kept is {floor}"
+        )
         super().__init__(
-            f"generation {requested} of realm {realm} was compacted; the oldest one kept is {floor}",
+            f"generation {requested} of realm {realm} {gone}",
             requested=requested,
             floor=floor,
             realm=realm,
+            purged=purged,
         )
 
 
@@ -528,7 +554,9 @@ class WorkingCopyContested(WorkingCopyError):
 
     code = "working_copy_contested"
 
-    def __init__(self, *, realm: str, path: str, kept: str | None = None, pointers: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, realm: str, path: str, kept: str | None = None, pointers: Sequence[str] = ()
+    ) -> None:
         where = f"; it is kept in {kept}" if kept else ""
         super().__init__(
             f"the hand edit of {path} overlaps with newer changes of realm {realm}{where}; "
@@ -546,7 +574,13 @@ class WorkingCopyBroken(WorkingCopyError):
     code = "working_copy_broken"
 
     def __init__(
-        self, *, realm: str, path: str, reason: str, line: int | None = None, column: int | None = None
+        self,
+        *,
+        realm: str,
+        path: str,
+        reason: str,
+        line: int | None = None,
+        column: int | None = None,
     ) -> None:
         place = f" line {line}" + (f", column {column}" if column else "") if line else ""
         super().__init__(
@@ -565,7 +599,12 @@ class WorkingCopyRefused(WorkingCopyError):
     code = "working_copy_refused"
 
     def __init__(self, *, realm: str, path: str, reason: str) -> None:
-        super().__init__(f"{path} {reason}; it is neither read nor written", realm=realm, path=path, reason=reason)
+        super().__init__(
+            f"{path} {reason}; it is neither read nor written",
+            realm=realm,
+            path=path,
+            reason=reason,
+        )
 
 
 class ForkedInTransaction(RealmconfError):

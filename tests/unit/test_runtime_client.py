@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import subprocess
@@ -311,10 +312,30 @@ def test_a_purge_erases_one_document_and_keeps_the_chain(client):
     assert (purged.purged, purged.document) == (True, None)
     assert realm.at(1).document is None
     assert realm.verify().revisions == 2
-    with pytest.raises(HistoryCompacted):
+    with pytest.raises(HistoryCompacted, match="purged"):
         realm.rollback(1)
-    with pytest.raises(HistoryCompacted):
+    with pytest.raises(HistoryCompacted, match="purged"):
         realm.diff(1, 2)
+
+
+def test_a_purged_document_does_not_pass_for_an_empty_one(client):
+    """Its snapshot warns, and a type's defaults do not stand in for what is erased."""
+    realm = client.realm("a")
+    realm.set({"secret": "hunter2"})
+    realm.set({"secret": "other"})
+    assert realm.at(1).warnings == ()
+    client.purge("a", 1)
+    assert [warning.code for warning in realm.at(1).warnings] == ["purged"]
+    assert realm.get().warnings == ()
+
+    @dataclasses.dataclass
+    class Defaults:
+        secret: str = ""
+
+    typed = client.realm("a", schema=Defaults)
+    assert typed.get().config.secret == "other"
+    with pytest.raises(HistoryCompacted, match="purged"):
+        _ = typed.at(1).config
 
 
 def test_a_purge_can_take_one_value_only(client):

@@ -224,7 +224,7 @@ def _next(
     if isinstance(command, Rollback):
         target = view.revision(realm, command.to)
         if target.purged:
-            raise HistoryCompacted(command.to, head.floor, realm=realm)
+            raise HistoryCompacted(command.to, head.floor, realm=realm, purged=True)
         return _Next(document=target.document, kind="rollback", policy=policy, restores=command.to)
     if isinstance(command, (Delete, SetPolicy)):
         if revision is None:

@@ -231,7 +231,8 @@ class Client:
 
         With a *schema* (a pydantic model, dataclass, TypedDict, msgspec struct) its configuration has that
         type, and writes through this handle must fit it.  When the head does not fit, reading it raises, or
-        with ``on_invalid="last_good"`` gives the last that did, and *invalid_call* is told.
+        with ``on_invalid="last_good"`` gives the last that did, of which the snapshot warns, and *invalid_call*
+        is told.
 
         Raises:
             InvalidRealm: No realm can have this name.

@@ -7,7 +7,7 @@ handle leaves a document that does not; what fits is for the type's own library.
 
 from __future__ import annotations
 
-from realmconf.errors import InvalidArgument, SchemaViolation
+from realmconf.errors import HistoryCompacted, InvalidArgument, SchemaViolation
 from realmconf.runtime.adapter import PLAIN
 from realmconf.runtime.generic import Config, Generic
 from realmconf.runtime.snapshot import ConfigEnvelope, compose
@@ -60,7 +60,12 @@ class Fitting(Generic[Config]):
 
         Raises:
             SchemaViolation: It does not fit the type, and nothing has yet.
+            HistoryCompacted: It was purged: a type's defaults would pass for what it stated.
         """
+        if snapshot.is_purged and not self.is_plain:
+            raise HistoryCompacted(
+                snapshot.generation, snapshot.generation, realm=self._realm, purged=True
+            )
         try:
             config = self._adapter.load(snapshot.composed)
         except SchemaViolation as found:

@@ -192,7 +192,8 @@ class ConfigRuntime(Source[Config]):
 
         Raises:
             RevisionNotFound: There is no such generation.
-            HistoryCompacted: It was there and is gone.
+            HistoryCompacted: It was there and is gone.  Of one that was purged the record is left: the
+                snapshot warns of it, and has no configuration to type.
         """
         wanted = arguments.generation(generation, name="generation", limits=self._client.limits)
         if wanted == 0:
@@ -242,7 +243,8 @@ class ConfigRuntime(Source[Config]):
             return None
         revision = view.revision(self.realm_id, generation)
         if revision.purged and revision.document is None:
-            raise HistoryCompacted(generation, view.head(self.realm_id).floor, realm=self.realm_id)
+            floor = view.head(self.realm_id).floor
+            raise HistoryCompacted(generation, floor, realm=self.realm_id, purged=True)
         return revision.document
 
     def verify(self, *, progress: Callable[[int, int], object] | None = None) -> Verified:

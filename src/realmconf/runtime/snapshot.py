@@ -182,12 +182,26 @@ class ConfigSnapshot(Generic[Config]):
         ``schema_violation``: ``config`` is that of an older generation, since this one does not fit.
         ``purged``: the document was erased, so that nobody can tell what it stated.
         """
+        if self.is_purged:
+            from realmconf.stores.protocol import Notice
+
+            message = (
+                f"the document of generation {self.generation} of realm {self.realm_id} is erased, "
+                "not empty"
+            )
+            return (*self._warnings, Notice(code="purged", message=message))
         if self._source.is_lenient:
             try:
                 self.config  # noqa: B018 - typing it may warn
             except SchemaViolation:
                 return self._warnings
         return self._warnings
+
+    @property
+    def is_purged(self) -> bool:
+        """Whether there was a document, and nobody can tell any more what it stated."""
+        record = self._record
+        return record is not None and record.purged and record.document is None
 
     def warn(self, code: str, message: str) -> None:
         """Add a warning; for the source, while it types the configuration."""
