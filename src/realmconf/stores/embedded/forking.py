@@ -8,7 +8,9 @@ the turn and closes what it has open; parent and child open again when they need
 
 from __future__ import annotations
 
+import _imp
 import os
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 _VIEWS_SECONDS = 10.0
 """How long a fork waits for reads of other threads; they take microseconds."""
+
+_IMPORTS_SECONDS = 2.0
+"""How long a fork waits for modules that other threads are loading."""
 
 _stores: WeakSet[EmbeddedStore] = WeakSet()
 _forking: list[EmbeddedStore] = []
@@ -111,10 +116,34 @@ def _before() -> None:
         # The fork goes on whatever happens here, and one store's trouble must not keep the others open.
         with suppress(Exception):
             store.before_fork()
+    if _forking:
+        _wait_for_imports()
+
+
+def _wait_for_imports() -> None:
+    """
+    Fork in the middle of no import: the lock of a module that another thread is loading stays locked in the child
+    for ever, and much is loaded here when it is first needed.
+
+    The import lock is held from here to the hooks after the fork, so that no other import begins.
+    """
+    deadline = time.monotonic() + _IMPORTS_SECONDS
+    while True:
+        _imp.acquire_lock()
+        if time.monotonic() > deadline or not any(map(_is_loading, tuple(sys.modules.values()))):
+            return
+        _imp.release_lock()
+        time.sleep(0.001)
+
+
+def _is_loading(module: object) -> bool:
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 
 
 def _after_in_parent() -> None:
     try:
+        if _forking:
+            _imp.release_lock()
         for store in _forking:
             with suppress(Exception):
                 store.after_fork_in_parent()
@@ -126,6 +155,12 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     global _fork_lock
     _fork_lock = threading.Lock()
+    # Python makes the import lock anew in a child, and may have done all of this already.
+    while _forking and _imp.lock_held():
+        try:
+            _imp.release_lock()
+        except RuntimeError:
+            break
     for store in _forking:
         with suppress(Exception):
             store.after_fork_in_child()
