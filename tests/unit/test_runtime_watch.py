@@ -11,6 +11,7 @@ from realmconf import ABSENT
 from realmconf.domain.diff import Change
 from realmconf.domain.pointer import Pointer
 from realmconf.runtime.client import connect
+from realmconf.runtime.watch import Follower, parse_after
 
 SILENCE_SECONDS = 0.05
 PATIENCE_SECONDS = 20.0
@@ -312,3 +313,21 @@ def test_closing_the_client_ends_its_watches(client):
     thread.start()
     client.close()
     assert ended.wait(PATIENCE_SECONDS)
+
+
+def test_a_follower_never_goes_beyond_the_head_it_is_given(client, realm):
+    """Watchers that share one look at the head read history up to it, so the same look again is no reset (G7)."""
+    first = realm.set({"n": 1})
+    realm.set({"n": 2})
+    realm.set({"n": 3})
+    shared = client.store.head(realm.realm_id)
+    realm.set({"n": 4})
+    realm.set({"n": 5})
+    start = parse_after(realm.realm_id, first, view="own", limits=client.limits)
+    follower = Follower(client.store, realm, realm.realm_id, start, view="own")
+    told = [follower.read(shared) for _ in range(3)]
+    assert [snapshot.generation for snapshot in told if snapshot is not None] == [2, 3]
+    assert told[2] is None
+    newest = client.store.head(realm.realm_id)
+    later = [follower.read(newest) for _ in range(2)]
+    assert [(snapshot.generation, snapshot.reset) for snapshot in later] == [(4, False), (5, False)]

@@ -142,7 +142,11 @@ class Follower(Generic[Config]):
     def _read_history(self, head: Head) -> WatchedSnapshot[Config] | None:
         with self._store.view() as view:
             try:
-                revisions = view.revisions(self._realm, after=self._generation, limit=PAGE)
+                # Not beyond *head*, though the view may be newer: the next call may come with the same head,
+                # and a follower that stood beyond it would take it for another timeline.
+                revisions = view.revisions(
+                    self._realm, after=self._generation, before=head.generation + 1, limit=PAGE
+                )
             except HistoryCompacted:
                 return self._reset(view.head(self._realm))
         if not revisions or not self._matches(revisions[0].previous):
