@@ -7,6 +7,8 @@ Times of different processes are comparable, as they are read from the machine's
 
 from __future__ import annotations
 
+import traceback
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -110,6 +112,7 @@ class TaskWatchers:
         import asyncio
 
         self._deliveries = Deliveries()
+        self._failures: list[str] = []
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -125,15 +128,23 @@ class TaskWatchers:
         after = await realm.get()
 
         async def watch() -> None:
-            async for snapshot in realm.watch(after=after):
-                self._deliveries.note(snapshot.generation)
+            try:
+                async for snapshot in realm.watch(after=after):
+                    self._deliveries.note(snapshot.generation)
+            except Exception:  # noqa: BLE001 - a watcher that dies is told of where somebody looks
+                self._failures.append(traceback.format_exc())
 
         waiting = [asyncio.create_task(watch()) for _ in range(tasks)]
         await asyncio.sleep(0.1)
         return waiting
 
     def take(self, count: int) -> list[tuple[int, int]]:
-        return self._deliveries.take(count)
+        log = self._deliveries.take(count)
+        if self._failures:
+            raise AssertionError(
+                f"{len(self._failures)} watchers failed, one so: {self._failures[0]}"
+            )
+        return log
 
     def memory_kilobytes(self) -> int:
         for line in Path("/proc/self/status").read_text("utf-8").splitlines():
@@ -202,8 +213,10 @@ class Audience:
                     f"{sorted(set(acknowledged) - set(generations))}"
                 )
             else:
-                assert sorted(generations) == sorted([*acknowledged] * self._listeners), (
-                    f"{len(generations)} deliveries of {count} commits to {self._listeners}"
+                found = Counter(generations)
+                assert found == dict.fromkeys(acknowledged, self._listeners), (
+                    f"of {count} commits from generation {min(acknowledged)} on to "
+                    f"{self._listeners} listeners came {sorted(found.items())}"
                 )
             for generation, moment in log:
                 last[generation] = max(last[generation], moment)
