@@ -704,3 +704,13 @@ def test_completion_offers_realms_and_paths(agent):
 def test_completion_of_nothing(shell):
     """Where nothing was written there is nothing to offer."""
     assert shell.ok("completion", "paths").out == ""
+
+
+def test_a_mark_in_place_of_a_secret_states_no_generation(shell):
+    """What a policy asks of writers is asked of a text with marks too."""
+    shell.ok("replace", "--toml", 'api_key = "sk-1"')
+    shell.ok("policy", "set", "require_generation=true")
+    patch = json.dumps({"api_key": MARK, "a": 1})
+    assert shell("patch", "--json", patch, "-o", "json").error["code"] == "generation_required"
+    shell.ok("patch", "--json", patch, "--expected-generation", "2")
+    assert shell.head() == ({"api_key": "sk-1", "a": 1}, 3)

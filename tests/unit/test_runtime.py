@@ -384,6 +384,18 @@ def test_an_update_sees_and_changes_the_head(realm):
     assert realm.update(lambda draft: None).changed is False
 
 
+def test_an_update_is_made_against_the_head(realm):
+    """A policy that asks for a generation asks an update for none; a stated one still counts."""
+    realm.set({"n": 1})
+    realm.set_policy(require_generation=True)
+    with pytest.raises(GenerationRequired):
+        realm.set({"n": 2})
+    assert realm.update(lambda draft: {"n": draft["n"] + 1}).generation == 3
+    with pytest.raises(GenerationConflict):
+        realm.update(lambda draft: {"n": 9}, expected_generation=2)
+    assert realm.get().document == {"n": 2}
+
+
 def test_what_an_update_raises_is_raised_and_nothing_changed(realm):
     """The caller's own exception, unwrapped."""
 

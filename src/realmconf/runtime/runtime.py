@@ -395,7 +395,8 @@ class ConfigRuntime(Source[Config]):
 
         It runs inside the store's turn where there is one, so no other writer comes between; elsewhere it is
         called again after a lost race, at most *attempts_max* times.  Inside it, reads are fine; a write to
-        the same store is refused.  What it raises is raised here, and nothing was changed.
+        the same store is refused.  What it raises is raised here, and nothing was changed.  It has seen the
+        head, so a policy that asks for a generation is content.
         """
         from realmconf.domain.frozen import thaw
         from realmconf.domain.write import SetDocument
@@ -424,7 +425,7 @@ class ConfigRuntime(Source[Config]):
                 document=check_document(draft if returned is None else returned, limits=limits)
             )
 
-        return self.writing.carry_out_at(changed, options, identity=["update"])
+        return self.writing.carry_out_at(changed, options, identity=["update"], expects_head=True)
 
     def set_policy(
         self,

@@ -7,7 +7,7 @@ is for ``domain.decide``, and how often it is tried for ``outcome``.
 
 from __future__ import annotations
 
-from realmconf.domain.write import Append, Delete, Write
+from realmconf.domain.write import Append, Delete, Expected, Write
 from realmconf.errors import HistoryCompacted
 from realmconf.runtime import arguments
 from realmconf.runtime.generic import Config, Generic
@@ -65,16 +65,32 @@ class Writing(Generic[Config]):
         return self.run(self.request(command, options), options, groupable=self._fitting.is_plain)
 
     def carry_out_at(
-        self, command_at: Callable[[ReadView], Command], options: WriteOptions, *, identity: object
+        self,
+        command_at: Callable[[ReadView], Command],
+        options: WriteOptions,
+        *,
+        identity: object,
+        expects_head: bool = False,
     ) -> WriteResult[Config]:
-        """Write what *command_at*, the caller's own code, makes of the state it is decided on."""
+        """
+        Write what *command_at*, the caller's own code, makes of the state it is decided on.
+
+        With *expects_head* that state is also what the write was made against, unless *options* say otherwise.
+        """
         # The command stands in for one that is not known before the state is.
         template = self._write(Delete(), options)
+
+        def prepare(view: ReadView) -> Write:
+            write = template.replace(command=command_at(view))
+            if not expects_head or write.expected is not None:
+                return write
+            return write.replace(expected=Expected(generation=view.head(self._realm).generation))
+
         request = Request(
             realm=self._realm,
             write_id=template.write_id,
             write_id_given=template.write_id_given,
-            prepare=lambda view: template.replace(command=command_at(view)),
+            prepare=prepare,
             identity=lambda: [identity, identity_of(template)],
             check=self._fitting.check,
         )

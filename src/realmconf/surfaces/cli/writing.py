@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import Pointer
-from realmconf.errors import InvalidArgument
+from realmconf.errors import GenerationRequired, InvalidArgument
 from realmconf.surfaces.cli.formats import toml_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from realmconf.surfaces.cli.call import Call
@@ -37,7 +38,7 @@ def set_value(call: Call) -> None:
             meant = with_secrets(value, path.resolve(draft), at=path)
             return edited(draft, Edit(assignments=((path, meant),)))
 
-        result = realm.update(kept, **write_options(call))
+        result = _updated(realm, kept, write_options(call))
     else:
         result = realm.set_value(path, value, **write_options(call))
     if not call.json and not call.request.dry_run:
@@ -71,7 +72,7 @@ def replace(call: Call) -> None:
         # Whoever sends an envelope back says which state it was made from.
         options["expected_generation"] = given.generation
     if has_mark(document):
-        result = realm.update(lambda draft: with_secrets(document, draft, at=Pointer()), **options)
+        result = _updated(realm, lambda draft: with_secrets(document, draft, at=Pointer()), options)
     else:
         result = realm.set(document, **options)
     print_result(call, result)
@@ -90,8 +91,8 @@ def patch(call: Call) -> None:
         merged = with_stored_number_types(merged, realm.get().document)
     options = write_options(call)
     if has_mark(merged):
-        result = realm.update(
-            lambda draft: merge(draft, with_secrets(merged, draft, at=Pointer())), **options
+        result = _updated(
+            realm, lambda draft: merge(draft, with_secrets(merged, draft, at=Pointer())), options
         )
     else:
         result = realm.patch(merged, **options)
@@ -119,9 +120,10 @@ def json_patch(call: Call) -> None:
 
     options = write_options(call)
     if any(has_mark(operation.get("value")) for operation in operations):
-        result = realm.update(
+        result = _updated(
+            realm,
             lambda draft: apply_operations(draft, [meant(one, draft) for one in operations]),
-            **options,
+            options,
         )
     else:
         stored = realm.get().document
@@ -161,6 +163,22 @@ def write_options(call: Call) -> dict[str, Any]:
     return {
         name: value for name, value in given.items() if value is not None and value is not False
     }
+
+
+def _updated(
+    realm: Any, change: Callable[[dict[str, Any]], object], options: dict[str, Any]
+) -> Any:
+    """
+    The result of *change*, which takes only the stored secrets from the head it is called with.
+
+    Raises:
+        GenerationRequired: The person has not said which state theirs was made from, and the policy asks for it.
+    """
+    if not options.keys() & {"expected_generation", "expected", "create"}:
+        head = realm.get()
+        if head.record is not None and head.record.policy.require_generation:
+            raise GenerationRequired(realm=str(realm.realm_id), current=head.generation)
+    return realm.update(change, **options)
 
 
 def print_result(call: Call, result: Any) -> None:
