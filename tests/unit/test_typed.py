@@ -254,3 +254,36 @@ def test_nothing_is_imported_that_the_user_did_not_import():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""
+
+
+class PydanticTags(pydantic.BaseModel):
+    tags: set[str]
+    more: frozenset[int] = frozenset()
+
+
+@dataclasses.dataclass
+class Tags:
+    tags: set[str]
+    more: frozenset[int] = frozenset()
+
+
+class StructTags(msgspec.Struct):
+    tags: set[str]
+    more: frozenset[int] = frozenset()
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [
+        PydanticAdapter(PydanticTags),
+        PydanticAdapter(Tags),
+        MsgspecAdapter(Tags),
+        MsgspecAdapter(StructTags),
+    ],
+)
+def test_equal_sets_are_equal_documents(adapter):
+    """The order in which a process happens to iterate over a set is no change of the configuration."""
+    names = [f"name{number}" for number in range(30)]
+    config = adapter.type(tags=set(names), more=frozenset({9, 64, 1}))
+    assert adapter.dump(config) == {"tags": sorted(names), "more": [1, 9, 64]}
+    assert adapter.load(adapter.dump(config)) == config

@@ -136,11 +136,25 @@ def _revealed(python: Any, json: Any) -> Any:
         }
     if isinstance(json, list) and isinstance(python, (list, tuple)) and len(json) == len(python):
         return [_revealed(inner, item) for inner, item in zip(python, json, strict=True)]
+    if isinstance(json, list) and isinstance(python, (set, frozenset)) and len(json) == len(python):
+        # Two iterations of one set are in the same order.
+        return _sorted_items(
+            [_revealed(inner, item) for inner, item in zip(python, json, strict=True)]
+        )
     reveal = getattr(python, "get_secret_value", None)
     if reveal is not None:
         secret = reveal()
         return secret.decode() if isinstance(secret, bytes) else secret
     return json
+
+
+def _sorted_items(items: list[Any]) -> list[Any]:
+    """The items of a set in an order that equal sets have in every process."""
+    try:
+        return sorted(items)
+    except TypeError:
+        # Of several types, or of one without an order.
+        return sorted(items, key=canonical_bytes)
 
 
 _KEYWORDS = (
@@ -267,9 +281,11 @@ def _builtins(value: Any) -> Any:
         return {str(key): _builtins(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_builtins(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return _sorted_items([_builtins(item) for item in value])
     import msgspec
 
-    return msgspec.to_builtins(value, str_keys=True)
+    return msgspec.to_builtins(value, str_keys=True, order="deterministic")
 
 
 def _without_defaults(config: object, dumped: Document) -> Document:
