@@ -124,6 +124,12 @@ class Files:
         if os.fstat(descriptor).st_size > len(content):
             os.ftruncate(descriptor, len(content))
 
+    def erase(self, descriptor: int) -> None:
+        """Overwrite what the file holds, durably, and leave it empty: freed blocks keep what was in them."""
+        self.rewrite(descriptor, bytes(os.fstat(descriptor).st_size))
+        self.sync_data(descriptor)
+        os.ftruncate(descriptor, 0)
+
     def set_mode(self, descriptor: int, mode: int) -> None:
         """Set the permission bits."""
         os.fchmod(descriptor, mode)

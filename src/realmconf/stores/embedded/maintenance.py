@@ -14,7 +14,7 @@ from realmconf.errors import (
     RealmNotFound,
     StoreUnavailable,
 )
-from realmconf.stores.embedded import database
+from realmconf.stores.embedded import database, workrecord
 from realmconf.stores.embedded.view import Pending
 from realmconf.stores.protocol import Applied, Compaction, Receipt
 
@@ -126,11 +126,11 @@ def compact(turns: Turns, realm: RealmName, *, floor: int, deadline: float) -> C
             key = turn.session.realm_id(turn.connection, realm)
             assert key is not None
             removed += step - head.floor
-            turn.append((), also=_remover(key, step), store_wide=True)
+            turn.append((), also=_remover(realm, key, step), store_wide=True)
             turn.session.forget_all()
 
 
-def _remover(key: int, floor: int) -> Callable[[apsw.Connection], None]:
+def _remover(realm: RealmName, key: int, floor: int) -> Callable[[apsw.Connection], None]:
     def remove(connection: apsw.Connection) -> None:
         connection.execute(
             "INSERT OR IGNORE INTO receipt SELECT realm, write_id, '', 'committed', generation FROM revision "
@@ -144,6 +144,7 @@ def _remover(key: int, floor: int) -> Callable[[apsw.Connection], None]:
             "ORDER BY generation DESC LIMIT 1 OFFSET ?2)",
             (key, RECEIPTS_KEPT),
         )
+        workrecord.forget_below(connection, realm, floor=floor)
 
     return remove
 
@@ -160,6 +161,8 @@ def purge(
     revision = turn.revision(realm, generation)
     key = turn.session.realm_id(turn.connection, realm)
     kept: Document | None = document if isinstance(document, dict) else None
+    # Before the record forgets: what still has the text is known by it.
+    erased = working is not None and working.erase(turn, realm)
     text = None if kept is None else canonical_bytes(kept).decode()
 
     def erase(connection: apsw.Connection) -> None:
@@ -168,7 +171,7 @@ def purge(
             (text, key, generation),
         )
         if working is not None:
-            working.purged(connection, realm, generation)
+            working.purged(connection, realm, generation, erased=erased)
 
     connection = turn.connection
     # Freed pages are overwritten with zeros in this transaction, and the log is emptied after it.

@@ -15,12 +15,18 @@ import time
 
 from realmconf.domain import workfile
 from realmconf.domain.names import LIMITS
-from realmconf.errors import HistoryMissing, StoreFull, StoreReadOnly, StoreUnavailable
+from realmconf.errors import (
+    HistoryMissing,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+    WorkingCopyRefused,
+)
 from realmconf.stores.embedded import workrecord, worktell
 from realmconf.stores.embedded.files import Files
 from realmconf.stores.embedded.layout import WORKING_COPY
 from realmconf.stores.embedded.publisher import Publisher
-from realmconf.stores.embedded.workdesk import Desk
+from realmconf.stores.embedded.workdesk import Desk, RefusedFolderError
 from realmconf.stores.embedded.workexamine import Examiner
 from realmconf.stores.embedded.workglance import glance
 from realmconf.stores.embedded.worklook import Finished
@@ -265,13 +271,40 @@ class WorkingCopies:
         """Inside the transaction that renames: the comments go along."""
         workrecord.carry(connection, old, new)
 
-    def purged(self, connection: apsw.Connection, realm: RealmName, generation: int) -> None:
-        """Inside the transaction that purges: a text of that generation is nobody's any more."""
-        workrecord.forget(connection, realm, generation=generation)
+    def erase(self, turn: Writing, realm: RealmName) -> bool:
+        """
+        Before a purge: bring the file in step with the head, and overwrite what is left of older renderings.
 
-    def compacted(self, connection: apsw.Connection, realm: RealmName, floor: int) -> None:
-        """Inside the transaction that compacts: texts below the floor are nobody's any more."""
-        workrecord.forget_below(connection, realm, floor=floor)
+        The turn is held.  False if somebody is at the file, or has an older one open: their
+        text stays, is overwritten when it is rendered over, and must stay known until then.
+
+        Raises:
+            WorkingCopyRefused: The realm's folder is not one to work in.
+            OSError: Something is left that could not be overwritten.
+        """
+        try:
+            in_step = self._renderer.in_turn(turn, realm)
+        except (OSError, StoreFull, StoreReadOnly, StoreUnavailable):
+            in_step = False
+        standing = workrecord.load(turn.connection, realm)
+        if standing is None or standing.doubtful:
+            return in_step
+        try:
+            with Desk(self._files, self._host.root, realm) as desk:
+                self._placer().erase_spare(desk)
+        except RefusedFolderError as error:
+            path = self.memory(realm).path
+            reason = f"stands in a folder that {error}"
+            raise WorkingCopyRefused(realm=realm, path=path, reason=reason) from None
+        return in_step
+
+    def purged(
+        self, connection: apsw.Connection, realm: RealmName, generation: int, *, erased: bool
+    ) -> None:
+        """Inside the transaction that purges; *erased* is what ``erase`` said."""
+        workrecord.drop_text(connection, realm, generation=generation)
+        if erased:
+            workrecord.forget(connection, realm, generation=generation)
 
     # --- forks --------------------------------------------------------------------------------
 

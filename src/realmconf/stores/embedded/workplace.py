@@ -125,6 +125,28 @@ class Placer:
             )
             return outcome == DISPLACED_OURS
 
+    def erase_spare(self, desk: Desk) -> None:
+        """
+        Overwrite the spare, which the record does not doubt.  The turn is held.
+
+        One that somebody else has open, or that cannot be opened for writing, is only removed.
+        """
+        files = self._files
+        try:
+            descriptor = files.open_write(desk.shelf, desk.spare)
+        except FileNotFoundError:
+            return
+        except PermissionError:
+            files.unlink(desk.shelf, desk.spare)
+            return
+        if not self._usable(descriptor):
+            files.unlink(desk.shelf, desk.spare)
+            return
+        try:
+            files.erase(descriptor)
+        finally:
+            files.close(descriptor)
+
     # --- the steps ------------------------------------------------------------------
 
     def _write_spare(self, desk: Desk, content: bytes, *, mode: int | None) -> None:
@@ -253,6 +275,9 @@ class Placer:
                 return DISPLACED_CONTESTED
             alone = lease == LEASE_FREE or (lease != LEASE_BUSY and quiet(status.st_mtime_ns))
             if alone and (expected or workrecord.known(turn.connection, desk.realm, digest)):
+                if finding.standing is not None and finding.standing.text is None:
+                    # It was purged while it stood in the file.
+                    files.erase(descriptor)
                 if name != desk.spare:
                     files.unlink(desk.shelf, name)
                 return DISPLACED_OURS

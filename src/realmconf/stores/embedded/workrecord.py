@@ -208,17 +208,35 @@ def restyle(connection: apsw.Connection, realm: str, *, generation: int, text: s
 
 
 def forget(connection: apsw.Connection, realm: str, *, generation: int) -> None:
-    """The document of *generation* is gone: a text that was its rendering is a plain edit if it comes back."""
+    """
+    The document of *generation* is gone, and no file has a text of it: one is a plain edit if it comes back.
+    """
     connection.execute(
-        "DELETE FROM working_copy_text WHERE realm = ? AND generation = ? AND replaced",
+        "DELETE FROM working_copy_text WHERE realm = ? AND generation = ?",
+        (str(realm), generation),
+    )
+
+
+def drop_text(connection: apsw.Connection, realm: str, *, generation: int) -> None:
+    """Let no rendering start from a text that may be of *generation*, nor the record keep it."""
+    # The last text is of the generation that the file is in step with or of a newer one;
+    # without a file, of whichever was the last that had one.
+    connection.execute(
+        "UPDATE working_copy SET text = NULL "
+        "WHERE realm = ? AND (seen IS NULL OR seen <= ? OR digest IS NULL)",
         (str(realm), generation),
     )
 
 
 def forget_below(connection: apsw.Connection, realm: str, *, floor: int) -> None:
-    """The revisions below *floor* are gone, and with them what their texts were."""
+    """
+    The revisions below *floor* are gone, and with them what their texts were.
+
+    Not while something stands beside the file: if it is one of them, it would be taken for an edit.
+    """
     connection.execute(
-        "DELETE FROM working_copy_text WHERE realm = ? AND generation < ? AND replaced",
+        "DELETE FROM working_copy_text WHERE realm = ?1 AND generation < ?2 AND replaced "
+        "AND NOT EXISTS (SELECT 1 FROM working_copy WHERE realm = ?1 AND (doubtful OR beside))",
         (str(realm), floor),
     )
 

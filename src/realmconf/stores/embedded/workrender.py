@@ -128,6 +128,23 @@ class Renderer:
             memory.failure = None
         return again_seconds
 
+    def in_turn(self, turn: Writing, realm: RealmName) -> bool:
+        """
+        Bring the file in step with the head, in a turn that is held already.
+
+        Whether it is, and nothing that was set aside waits; what somebody is at stays as it is.
+        """
+        found = self._looking.examine(turn, realm)
+        if self._wait_before(self._looking.memory(realm), found) is None:
+            base = None if found.standing is None else found.standing.text
+            contested = isinstance(found.verdict, workfile.Contested)
+            rendering = self._rendering(found.head, base)
+            self._placer().place(turn, realm, found, rendering, contested=contested)
+            found = self._looking.examine(turn, realm)
+        if isinstance(found.look, Absent):
+            return found.no_file_wanted and not found.waiting
+        return isinstance(found.verdict, workfile.Clean) and not found.waiting
+
     def wanted(self, found: Finding) -> bool:
         """Whether the file is to be rendered, now or when somebody lets go of it."""
         if isinstance(found.look, Saving):
