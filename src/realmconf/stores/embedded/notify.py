@@ -1,19 +1,21 @@
 """
 Kernel notification: one inotify instance and one sleeping thread per process, for everything that is watched.
 
-A hint only: it says *look*, never *what*.  Without inotify (macOS, Windows, an exhausted limit) a thread
-that looks every 20 ms takes its place.
+A hint only: it says *look*, never *what*.  Where the kernel does not tell (macOS, an exhausted limit) a thread
+that looks every 20 ms takes its place: late, so its silence proves nothing, and whoever is served by it is told so.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import threading
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 IN_MODIFY = 0x2
@@ -51,6 +53,9 @@ REPLACED_EVENTS = (
 
 POLL_SECONDS = 0.02
 
+SETTLED_SECONDS = 2.0
+"""Two changes within one tick of a file system's clock look alike, so what looks young is told of once more."""
+
 _EVENT = struct.Struct("iIII")
 
 
@@ -72,11 +77,12 @@ class Notifier:
         Call *callback* from the notifier's thread after every event on *path*; returns what ends it.
 
         The callback is quick and raises nothing.
+
+        Raises:
+            OSError: The kernel cannot tell of *path*; ``poll`` is what is left.
         """
         with self._guard:
             number = self._add(path, events)
-            if number is None:
-                return self._poll(path, callback)
             self._callbacks.setdefault(number, []).append(callback)
 
         def cancel() -> None:
@@ -91,10 +97,30 @@ class Notifier:
 
         return cancel
 
+    def poll(self, state: Callable[[], object], callback: Callable[[], None]) -> Callable[[], None]:
+        """
+        Call *callback* from a thread that looks at intervals whenever *state* has changed; returns what ends it.
+
+        Both are quick; *state* may raise ``OSError`` or ``ValueError`` for what is not there now,
+        and *callback* raises nothing.
+        """
+        entry = _Polled(state, callback)
+        with self._guard:
+            self._polled.append(entry)
+            if self._poller is None:
+                self._poller = _started(self._look, "realmconf-poll")
+
+        def cancel() -> None:
+            with self._guard:
+                if entry in self._polled:
+                    self._polled.remove(entry)
+
+        return cancel
+
     @property
     def polls(self) -> bool:
-        """Whether watches are answered by looking at intervals."""
-        return self._unavailable
+        """Whether something is looked at at intervals, because the kernel does not tell of it."""
+        return self._unavailable or bool(self._polled)
 
     def forget(self) -> None:
         """In a child after fork: drop the inherited instance; watches are made anew by their owners."""
@@ -102,29 +128,35 @@ class Notifier:
             os.close(self._descriptor)
         self.__init__()  # type: ignore[misc]
 
-    def _add(self, path: str, events: int) -> int | None:
-        if self._descriptor < 0 and not self._start():
-            return None
-        number = self._libc.inotify_add_watch(self._descriptor, os.fsencode(path), events)
-        return number if number >= 0 else None
+    def _add(self, path: str, events: int) -> int:
+        if self._descriptor < 0:
+            self._start()
+        number: int = self._libc.inotify_add_watch(self._descriptor, os.fsencode(path), events)
+        if number < 0:
+            import ctypes
 
-    def _start(self) -> bool:
+            raise OSError(ctypes.get_errno(), "the kernel does not watch it", path)
+        return number
+
+    def _start(self) -> None:
         if self._unavailable:
-            return False
+            raise OSError(errno.ENOSYS, "the kernel tells of no changes")
         # ctypes costs milliseconds to import; a process that watches nothing never pays them.
         import ctypes
 
         self._libc = ctypes.CDLL(None, use_errno=True)
         init = getattr(self._libc, "inotify_init1", None)
-        self._descriptor = init(IN_CLOEXEC) if init else -1
-        if self._descriptor < 0:
+        descriptor = init(IN_CLOEXEC) if init else -1
+        if descriptor >= 0:
+            self._thread = _started(lambda: self._listen(descriptor), "realmconf-notify")
+            if self._thread is None:
+                # Watches that nobody listens to would be trusted to be silent.
+                os.close(descriptor)
+                descriptor = -1
+        if descriptor < 0:
             self._unavailable = True
-            return False
-        self._thread = threading.Thread(
-            target=self._listen, args=(self._descriptor,), name="realmconf-notify", daemon=True
-        )
-        self._thread.start()
-        return True
+            raise OSError(errno.EMFILE, "the kernel tells of no changes")
+        self._descriptor = descriptor
 
     def _listen(self, descriptor: int) -> None:
         while True:
@@ -146,51 +178,74 @@ class Notifier:
                 for callback in tuple(self._callbacks.get(number, ())):
                     callback()
 
-    def _poll(self, path: str, callback: Callable[[], None]) -> Callable[[], None]:
-        entry = _Polled(path, callback)
-        self._polled.append(entry)
-        if self._poller is None:
-            self._poller = threading.Thread(target=self._look, name="realmconf-poll", daemon=True)
-            self._poller.start()
-
-        def cancel() -> None:
-            with self._guard:
-                if entry in self._polled:
-                    self._polled.remove(entry)
-
-        return cancel
-
     def _look(self) -> None:
-        import time
-
         while True:
             time.sleep(POLL_SECONDS)
-            for entry in tuple(self._polled):
+            with self._guard:
+                entries = tuple(self._polled)
+                if not entries:
+                    self._poller = None
+                    return
+            for entry in entries:
                 if entry.changed():
                     entry.callback()
 
 
 class _Polled:
-    __slots__ = ("callback", "path", "seen")
+    __slots__ = ("_seen", "_state", "_told_at", "callback")
 
-    def __init__(self, path: str, callback: Callable[[], None]) -> None:
-        self.path = path
+    def __init__(self, state: Callable[[], object], callback: Callable[[], None]) -> None:
         self.callback = callback
-        self.seen = self._state()
+        self._state = state
+        self._told_at: float | None = time.monotonic()
+        self._seen = self._look()
 
     def changed(self) -> bool:
-        state = self._state()
-        if state == self.seen:
-            return False
-        self.seen = state
-        return True
+        """Whether there is something to tell: a change, or once more the last one, now that it has settled."""
+        now = time.monotonic()
+        state = self._look()
+        if state != self._seen:
+            self._seen = state
+            self._told_at = now
+            return True
+        if self._told_at is not None and now - self._told_at > SETTLED_SECONDS:
+            self._told_at = None
+            return True
+        return False
 
-    def _state(self) -> tuple[int, ...]:
+    def _look(self) -> object:
         try:
-            status = os.stat(self.path)
-        except OSError:
-            return ()
-        return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+            return self._state()
+        except (OSError, ValueError):
+            return None
+
+
+def state_of(paths: Sequence[str]) -> tuple[object, ...]:
+    """What a look at intervals compares: the stat of each of *paths*, or that there is none."""
+    return tuple(map(_state_of, paths))
+
+
+def _state_of(path: str) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+def _started(run: Callable[[], None], name: str) -> threading.Thread | None:
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads now
+        return None
+    return thread
 
 
 NOTIFIER = Notifier()

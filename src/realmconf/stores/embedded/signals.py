@@ -19,7 +19,7 @@ class Signal:
     __slots__ = ("_bell", "_closed", "_listeners", "_on_close", "_seen", "slots")
 
     def __init__(self, realms: Sequence[str], on_close: Callable[[Signal], None]) -> None:
-        # All realms: every commit moves the count of commits, so that word is watched through the wake-up itself.
+        # None for all realms: then there is nothing to tell apart, and every look rings.
         self.slots = tuple(sorted({slot_of(realm) for realm in realms}))
         self._seen: tuple[int, ...] = ()
         # A lock as a binary semaphore: the cheapest thing in Python that another thread can wake.
@@ -48,10 +48,11 @@ class Signal:
         self._on_close(self)
 
     def observe(self, words: Sequence[int]) -> None:
-        """Ring if one of the watched slots moved since the last look."""
+        """Ring if one of the watched slots moved since the last look, or may be moving now."""
         if self.slots:
             seen = tuple(words[slot] for slot in self.slots)
-            if seen == self._seen:
+            # In progress, the same number stands before and after the commit, and for ever if the writer died.
+            if seen == self._seen and not any(mark & 1 for mark in seen):
                 return
             self._seen = seen
         self.ring()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import threading
 
-from realmconf.stores.embedded.layout import open_private
+from realmconf.stores.embedded.counters import PENDING, STORE_WORD
+from realmconf.stores.embedded.layout import WORKING_COPY, open_private
 from realmconf.stores.embedded.signals import Hub
 
 TYPE_CHECKING = False
@@ -30,16 +31,14 @@ class Watching:
         self.edits: dict[str, int] = {}
         """Hand edits noticed, by realm: a read that saw the number change was overtaken by one."""
         self._cancels: list[Callable[[], None]] = []
+        self._told_of_files = False
+        self._polled_folders: dict[str, Callable[[], None]] = {}
         self._guard = threading.Lock()
 
     @property
     def active(self) -> bool:
-        """Whether the kernel tells us of commits and replaced files now."""
-        if not self._cancels:
-            return False
-        from realmconf.stores.embedded.notify import NOTIFIER
-
-        return not NOTIFIER.polls
+        """Whether the kernel tells us of replaced files now, so that nobody need compare them."""
+        return self._told_of_files
 
     def start(self) -> None:
         """Watch the store's folder and its wake file, from now until :meth:`stop`."""
@@ -47,20 +46,24 @@ class Watching:
         with self._guard:
             if self._cancels or self.place.session is None:
                 return
-            from realmconf.stores.embedded.notify import NOTIFIER, REPLACED_EVENTS, WAKE_EVENTS
+            from realmconf.stores.embedded.notify import REPLACED_EVENTS, WAKE_EVENTS, state_of
 
             if not self.place.read_only:
                 os.close(open_private(layout.wake, os.O_RDWR | os.O_CREAT))
-            self._cancels.append(NOTIFIER.watch(layout.folder, REPLACED_EVENTS, self._replaced))
+            self._told_of_files = self._watch(
+                layout.folder, REPLACED_EVENTS, self._replaced, lambda: state_of((layout.folder,))
+            )
             if os.path.lexists(layout.wake):
-                self._cancels.append(NOTIFIER.watch(layout.wake, WAKE_EVENTS, self._committed))
+                self._watch(layout.wake, WAKE_EVENTS, self._committed, self._commits)
 
     def stop(self) -> None:
         """End the watches; watchers keep their signals and are rung by what comes next."""
         with self._guard:
-            for cancel in self._cancels:
+            self._told_of_files = False
+            for cancel in (*self._cancels, *self._polled_folders.values()):
                 cancel()
             self._cancels = []
+            self._polled_folders = {}
             self.edits = {}
 
     def forget(self) -> None:
@@ -68,20 +71,82 @@ class Watching:
         self.__init__(self.place)  # type: ignore[misc]
 
     def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call *callback* at every change in a realm's folder, and take back the proof of that realm's head."""
-        from realmconf.stores.embedded.notify import FOLDER_EVENTS, NOTIFIER
+        """
+        Call *callback* at every change in a realm's folder, and take back the proof of that realm's head.
+
+        Raises:
+            OSError: The kernel cannot tell.  *callback* is called all the same, until the watches
+                stop, but too late for its silence to prove anything: whoever reads has to look.
+        """
+        from realmconf.stores.embedded.notify import FOLDER_EVENTS, NOTIFIER, state_of
 
         realm = os.path.basename(path)
 
         def noticed() -> None:
             callback()
-            self.edits[realm] = self.edits.get(realm, 0) + 1
-            session = self.place.session
-            if session is not None:
-                session.doubt(realm)
+            self._doubt(realm)
             self.hub.ring(realm)
 
-        return NOTIFIER.watch(path, FOLDER_EVENTS, noticed)
+        def told() -> None:
+            self.edits[realm] = self.edits.get(realm, 0) + 1
+            noticed()
+
+        try:
+            cancel = NOTIFIER.watch(path, FOLDER_EVENTS, told)
+        except OSError:
+            with self._guard:
+                if path not in self._polled_folders:
+                    # Saved in place, a file leaves its folder's times as they were.
+                    paths = (path, os.path.join(path, WORKING_COPY))
+                    self._polled_folders[path] = NOTIFIER.poll(lambda: state_of(paths), noticed)
+            raise
+        with self._guard:
+            polled = self._polled_folders.pop(path, None)
+        if polled is not None:
+            polled()
+        # What was saved before is told by nobody: it is found by the look that comes next.
+        self._doubt(realm)
+        return cancel
+
+    def _doubt(self, realm: str) -> None:
+        session = self.place.session
+        if session is not None:
+            session.doubt(realm)
+
+    def _watch(
+        self,
+        path: str,
+        events: int,
+        callback: Callable[[], None],
+        state: Callable[[], object],
+    ) -> bool:
+        """Whether the kernel tells of *events*; where it does not, *state* is looked at."""
+        from realmconf.stores.embedded.notify import NOTIFIER
+
+        try:
+            self._cancels.append(NOTIFIER.watch(path, events, callback))
+        except OSError:
+            self._cancels.append(NOTIFIER.poll(state, callback))
+            return False
+        return True
+
+    def _commits(self) -> object:
+        """
+        What every commit moves; ``ValueError`` while the counters are unmapped.
+
+        The wake file's time would not do: it stands still for two commits within one tick of the clock.
+        """
+        from realmconf.stores.embedded.notify import state_of
+
+        layout = self.place.layout
+        session = self.place.session
+        if session is None or session.counters is None:
+            return state_of((layout.wake,))
+        words = session.counters.words
+        pending = words[PENDING]
+        # In progress, what shows is only in the log, and its writer may die before it says more.
+        log = state_of((f"{layout.database}-wal",)) if pending & 1 else None
+        return (pending, words[STORE_WORD], log)
 
     def _committed(self) -> None:
         session = self.place.session

@@ -1,0 +1,174 @@
+"""Being told of changes where the kernel tells of none, of some, or of too little: nothing is missed (G3, G7, G8)."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+import realmconf
+from realmconf.stores.embedded import notify
+from realmconf.stores.embedded.notify import Notifier
+from realmconf.stores.embedded.session import Session
+from realmconf.stores.embedded.signals import Hub
+
+PATIENCE_SECONDS = 20.0
+
+
+class Refusing:
+    """A C library whose kernel grants no watch on paths that end in one of *endings*."""
+
+    def __init__(self, library, endings: tuple[str, ...]) -> None:
+        self._library = library
+        self._endings = endings
+
+    def __getattr__(self, name):
+        return getattr(self._library, name)
+
+    def inotify_add_watch(self, descriptor, path, events):
+        if os.fsdecode(path).endswith(self._endings):
+            return -1
+        return self._library.inotify_add_watch(descriptor, path, events)
+
+
+def without_instances() -> Notifier:
+    notifier = Notifier()
+    notifier._unavailable = True
+    return notifier
+
+
+def refusing(*endings: str) -> Notifier:
+    notifier = Notifier()
+    # The first watch is what makes the instance.
+    notifier.watch(os.curdir, notify.WAKE_EVENTS, lambda: None)()
+    notifier._libc = Refusing(notifier._libc, endings)
+    return notifier
+
+
+BLIND = {
+    "no-instance": without_instances,
+    "no-watch": lambda: refusing(""),
+    "no-watch-of-the-realm": lambda: refusing("/team"),
+}
+
+
+@pytest.fixture(params=BLIND)
+def blind(request, monkeypatch):
+    """The kernel does not tell of hand edits."""
+    monkeypatch.setattr(notify, "NOTIFIER", BLIND[request.param]())
+
+
+@pytest.fixture
+def deaf(monkeypatch):
+    """The kernel tells of nothing at all."""
+    monkeypatch.setattr(notify, "NOTIFIER", without_instances())
+
+
+@pytest.fixture
+def team(tmp_path):
+    """A realm whose working copy stands."""
+    with realmconf.connect(str(tmp_path)) as client:
+        realm = client.realm("team")
+        realm.set({"x": 1})
+        realm.publish()
+        yield realm
+
+
+def save_in_place(root, *, before: str, after: str) -> None:
+    """Change the text of the file without making, renaming or removing one."""
+    with open(root / "team" / "config.toml", "r+", encoding="utf-8") as file:
+        text = file.read()
+        assert before in text
+        file.seek(0)
+        file.write(text.replace(before, after))
+
+
+def test_a_save_in_place_is_seen_by_the_next_read(blind, team, tmp_path):
+    """G3, G8: what the kernel does not tell of is looked for, also by who has read often."""
+    for number in range(1, 6):
+        assert [team.get().document for _ in range(3)] == [{"x": number}] * 3
+        team.publish()
+        with team.watch(timeout=PATIENCE_SECONDS) as watch:
+            save_in_place(tmp_path, before=f"x = {number}", after=f"x = {number + 1}")
+            seen = team.get()
+            # Another thread may be at it already: then it is said that an edit waits.
+            assert seen.document == {"x": number + 1} or "working_copy_edited" in [
+                warning.code for warning in seen.warnings
+            ]
+            assert next(watch).document == {"x": number + 1}
+
+
+def test_a_save_in_place_wakes_a_watcher(blind, team, tmp_path):
+    """G7: a hand edit that nobody reads is taken in and told of, without the kernel too."""
+    with team.watch(timeout=PATIENCE_SECONDS) as watch:
+        save_in_place(tmp_path, before="x = 1", after="x = 7")
+        assert next(watch).document == {"x": 7}
+
+
+def test_a_commit_wakes_whoever_looks_at_intervals_whatever_the_time_of_a_file(
+    deaf, tmp_path, monkeypatch
+):
+    """G7: two commits within one tick of a file system's clock look alike; the counters do not."""
+    root = f"sqlite://{tmp_path}/root?working_copies=off"
+    with realmconf.connect(root) as client, realmconf.connect(root) as other:
+        client.realm("team").set({"x": 1})
+        everything = other.store.signal([])
+        with other.realm("team").watch(timeout=PATIENCE_SECONDS) as watch:
+            monkeypatch.setattr(Session, "wake", lambda self: None)
+            client.realm("team").set({"x": 2})
+            assert next(watch).document == {"x": 2}
+        assert everything.wait(PATIENCE_SECONDS)
+
+
+def test_an_edit_before_the_kernel_was_asked_is_seen(team, tmp_path):
+    """G3: a watch that begins says nothing of what was saved before it, so the file is looked at."""
+    save_in_place(tmp_path, before="x = 1", after="x = 7")
+    with team.watch():
+        assert team.get().document == {"x": 7}
+
+
+def test_what_is_in_progress_is_told_of_at_every_look():
+    """The mark of a writer that died after its commit stands as it stood before it."""
+    hub = Hub()
+    signal = hub.add(["team"])
+    (slot,) = signal.slots
+    for mark, rings in ((40, True), (40, False), (41, True), (41, True), (42, True), (42, False)):
+        hub.observe({slot: mark})  # type: ignore[arg-type]
+        assert signal.wait(0) is rings, mark
+
+
+def test_a_change_is_told_of_once_more_when_it_has_settled(monkeypatch):
+    """A second change within the same tick of the clock, which no stat shows, is found by the look after it."""
+    entry = notify._Polled(lambda: 1, lambda: None)
+    assert not entry.changed()
+    monkeypatch.setattr(notify, "SETTLED_SECONDS", -1.0)
+    assert [entry.changed(), entry.changed()] == [True, False]
+
+
+def test_nothing_is_watched_that_no_thread_listens_to(tmp_path, monkeypatch):
+    """A process that may start no thread is refused its watch, since silence would be taken for freshness."""
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    notifier = Notifier()
+    for _ in range(2):
+        with pytest.raises(OSError, match="tells of no changes"):
+            notifier.watch(str(tmp_path), notify.FOLDER_EVENTS, lambda: None)
+    notifier.poll(lambda: 0, lambda: None)()
+
+
+def test_looking_at_intervals_ends_with_what_is_looked_at():
+    """A process with nothing left to look at sleeps; the next thing is looked at again."""
+    notifier = Notifier()
+    for _ in range(2):
+        told = threading.Event()
+        cancel = notifier.poll(object, told.set)
+        assert told.wait(PATIENCE_SECONDS)
+        looking = notifier._poller
+        assert looking is not None
+        cancel()
+        looking.join(PATIENCE_SECONDS)
+        assert not looking.is_alive()
