@@ -40,6 +40,7 @@ TOML_BOMBS = {
     "inf": b"a = inf",
     "nan": b"a = nan",
     "not UTF-8": b'a = "\xff"',
+    "byte order mark": b"\xef\xbb\xbfa = 1",
     "unterminated": b'a = """' + b'"" ' * 50_000,
     "many quotes": b'a = "' + b'\\"' * 200_000,
     "twice the same key": b"a = 1\na = 2",

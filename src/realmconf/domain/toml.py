@@ -49,13 +49,19 @@ def parse_toml(text: str | bytes, *, limits: Limits = LIMITS) -> Parsed:
     before it is started.
 
     Raises:
-        InvalidDocument: Not TOML 1.0 in UTF-8, or not a document; ``line`` and
+        InvalidDocument: Not TOML 1.0 in UTF-8 without a byte order mark, or not a document; ``line`` and
             ``column`` say where, as far as that is known.
         LimitExceeded: Longer, deeper or with longer numbers than *limits* allow.
     """
     import tomllib
 
     text = _decoded(text, limits)
+    if text.startswith("\ufeff"):
+        raise InvalidDocument(
+            "byte order mark at the start of the text: save it as UTF-8 without one",
+            line=1,
+            column=1,
+        )
     _refuse_bombs(text, limits)
     try:
         values = tomllib.loads(text)
