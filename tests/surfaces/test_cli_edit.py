@@ -439,3 +439,22 @@ def test_what_is_not_a_regular_file_is_refused(agent, tmp_path, kind):
     assert (answer.code, answer.error["code"]) == (4, "working_copy_refused")
     if kind == "symlink":
         assert outside.read_text() == "a = 1\n"
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_status_of_a_realm_without_a_document_names_no_file(shell, deleted):
+    """Where there is no document there is no file, and none is shown."""
+    if deleted:
+        shell.ok("set", "a", "1")
+        shell.ok("delete")
+    assert "none (there is no working copy)\n" in shell.ok("status").out
+    state = shell.ok("status", "-o", "json").json
+    assert (state["state"], state["path"]) == ("none", None)
+
+
+def test_status_of_a_file_with_a_byte_order_mark_says_so(agent):
+    """TOML has none, and no editor shows it."""
+    agent.file.write_bytes(b"\xef\xbb\xbf" + agent.file.read_bytes())
+    state = agent.ok("status", "-o", "json").json
+    assert (state["state"], state["line"], state["column"]) == ("broken", 1, 1)
+    assert "byte order mark" in state["reason"]

@@ -6,6 +6,8 @@ Decides only how a state is explained; what the file means is decided in the dom
 
 from __future__ import annotations
 
+import os
+
 from realmconf.domain.workfile import read_header
 from realmconf.errors import (
     Unsupported,
@@ -54,7 +56,7 @@ def status(call: Call) -> None:
         realms = [call.client.realm(one.realm) for one in call.client.realms()]
     else:
         realms = [call.realm()]
-    states = [realm.working_copy() for realm in realms]
+    states = [_with_file(realm.working_copy()) for realm in realms]
     if call.json:
         shown = [state_as_json(state) for state in states]
         call.print_json(shown if call.request.all else shown[0])
@@ -100,6 +102,13 @@ def resolve(call: Call) -> None:
 
 
 # --- states -----------------------------------------------------------------------------
+
+
+def _with_file(state: Any) -> Any:
+    """*state* for people: where there is neither a document nor a file, that is told, and no path."""
+    if state.state in ("clean", "none") and not os.path.lexists(state.path):
+        return state.replace(state="none", path="")
+    return state
 
 
 def state_as_json(state: Any) -> dict[str, Any]:
