@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from itertools import islice
 
+from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import Pointer
+from realmconf.errors import ValueNotFound
 from realmconf.surfaces import envelope
 from realmconf.surfaces.cli.formats import toml_value
 from realmconf.surfaces.cli.terminal import moment, printable
@@ -83,6 +85,9 @@ def blame(call: Call) -> None:
 
     realm = _looked_at(call)
     below = call.request.path or Pointer()
+    head = realm.get()
+    if below and below.resolve(head.document or {}) is ABSENT:
+        raise ValueNotFound(realm=head.realm_id, pointer=str(below), generation=head.generation)
     found = [one for one in attribute(newest_first(realm)) if one.pointer.within(below)]
     if call.json:
         call.print_json(
@@ -153,7 +158,10 @@ def newest_first(realm: Any, *, before: int | None = None) -> Iterator[Revision]
 def _looked_at(call: Call) -> ConfigRuntime[Mapping[str, Any]]:
     """The realm, after a look at its head: a hand edit that was not taken in yet belongs to the history too."""
     realm = call.realm()
-    call.warn(realm.get().warnings)
+    head = realm.get()
+    call.warn(head.warnings)
+    if not head.generation:
+        call.say(f"realm {head.realm_id} was never written")
     return realm
 
 

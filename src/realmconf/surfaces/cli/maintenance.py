@@ -133,6 +133,8 @@ def verify(call: Call) -> None:
     for name in names:
         show = _progress(call, f"revisions of {name}")
         done.append(client.realm(name).verify(progress=show))
+        if not done[-1].generation:
+            call.say(f"realm {name} was never written")
     _tell(
         call,
         [
