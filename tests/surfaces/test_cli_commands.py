@@ -714,3 +714,36 @@ def test_a_mark_in_place_of_a_secret_states_no_generation(shell):
     assert shell("patch", "--json", patch, "-o", "json").error["code"] == "generation_required"
     shell.ok("patch", "--json", patch, "--expected-generation", "2")
     assert shell.head() == ({"api_key": "sk-1", "a": 1}, 3)
+
+
+@pytest.mark.parametrize("words", [["log"], ["blame"], ["verify"], ["diff"]])
+def test_history_of_a_realm_never_written_is_said_to_be_none(shell, words):
+    """An empty answer alone could as well be a mistyped name."""
+    assert "realm team was never written" in shell.ok(*words).err
+    shell.ok("set", "a", "1")
+    assert "never written" not in shell.ok(*words).err
+
+
+def test_blame_of_what_is_not_there_is_an_error(agent):
+    """As it is for ``get``."""
+    answer = agent("blame", "nope", "-o", "json")
+    assert (answer.code, answer.error["code"]) == (5, "value_not_found")
+    assert agent.ok("blame", "agent.model").out
+
+
+def test_a_store_in_memory_says_that_nothing_is_kept(shell):
+    """Nobody takes the generation it prints for one that will be there."""
+    answer = shell.raw("--store", "memory://", "--realm", "team", "set", "a", "1")
+    assert (answer.code, answer.out.splitlines()[-1]) == (0, "generation=1")
+    assert "nothing in this store is kept" in answer.err
+    assert "is kept" not in shell.ok("set", "a", "1").err
+
+
+def test_a_replayed_write_says_what_it_was(shell):
+    """The first answer comes again, and is told from a write that happened now."""
+    first = shell.ok("set", "a", "1", "--write-id", "w1")
+    shell.ok("set", "b", "1")
+    again = shell.ok("set", "a", "1", "--write-id", "w1")
+    assert again.out == first.out
+    assert "already done" not in first.err
+    assert "already done as generation 1" in again.err

@@ -181,6 +181,7 @@ class ConfigSnapshot(Generic[Config]):
 
         ``schema_violation``: ``config`` is that of an older generation, since this one does not fit.
         ``purged``: the document was erased, so that nobody can tell what it stated.
+        ``replayed``: this is what came of the write when its write id was first used.
         """
         if self.is_purged:
             from realmconf.stores.protocol import Notice

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.origins import Origins
     from realmconf.runtime.outcome import Judge
     from realmconf.runtime.snapshot import Source
-    from realmconf.stores.protocol import Applied, Judgement, ReadView
+    from realmconf.stores.protocol import Applied, Judgement, Notice, ReadView
 
 
 class Writing(Generic[Config]):
@@ -150,6 +150,7 @@ class Writing(Generic[Config]):
                 self._source,
                 self._realm,
                 record,
+                _told_again(request, done),
                 changed=done.changed,
                 rebased_from=None,
                 write_id=request.write_id,
@@ -204,6 +205,18 @@ class Writing(Generic[Config]):
                 self._realm, before=answer.generation, limit=1, newest_first=True
             )
         return revision, earlier[0].document if earlier else None
+
+
+def _told_again(request: Request, answer: Answer) -> tuple[Notice, ...]:
+    """That nothing was written now; an id that we minted is only known after a retry of our own."""
+    if not request.write_id_given:
+        return ()
+    from realmconf.stores.protocol import Notice
+
+    done = (
+        f"already done as generation {answer.generation}" if answer.changed else "already answered"
+    )
+    return (Notice(code="replayed", message=f"{done}: this write id is known"),)
 
 
 def _compacted(realm: RealmName, generation: int) -> Revision:

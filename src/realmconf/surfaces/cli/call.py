@@ -103,12 +103,15 @@ class Call:
         from realmconf.runtime.client import TIMEOUT_SECONDS, connect
 
         timeout = self.request.timeout
-        return connect(
+        client = connect(
             self.located.store,
             author=self.request.author,
             surface="cli",
             timeout=TIMEOUT_SECONDS if timeout is None else timeout,
         )
+        if not client.info.durable:
+            self.say("nothing in this store is kept after this command ends")
+        return client
 
     def _announce_store(self, *more: str) -> None:
         """Say, once and in one line, what was found where nothing was named."""
