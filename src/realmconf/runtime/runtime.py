@@ -36,7 +36,7 @@ from realmconf.runtime.snapshot import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Any, Self, Unpack
 
     from realmconf.domain.diff import Change
@@ -510,8 +510,19 @@ class ConfigRuntime(Source[Config]):
         store = self._working_copies()
         store.restyle(self.realm_id, text, deadline=self._client.deadline(timeout))
 
-    def resolve(self, config: object, **options: Unpack[WriteOptions]) -> WriteResult[Config]:
-        """Settle a contested or broken working copy: *config* becomes the document, what was set aside goes."""
+    def resolve(
+        self,
+        config: object,
+        *,
+        shown: Collection[str] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> WriteResult[Config]:
+        """
+        Settle a contested or broken working copy: *config* becomes the document, what was set aside goes.
+
+        With *shown*, that of the ``working_copy()`` that somebody decided on, exactly what they saw is settled;
+        an edit that was saved since stays, and is told of.
+        """
         from realmconf.domain.write import SetDocument
         from realmconf.runtime import commands
 
@@ -521,7 +532,9 @@ class ConfigRuntime(Source[Config]):
             self.writing.request(SetDocument(document=document), options),
             options,
             groupable=False,
-            apply=lambda judge, deadline: store.resolve(self.realm_id, judge, deadline=deadline),
+            apply=lambda judge, deadline: store.resolve(
+                self.realm_id, judge, deadline=deadline, shown=shown
+            ),
         )
 
     def _working_copies(self) -> WorkingCopyStore:

@@ -14,7 +14,7 @@ from realmconf.domain.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Protocol
 
@@ -343,10 +343,14 @@ class WorkingCopyStore(Protocol):
         judge: Callable[[ReadView], Sequence[Judgement]],
         *,
         deadline: float,
+        shown: Collection[str] | None = None,
     ) -> Sequence[Applied]:
         """
         Like ``apply``, and settles a contested or broken file with it: what the file says, and what was set
         aside of it, is done with.
+
+        *shown* (of a ``WorkingCopyState``) limits that to what somebody has seen: what was saved since stays,
+        and is told of.  Without it a broken file, and what stands beside the file, are settled as they are found.
         """
         ...
 
@@ -374,3 +378,5 @@ class WorkingCopyState(Record):
     """Files set aside with somebody's edit in them."""
     base_text: str | None = None
     mine_text: str | None = None
+    shown: tuple[str, ...] = ()
+    """What this state tells of and ``resolve`` would settle, each as a mark of its content; ``mine_text`` first."""

@@ -36,7 +36,7 @@ from realmconf.stores.protocol import Applied, Head, Receipt, StoreInfo, Working
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
@@ -573,6 +573,7 @@ class EmbeddedStore:
         judge: Callable[[ReadView], Sequence[Judgement]],
         *,
         deadline: float,
+        shown: Collection[str] | None = None,
     ) -> Sequence[Applied]:
         """See the protocol."""
         from realmconf.stores.embedded.group import Work
@@ -592,7 +593,13 @@ class EmbeddedStore:
             pending = Pending(turn)
             work.judge_on(pending)
             if work.error is None:
-                working.resolve(turn, realm, pending.revisions_staged, receipts=pending.receipts)
+                working.resolve(
+                    turn,
+                    realm,
+                    pending.revisions_staged,
+                    receipts=pending.receipts,
+                    shown=shown,
+                )
         return work.result()
 
     # --- the end, and forks ---------------------------------------------------------------------

@@ -36,7 +36,7 @@ from realmconf.stores.protocol import WorkingCopyState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     import apsw
 
@@ -174,10 +174,16 @@ class WorkingCopies:
             reason = f"cannot be looked at: {worktell.reason_of(error)}"
             return WorkingCopyState(realm=realm, path=memory.path, state="refused", reason=reason)
         contested = None
+        shown: tuple[str, ...] = ()
         if found.kept or isinstance(found.verdict, workfile.Contested):
             with Desk(self._files, self._host.root, realm) as desk, self._host.view() as rows:
+                # Before the texts are read: what is saved in between was not shown.
+                shown = self._examiner.marks_of_kept(desk, found)
                 contested = self._examiner.judge_kept(rows, desk, found)
-        return worktell.state(found, memory.path, failure=memory.failure, contested=contested)
+        if isinstance(found.look, Finished) and found.in_the_way:
+            shown = (*shown, found.look.digest.hex())
+        state = worktell.state(found, memory.path, failure=memory.failure, contested=contested)
+        return state.replace(shown=shown)
 
     # --- rendering -----------------------------------------------------------------------
 
@@ -223,32 +229,38 @@ class WorkingCopies:
         revisions: Sequence[Revision],
         *,
         receipts: Sequence[Receipt] = (),
+        shown: Collection[str] | None = None,
     ) -> None:
         """
         Commit *revisions* (one that settles the matter, or none) with *receipts*, and let go of what was in its way.
 
         The turn is held, and ``settle(…, tolerant=True)`` was called in it.  A file that
         is broken, contested or without a record is rendered over; contested edits
-        beside it are removed.  What is still being saved stays.
+        beside it are removed: those among *shown*, which a person has seen.  Without
+        it those that stand there, but for an edit that contests only now: it is kept as
+        any other.  What somebody has open stays.
         """
         with Desk(self._files, self._host.root, realm) as desk:
             found = self._examiner.judge(turn, realm, desk, self._examiner.look(desk))
-            in_the_way = isinstance(
-                found.verdict, (workfile.Broken, workfile.Contested, workfile.Lost, workfile.Empty)
-            )
+            kept = desk.contested()
             look = found.look
 
             def disown(connection: apsw.Connection) -> None:
-                if in_the_way and isinstance(look, Finished):
+                if not isinstance(look, Finished) or not found.in_the_way:
+                    return
+                if (
+                    look.digest.hex() in shown
+                    if shown is not None
+                    else not isinstance(found.verdict, workfile.Contested)
+                ):
                     # A file that came without its record is most likely what is taken in: its comments stay.
                     lost = isinstance(found.verdict, workfile.Lost)
                     text = workfile.without_header(look.content.decode()) if lost else None
                     workrecord.disown(connection, realm, digest=look.digest, text=text)
 
             turn.commit(revisions, also=disown, receipts=receipts)
-            for name in desk.contested():
-                assert desk.folder is not None
-                self._files.unlink(desk.folder, name)
+            for name in kept:
+                self._examiner.let_go(desk, name, shown)
         self.memory(realm).settled = False
         self.committed(realm)
 

@@ -8,21 +8,24 @@ its own.  Never changes the file itself: that is ``workplace``.
 
 from __future__ import annotations
 
+import os
+
 from realmconf.domain import workfile
 from realmconf.domain.names import LIMITS
 from realmconf.domain.record import Record
 from realmconf.domain.toml import TEXT_BYTES_PER_DOCUMENT_BYTE
 from realmconf.stores.embedded import workrecord
+from realmconf.stores.embedded.files import LEASE_BUSY, digest_of, objection
 from realmconf.stores.embedded.layout import WORKING_COPY
 from realmconf.stores.embedded.workadopt import Adopter
 from realmconf.stores.embedded.workbeside import Beside
 from realmconf.stores.embedded.workdesk import Desk, RefusedFolderError
-from realmconf.stores.embedded.worklook import Absent, Finished, Refused, look
+from realmconf.stores.embedded.worklook import Absent, Finished, Refused, Saving, look
 from realmconf.stores.embedded.workrecord import Standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from contextlib import AbstractContextManager
 
     from realmconf.domain.document import Document
@@ -63,6 +66,13 @@ class Finding(Record):
     def missing(self) -> bool:
         """Whether there is no text: an editor between two steps, a mistake, or what is wanted."""
         return isinstance(self.look, Absent) or isinstance(self.verdict, workfile.Empty)
+
+    @property
+    def in_the_way(self) -> bool:
+        """Whether the file's text is neither ours nor to be taken in: only a person can settle it."""
+        return isinstance(
+            self.verdict, (workfile.Broken, workfile.Contested, workfile.Lost, workfile.Empty)
+        )
 
     @property
     def no_file_wanted(self) -> bool:
@@ -188,6 +198,53 @@ class Examiner:
             )
         reason = verdict.reason if isinstance(verdict, workfile.Broken) else ""
         return ContestedEdit(text=text, reason=reason)
+
+    def marks_of_kept(self, desk: Desk, finding: Finding) -> tuple[str, ...]:
+        """What ``let_go`` knows the contested edits beside the file by; nothing of those that somebody is at."""
+        marks = (self._mark_of_kept(desk, name) for name in finding.kept)
+        return tuple(mark for mark in marks if mark is not None)
+
+    def let_go(self, desk: Desk, name: str, shown: Collection[str] | None) -> None:
+        """
+        Remove a contested edit that a person has settled: one whose mark is among *shown*, if they are given.
+
+        One that somebody has open, or that is no file to remove, stays.
+        """
+        files, folder = self._files, desk.folder
+        assert folder is not None
+        try:
+            descriptor = files.open_read(folder, name)
+        except OSError:
+            descriptor = None
+        try:
+            # Until the close nobody can be writing to what is looked at and removed here.
+            if descriptor is not None and files.lease_against_all(descriptor) == LEASE_BUSY:
+                return
+            mark = self._mark_of_kept(desk, name, descriptor)
+            if mark is not None and (shown is None or mark in shown):
+                files.unlink(folder, name)
+        except OSError:
+            # A folder, or gone: what is still there is told of again.
+            return
+        finally:
+            if descriptor is not None:
+                files.close(descriptor)
+
+    def _mark_of_kept(self, desk: Desk, name: str, descriptor: int | None = None) -> str | None:
+        """The digest of a file, who and when of what is none; None while somebody writes to it."""
+        assert desk.folder is not None
+        if descriptor is not None:
+            status = self._files.stat_open(descriptor)
+            if objection(status) is None:
+                return digest_of(self._files.read(descriptor, self._bytes_max + 1)).hex()
+        else:
+            seen = look(self._files, desk.folder, name, bytes_max=self._bytes_max)
+            if isinstance(seen, Finished):
+                return seen.digest.hex()
+            if isinstance(seen, (Absent, Saving)):
+                return None
+        status = self._files.stat_path(os.path.join(desk.path, name))
+        return f"{status.st_ino}-{status.st_ctime_ns}"
 
     def _take_in(self, turn: Writing, realm: RealmName, finding: Finding) -> bool:
         """Commit the file's edit if it is one; whether there was something to commit."""

@@ -80,7 +80,10 @@ def resolve_in_editor(call: Call, realm: Any, state: Any) -> Any:
             realm,
             base=head,
             shown=shown,
-            write=lambda document, newest: realm.resolve(document, expected=newest, **options),
+            # Of several contested edits the editor shows the first.
+            write=lambda document, newest: realm.resolve(
+                document, expected=newest, shown=state.shown[:1], **options
+            ),
         )
 
     text = state.mine_text or ""

@@ -94,7 +94,7 @@ def resolve(call: Call) -> None:
             if request.head
             else read_document(call, file=request.file).document
         )
-        result = realm.resolve(document, **write_options(call))
+        result = realm.resolve(document, shown=state.shown, **write_options(call))
     if result is None:
         call.say("nothing was changed")
     else:
