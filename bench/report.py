@@ -17,7 +17,7 @@ END = "<!-- figures: end -->"
 
 
 def number(value: float) -> str:
-    """Three significant figures, never in powers of ten."""
+    """Three significant figures, never in powers of ten; a small part of one as a fraction."""
     if value == 0:
         return "0"
     if abs(value) >= 100:
@@ -26,7 +26,7 @@ def number(value: float) -> str:
         return f"{value:.1f}"
     if abs(value) >= 1:
         return f"{value:.2f}"
-    return f"{value:.3f}" if abs(value) >= 0.01 else f"{value:.5f}"
+    return f"{value:.3f}" if abs(value) >= 0.01 else f"1/{1 / value:,.0f}"
 
 
 def with_unit(value: float, unit: str) -> str:
@@ -93,7 +93,8 @@ def markdown(outcome: Outcome) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for figure in outcome.figures:
         verdict = "**short**" if figure.verdict == "short" else figure.verdict
-        notes = ". ".join(filter(None, (figure.detail, reason(figure))))
+        why = reason(figure)
+        notes = ". ".join(filter(None, (figure.detail, why[:1].upper() + why[1:])))
         yield (
             f"| {figure.goal} | {figure.claim} | {measured(figure)} | {spread(figure)} "
             f"| {goal(figure)} | {verdict} | {notes} |"

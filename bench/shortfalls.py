@@ -25,6 +25,15 @@ LARGE = (
     "written; its pages go to the log and, every 8 MB, once more to the database"
 )
 
+LAGGING = (
+    "a watcher that is two generations behind opens a view of its own and reads history; where the loop falls behind, "
+    "a thousand of them do"
+)
+CROWD = (
+    "the woken share the writer's cores: before its call returns, or before the last of them runs, the "
+    "scheduler has others in line"
+)
+
 REASONS: dict[tuple[str, str], str] = {
     ("M1", "realm.current.a.b, slotted / mapped word"): PROPERTY,
     ("M1", "realm.current.a.b, pydantic / mapped word"): PROPERTY,
@@ -61,6 +70,10 @@ REASONS: dict[tuple[str, str], str] = {
     ("M12", "disk bytes of a generation / its document"): (
         "a page of 8 KB holds three such rows, whatever they have to spare: 2.7 KB each"
     ),
+    ("M14", "last of 1,000 watchers in one process"): LAGGING,
+    ("M14", "each further watcher"): LAGGING,
+    ("M15", "last of 64 watching processes / the only one"): CROWD,
+    ("M15", "commit with 64 watching processes / with none"): CROWD,
     ("M19", "one-key patch of 50 KB with its diff / deepcopy of the document"): (
         "the patch itself is 3 µs; the diff looks once at each of the 115 members to see that it is shared"
     ),
