@@ -120,7 +120,7 @@ class TimelineChanged(RealmconfError):
     def __init__(self, *, realm: str, generation: int) -> None:
         super().__init__(
             f"generation {generation} of realm {realm} is not the one this etag or cursor was made from: "
-            "the store was replaced by another copy; read again",
+            "the store was replaced by another copy, or the etag is mistyped; read again",
             realm=realm,
             generation=generation,
         )

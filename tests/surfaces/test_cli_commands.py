@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import threading
 import time
@@ -747,3 +748,27 @@ def test_a_replayed_write_says_what_it_was(shell):
     assert again.out == first.out
     assert "already done" not in first.err
     assert "already done as generation 1" in again.err
+
+
+def test_doctor_does_not_call_a_clone_never_written(agent):
+    """Working copies without a record were written somewhere."""
+    shutil.rmtree(agent.root / ".store")
+    findings = agent("doctor", "-o", "json").json
+    (note,) = [one for one in findings if one["level"] == "note"]
+    assert "no record" in note["text"]
+    assert "realmconf init" in note["advice"]
+
+
+def test_what_is_refused_is_named(agent):
+    """An argument that is wrong, by the name it was given under."""
+    refused = {
+        "--after: ": ("watch", "--after", "bogus"),
+        "expected: ": ("set", "a", "1", "--expected", "bogus"),
+        "the path is empty": ("set", "", "1"),
+        "mistyped": ("set", "a", "1", "--expected", "1-000000000000"),
+    }
+    for named, words in refused.items():
+        assert named in agent(*words, "-o", "json").error["message"]
+    answer = agent.raw("--store", "nope", "--nope")
+    assert answer.code == 2
+    assert "no option '--nope'" in answer.err

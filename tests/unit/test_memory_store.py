@@ -145,6 +145,15 @@ def test_a_fork_inside_a_change_ends_the_change_in_the_child(client):
     assert result.generation == 1
 
 
+def test_a_closed_client_asks_for_no_retry(client):
+    """The same request, sent again, would find it closed again."""
+    client.close()
+    with pytest.raises(StoreUnavailable) as caught:
+        client.realm("a").get()
+    assert caught.value.retryable is False
+    assert caught.value.to_dict()["retryable"] is False
+
+
 def test_a_closed_handle_leaves_the_others_open():
     """A shared store lives as long as the process."""
     one, other = (connect("memory://closing", author="t") for _ in range(2))

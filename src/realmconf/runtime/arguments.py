@@ -88,7 +88,7 @@ def etag(text: str) -> Expected:
     found = re.fullmatch(_ETAG, text)
     if found is None:
         raise InvalidArgument(
-            "expected: not an etag of a realm's own view, which looks like 5-0123456789ab"
+            "not an etag or cursor of a realm's own view, which looks like 5-0123456789ab"
         )
     number = int(found[1])
     return Expected(generation=number, digest=found[2] if number else None)
@@ -107,7 +107,10 @@ def expected(realm: RealmName, options: WriteOptions, *, limits: Limits) -> Expe
     if isinstance(stated, ConfigSnapshot):
         found = _of_snapshot(realm, stated, name="expected")
     elif isinstance(stated, str):
-        found = etag(stated)
+        try:
+            found = etag(stated)
+        except InvalidArgument as unreadable:
+            raise InvalidArgument(f"expected: {unreadable}") from None
         generation(found.generation, name="expected", limits=limits)
     else:
         raise InvalidArgument(
@@ -207,7 +210,10 @@ def inner_pointer(path: object) -> Pointer:
     """A place inside the document, not the document itself."""
     found = pointer(path)
     if not found:
-        raise InvalidArgument("the path names the whole document; use set or delete for that")
+        raise InvalidArgument(
+            "the path is empty, which names the whole document: name one value of it, "
+            "or replace or delete the document"
+        )
     return found
 
 

@@ -15,7 +15,7 @@ from realmconf.domain.document import same
 from realmconf.domain.record import Record
 from realmconf.domain.secrets import redact
 from realmconf.errors import RealmconfError
-from realmconf.runtime.project import RECORD_FOLDER
+from realmconf.runtime.project import RECORD_FOLDER, WORKING_COPY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def examine_folder(root: str) -> Iterator[Finding]:
     folder = os.path.join(root, RECORD_FOLDER)
     yield _sqlite()
     if not os.path.isdir(folder):
-        yield Finding(level=NOTE, subject="store", text=f"nothing was ever written in {root}")
+        yield _without_record(root)
         return
     yield from _space(root)
     modes = list(_modes(folder))
@@ -85,6 +85,18 @@ def examine_realms(client: Client) -> Iterator[Finding]:
 
 
 # --- the folder -----------------------------------------------------------------------
+
+
+def _without_record(root: str) -> Finding:
+    copies = (os.path.join(root, name, WORKING_COPY) for name in os.listdir(root))
+    if not any(map(os.path.isfile, copies)):
+        return Finding(level=NOTE, subject="store", text=f"nothing was ever written in {root}")
+    return Finding(
+        level=NOTE,
+        subject="store",
+        text=f"{root} has working copies and no record: a fresh clone, or the record was lost",
+        advice="in a fresh clone: realmconf init; else bring back the folder .store, or a backup",
+    )
 
 
 def _sqlite() -> Finding:

@@ -203,4 +203,5 @@ class MemoryStore:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreUnavailable("this client is closed")
+            # The very same request would find it closed again.
+            raise StoreUnavailable("this client is closed", retryable=False)

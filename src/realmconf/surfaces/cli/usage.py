@@ -141,7 +141,7 @@ def without_command(words: Sequence[str]) -> NoReturn:
     """
     Raises:
         HelpWanted: The version or the overview was asked for.
-        UsageError: Nothing was.
+        UsageError: Nothing was, or an option that there is not.
     """
     if "--version" in words:
         from importlib.metadata import version
@@ -149,6 +149,11 @@ def without_command(words: Sequence[str]) -> NoReturn:
         raise HelpWanted(f"realmconf {version('realmconf')}\n")
     if "-h" in words or "--help" in words:
         raise HelpWanted(overview())
+    known = {name for option in GLOBAL_OPTIONS for name in option.names}
+    values_of = {word for word, before in zip(words[1:], words, strict=False) if before in known}
+    for word in words:
+        if word.partition("=")[0] not in known and word not in values_of:
+            raise UsageError(f"there is no option {word!r}, and no command was given", usage=USAGE)
     raise UsageError("no command was given", usage=USAGE)
 
 

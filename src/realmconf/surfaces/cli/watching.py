@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import Pointer
+from realmconf.errors import InvalidArgument
 from realmconf.surfaces import envelope
 from realmconf.surfaces.cli.formats import json_line
 from realmconf.surfaces.cli.terminal import moment, printable
@@ -25,7 +26,11 @@ def watch(call: Call) -> None:
     below = request.path or Pointer()
     after = realm.get() if request.after is None else _cursor(request.after, realm, view=view)
     remaining = request.count
-    for snapshot in realm.watch(after=after, view=view):
+    try:
+        watching = realm.watch(after=after, view=view)
+    except InvalidArgument as unreadable:
+        raise InvalidArgument(f"--after: {unreadable}") from None
+    for snapshot in watching:
         changes = [
             change
             for change in snapshot.changes
