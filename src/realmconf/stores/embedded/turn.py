@@ -224,7 +224,7 @@ class Turn(Rows):
             self.committed.append(realm)
             known = session.heads.get(realm)
             if known is not None and known.generation == entry.follows and not entry.steps:
-                head = known.replace(revision=revision)
+                head = known.replace(revision=revision, warnings=())
             elif entry.follows == 0 and not entry.steps:
                 head = Head(realm=realm, revision=revision)
             else:
@@ -233,3 +233,6 @@ class Turn(Rows):
                 continue
             slot = slot_of(realm)
             session.remember(realm, head, slot, counters.words[slot])
+            if known is not None and known.warnings:
+                # What was to be said of the file may be settled by this write: the next read looks.
+                session.doubt(realm)
