@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from realmconf.errors import GenerationConflict, InvalidArgument
+from realmconf.errors import GenerationConflict, InvalidArgument, StoreUnavailable
 from realmconf.runtime import aio
 from realmconf.runtime.aio import AsyncClient, AsyncConfigRuntime, aconnect
 from realmconf.runtime.client import Client, connect
@@ -367,6 +367,61 @@ def test_callbacks_may_be_coroutines(url, caplog):
 
     run(main)
     assert "realm a" in caplog.text
+
+
+@pytest.mark.parametrize("failure", [ValueError("a defect"), StoreUnavailable("not now")])
+def test_a_callback_is_told_of_by_the_log_when_watching_fails(url, caplog, monkeypatch, failure):
+    """Tried again after what may pass; else ended, and nothing fails silently."""
+    monkeypatch.setattr("realmconf.runtime.aio.RETRY_SECONDS", 0.01)
+
+    async def main():
+        async with aconnect(url, author="t") as client:
+            realm = client.realm("a")
+            seen: asyncio.Queue[int] = asyncio.Queue()
+            handle = realm.on_change(lambda snapshot: seen.put_nowait(snapshot.generation))
+            await asyncio.sleep(0)
+            hub = client.hub()
+            looked = hub.store
+
+            class Broken:
+                def head(self, name, *, adopt):
+                    hub.store = looked
+                    raise failure
+
+            hub.store = Broken()
+            await realm.set({"x": 1})
+            if isinstance(failure, StoreUnavailable):
+                assert await seen.get() == 1
+                handle.cancel()
+            await handle._task
+            assert seen.empty()
+
+    run(main)
+    assert "watching realm a failed" in caplog.text
+    assert ("no more" in caplog.text) is isinstance(failure, ValueError)
+
+
+def test_a_callback_under_way_when_the_client_closes_is_the_last(url, caplog):
+    """Its subscription ends with the client, without a wait that nobody would end."""
+
+    async def main():
+        client = await aconnect(url, author="t")
+        called, closed = asyncio.Event(), asyncio.Event()
+
+        async def callback(snapshot):
+            called.set()
+            await closed.wait()
+
+        handle = client.realm("a").on_change(callback)
+        await client.realm("a").set({"x": 1})
+        await called.wait()
+        await client.close()
+        closed.set()
+        async with asyncio.timeout(20):
+            await handle._task
+
+    run(main)
+    assert caplog.text == ""
 
 
 def test_one_client_serves_one_loop_after_another(url):

@@ -10,7 +10,8 @@ import pytest
 from realmconf import ABSENT
 from realmconf.domain.diff import Change
 from realmconf.domain.pointer import Pointer
-from realmconf.runtime.client import connect
+from realmconf.errors import StoreUnavailable
+from realmconf.runtime.client import Client, connect
 from realmconf.runtime.watch import Follower, parse_after
 
 SILENCE_SECONDS = 0.05
@@ -297,6 +298,73 @@ def test_a_callback_may_cancel_itself(realm):
     handles.append(realm.on_change(callback))
     realm.set({"x": 1})
     assert called.wait(PATIENCE_SECONDS)
+
+
+class Failing:
+    """A store whose head cannot be looked at once *failure* is set."""
+
+    def __init__(self, inner) -> None:
+        self.inner = inner
+        self.failure: Exception | None = None
+        self.asked = threading.Event()
+        self.before_failing = lambda: None
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def close(self):
+        """Leave it open for the one that writes."""
+
+    def head(self, realm, *, adopt=True):
+        if self.failure is None:
+            return self.inner.head(realm, adopt=adopt)
+        self.before_failing()
+        self.asked.set()
+        raise self.failure
+
+
+@pytest.mark.parametrize(
+    "failure", [ValueError("released memoryview"), StoreUnavailable("the client is closed")]
+)
+def test_a_subscription_ends_quietly_with_its_client(client, caplog, failure):
+    """Whatever a store that is being closed answers: nobody wants to hear of it."""
+    store = Failing(client.store)
+    watching = Client(store, author="t")
+    handle = watching.realm("a").on_change(lambda snapshot: None)
+    store.before_failing = watching.close
+    store.failure = failure
+    client.realm("a").set({"x": 1})
+    handle._thread.join(PATIENCE_SECONDS)
+    assert not handle._thread.is_alive()
+    assert store.asked.is_set()
+    assert caplog.text == ""
+
+
+def test_a_subscription_that_cannot_go_on_says_so(client, caplog):
+    """What trying again would not mend ends it, and the log tells why."""
+    store = Failing(client.store)
+    handle = Client(store, author="t").realm("a").on_change(lambda snapshot: None)
+    store.failure = ValueError("a defect")
+    client.realm("a").set({"x": 1})
+    handle._thread.join(PATIENCE_SECONDS)
+    assert not handle._thread.is_alive()
+    assert "realm a failed; its callback is called no more" in caplog.text
+    assert "a defect" in caplog.text
+
+
+def test_a_subscription_outlives_a_store_that_cannot_be_reached(client, caplog, monkeypatch):
+    """The failure is logged; what was written meanwhile is told of when the store is back."""
+    monkeypatch.setattr("realmconf.runtime.watch.RETRY_SECONDS", 0.01)
+    store = Failing(client.store)
+    collected = Collected()
+    handle = Client(store, author="t").realm("a").on_change(collected)
+    store.failure = StoreUnavailable("not now")
+    client.realm("a").set({"x": 1})
+    assert store.asked.wait(PATIENCE_SECONDS)
+    store.failure = None
+    collected.wait_for(1)
+    handle.cancel()
+    assert "realm a failed; it is tried again" in caplog.text
 
 
 def test_closing_the_client_ends_its_watches(client):

@@ -22,7 +22,7 @@ from realmconf.runtime.client import TIMEOUT_SECONDS, Client, connect
 from realmconf.runtime.hub import Hub, Look, awaits_adoption
 from realmconf.runtime.runtime import ConfigRuntime
 from realmconf.runtime.snapshot import EnvelopePolicy
-from realmconf.runtime.watch import Follower, concerns, parse_after
+from realmconf.runtime.watch import RETRY_SECONDS, Follower, concerns, may_go_on_after, parse_after
 from realmconf.runtime.world import WORLD
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class AsyncWatch(Generic[Config]):
         realm = sync.realm_id
         start = parse_after(realm, after, view=view, limits=client.limits)
         self._hub = hub
-        self._realm = realm
+        self.realm_id = realm
         self._silence_seconds = silence_seconds
         self._follower = Follower(client.store, sync, realm, start, view=view, adopt=False)
         self._last: Look | None = None
@@ -140,18 +140,23 @@ class AsyncWatch(Generic[Config]):
         return self
 
     async def __anext__(self) -> WatchedSnapshot[Config]:
-        look: Look | None = self._hub.look(self._realm, self._last)
-        while look is not None and not self._closed:
-            self._last = look
-            snapshot = self._follower.read(look.head)
-            if snapshot is not None:
-                return snapshot
-            look = await self._next_look()
+        try:
+            look = None if self.is_closed() else self._hub.look(self.realm_id, self._last)
+            while look is not None and not self.is_closed():
+                self._last = look
+                snapshot = self._follower.read(look.head)
+                if snapshot is not None:
+                    return snapshot
+                look = await self._next_look()
+        except Exception:
+            if not self.is_closed():
+                raise
+            # Whatever it is: the store was being closed by whoever closed this watch.
         self._closed = True
         raise StopAsyncIteration
 
     async def _next_look(self) -> Look | None:
-        future = self._waiting = self._hub.wait(self._realm)
+        future = self._waiting = self._hub.wait(self.realm_id)
         try:
             if self._silence_seconds is None:
                 return await future
@@ -161,7 +166,11 @@ class AsyncWatch(Generic[Config]):
             return None
         finally:
             self._waiting = None
-            self._hub.leave(self._realm, future)
+            self._hub.leave(self.realm_id, future)
+
+    def is_closed(self) -> bool:
+        """Whether the iteration has ended, or will before its next snapshot."""
+        return self._closed or self._hub.closed
 
     def close(self) -> None:
         """End the iteration, also one that is being awaited. Idempotent."""
@@ -177,7 +186,11 @@ class AsyncWatch(Generic[Config]):
 
 
 class AsyncSubscription:
-    """A callback on changes, called from a task of the loop, until ``cancel()``."""
+    """
+    A callback on changes, called from a task of the loop, until ``cancel()`` or the end of the client.
+
+    What fails is logged; the callback is called no more after what trying again would not mend.
+    """
 
     def __init__(
         self, watch: AsyncWatch[Any], callback: Callable[[Any], object], *, pointer: Pointer
@@ -192,20 +205,30 @@ class AsyncSubscription:
         self._watch.close()
 
     async def _run(self) -> None:
-        async for snapshot in self._watch:
-            if not concerns(snapshot, self._pointer):
-                continue
+        while True:
             try:
-                returned = self._callback(snapshot)
-                if isawaitable(returned):
-                    await returned
-            except Exception:
-                # The callback is the user's, and the next change is still owed to it.
-                import logging
+                async for snapshot in self._watch:
+                    if concerns(snapshot, self._pointer):
+                        await self._call(snapshot)
+                return
+            except Exception as failure:  # noqa: BLE001 - in the log, with its traceback
+                if not may_go_on_after(failure, self._watch.realm_id):
+                    self._watch.close()
+                    return
+                await asyncio.sleep(RETRY_SECONDS)
 
-                logging.getLogger("realmconf").exception(
-                    "a callback on changes of realm %s failed", snapshot.realm_id
-                )
+    async def _call(self, snapshot: WatchedSnapshot[Any]) -> None:
+        try:
+            returned = self._callback(snapshot)
+            if isawaitable(returned):
+                await returned
+        except Exception:
+            # The callback is the user's, and the next change is still owed to it.
+            import logging
+
+            logging.getLogger("realmconf").exception(
+                "a callback on changes of realm %s failed", snapshot.realm_id
+            )
 
 
 class AsyncConfigRuntime(Generic[Config]):

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-from realmconf.errors import RealmconfError
-
 if TYPE_CHECKING:
     from realmconf.domain.names import RealmName
     from realmconf.stores.protocol import Head, Store
@@ -34,6 +32,7 @@ class Hub:
     def __init__(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
         self.store = store
         self.loop = loop
+        self.closed = False
         self._waiting: dict[RealmName, set[asyncio.Future[Look | None]]] = {}
         self._wakes = 0
         self._wake_is_due = False
@@ -48,12 +47,15 @@ class Hub:
 
     def wait(self, realm: RealmName) -> asyncio.Future[Look | None]:
         """
-        The next look at *realm*, after the next hint; None when the hub is closed.
+        The next look at *realm*, after the next hint; None when the hub is closed, or was.
 
         ``look`` in the same step of the loop before: hints are taken between steps, so none is missed.
         """
         future: asyncio.Future[Look | None] = self.loop.create_future()
-        self._waiting.setdefault(realm, set()).add(future)
+        if self.closed:
+            future.set_result(None)
+        else:
+            self._waiting.setdefault(realm, set()).add(future)
         return future
 
     def leave(self, realm: RealmName, future: asyncio.Future[Look | None]) -> None:
@@ -62,6 +64,7 @@ class Hub:
 
     def close(self) -> None:
         """Wake every waiter for good."""
+        self.closed = True
         self._signal.close()
         for waiting in self._waiting.values():
             for future in waiting:
@@ -90,7 +93,7 @@ class Hub:
     def _tell(self, realm: RealmName, waiting: set[asyncio.Future[Look | None]]) -> None:
         try:
             look = Look(self.store.head(realm, adopt=False), self._wakes)
-        except RealmconfError as failure:
+        except Exception as failure:  # noqa: BLE001 - raised by those who wait
             # The watchers are told in place of their next snapshot; the hub goes on for the others.
             for future in waiting:
                 if not future.done():

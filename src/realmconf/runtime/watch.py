@@ -18,7 +18,6 @@ from realmconf.errors import (
     InvalidArgument,
     RealmconfError,
     RevisionNotFound,
-    StoreError,
 )
 from realmconf.runtime import arguments
 from realmconf.runtime.generic import Config, Generic
@@ -256,10 +255,10 @@ class Watch(Generic[Config]):
         while not self.is_closed():
             try:
                 snapshot = self._follower.read(self._store.head(self.realm_id))
-            except StoreError:
+            except Exception:
                 if not self.is_closed():
                     raise
-                # The store was closed by whoever closed this watch.
+                # Whatever it is: the store was being closed by whoever closed this watch.
                 continue
             if snapshot is not None:
                 return snapshot
@@ -288,7 +287,11 @@ class Watch(Generic[Config]):
 
 
 class Subscription(Generic[Config]):
-    """A callback on changes, on a thread of its own, until ``cancel()``."""
+    """
+    A callback on changes, on a thread of its own, until ``cancel()`` or the end of the client.
+
+    What fails is logged; the callback is called no more after what trying again would not mend.
+    """
 
     def __init__(
         self,
@@ -320,13 +323,9 @@ class Subscription(Generic[Config]):
                     if concerns(snapshot, self._pointer):
                         self._call(snapshot)
                 return
-            except RealmconfError as failure:
-                import logging
-
-                logging.getLogger("realmconf").exception(
-                    "watching realm %s failed", self._watch.realm_id
-                )
-                if not failure.retryable:
+            except Exception as failure:  # noqa: BLE001 - in the log, with its traceback
+                if not may_go_on_after(failure, self._watch.realm_id):
+                    self._watch.close()
                     return
                 self._watch.pause(RETRY_SECONDS)
 
@@ -340,6 +339,20 @@ class Subscription(Generic[Config]):
             logging.getLogger("realmconf").exception(
                 "a callback on changes of realm %s failed", snapshot.realm_id
             )
+
+
+def may_go_on_after(failure: Exception, realm: RealmName) -> bool:
+    """Whether watching *realm* for a callback is to be tried again; either way the log tells of *failure*."""
+    import logging
+
+    retryable = isinstance(failure, RealmconfError) and failure.retryable
+    logging.getLogger("realmconf").error(
+        "watching realm %s failed; %s",
+        realm,
+        "it is tried again" if retryable else "its callback is called no more",
+        exc_info=failure,
+    )
+    return retryable
 
 
 def concerns(snapshot: WatchedSnapshot[Any], pointer: Pointer) -> bool:
