@@ -337,3 +337,24 @@ def test_a_typed_handle_takes_no_other_model(client):
     """A model of another type is no configuration of this one."""
     with pytest.raises(InvalidDocument):
         client.realm("a", schema=Settings).set(Struct(model="p"))
+
+
+@dataclasses.dataclass
+class Member:
+    name: str
+    age: int = 3
+
+
+class Node(msgspec.Struct):
+    name: str
+    age: int = 3
+
+
+@pytest.mark.parametrize("schema", [None, Settings])
+@pytest.mark.parametrize("value", [Required(name="n"), Member(name="n"), Node(name="n")])
+def test_a_model_can_be_the_value_at_one_place(client, schema, value):
+    """Below the root a model of any kind is stored as what differs from its defaults."""
+    realm = client.realm("a", schema=schema)
+    assert realm.set_value("people.n", value).document == {"people": {"n": {"name": "n"}}}
+    with pytest.raises(InvalidDocument):
+        realm.set_value("people.n", object())

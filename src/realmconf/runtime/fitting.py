@@ -115,3 +115,15 @@ class Fitting(Generic[Config]):
             return adapter_for(type(config))
         except InvalidArgument:
             return None
+
+    def plain_of(self, value: object) -> object:
+        """*value* as what it states, if it is a model of any accepted kind; else as it is."""
+        if value is None or isinstance(value, (bool, int, float, str, list, tuple, dict)):
+            return value
+        from realmconf.runtime.typed import adapter_for
+
+        try:
+            adapter = adapter_for(type(value))
+        except InvalidArgument:
+            return value
+        return adapter.dump_stated(value)

@@ -126,6 +126,8 @@ class ConfigRuntime(Source[Config]):
         """
         The typed configuration, as ``get().config``: proved fresh by one look at memory, where the store can.
 
+        One object for all who read this generation: of a type that can be changed, change a copy.
+
         Raises:
             SchemaViolation: It does not fit the type (and there is no last good one to go on with).
         """
@@ -332,11 +334,16 @@ class ConfigRuntime(Source[Config]):
     def set_value(
         self, path: str | Pointer, value: object, **options: Unpack[WriteOptions]
     ) -> WriteResult[Config]:
-        """Set the value at one place; missing objects on the way are made."""
+        """
+        Set the value at one place; missing objects on the way are made.
+
+        Of a model is stored what differs from its defaults, as an object.
+        """
         from realmconf.runtime import commands
 
+        plain = self._fitting.plain_of(value)
         return self.writing.carry_out(
-            commands.set_values({path: value}, limits=self._client.limits), options
+            commands.set_values({path: plain}, limits=self._client.limits), options
         )
 
     def unset(self, path: str | Pointer, **options: Unpack[WriteOptions]) -> WriteResult[Config]:
