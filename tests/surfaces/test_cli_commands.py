@@ -772,3 +772,18 @@ def test_what_is_refused_is_named(agent):
     answer = agent.raw("--store", "nope", "--nope")
     assert answer.code == 2
     assert "no option '--nope'" in answer.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["rename", "team", "crew"], ["copy", "team", "crew"], ["policy", "set", "history_keep=9"]],
+)
+def test_what_moves_realms_and_policies_can_be_tried_first(agent, words):
+    """``--dry-run`` changes nothing there either, and a stale expectation is refused."""
+    agent.ok(*words, "--dry-run", "-m", "why")
+    assert [one["realm"] for one in agent.ok("realms", "-o", "json").json] == ["team"]
+    assert agent.head()[1] == 1
+    assert agent.ok("policy", "show", "-o", "json").json["history_keep"] is None
+    stale = agent(*words, "--expected", "9-0123456789ab", "-o", "json")
+    assert (stale.code, stale.error["code"]) == (3, "generation_conflict")
+    agent.ok(*words, "-m", "why", "--write-id", "w")

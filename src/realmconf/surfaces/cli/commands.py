@@ -407,17 +407,21 @@ COMMANDS: tuple[Command, ...] = (
         name="rename",
         group=REALMS,
         summary="give a realm another name, with its history",
+        details="What is expected is expected of A.",
         run=_MODULES + "realms:rename",
         operands=(_realm("old", "A", "the realm"), _realm("new", "B", "its new name")),
-        options=(MESSAGE,),
+        options=(EXPECTED_GENERATION, EXPECTED, MESSAGE, WRITE_ID, DRY_RUN),
+        exclusive=ONE_PRECONDITION,
     ),
     Command(
         name="copy",
         group=REALMS,
         summary="start a realm with the document of another one",
+        details="What is expected is expected of B, which may then have a document.",
         run=_MODULES + "realms:copy",
         operands=(_realm("old", "A", "the realm"), _realm("new", "B", "the new realm")),
-        options=(MESSAGE,),
+        options=(EXPECTED_GENERATION, EXPECTED, MESSAGE, WRITE_ID, DRY_RUN),
+        exclusive=ONE_PRECONDITION,
     ),
     Command(
         name="policy",
@@ -443,7 +447,8 @@ COMMANDS: tuple[Command, ...] = (
                 help="with set: the settings to change",
             ),
         ),
-        options=(EXPECTED_GENERATION, MESSAGE),
+        options=(EXPECTED_GENERATION, EXPECTED, MESSAGE, WRITE_ID, DRY_RUN),
+        exclusive=ONE_PRECONDITION,
     ),
     # --- the store
     Command(
