@@ -101,7 +101,7 @@ class WorkingCopies:
 
     def attend(self, realm: RealmName) -> bool:
         """
-        Let the kernel tell of changes from now on; False if it cannot, since there is no folder yet.
+        Let the kernel tell of changes from now on; False if it cannot: there is no folder yet, or it refuses the watch.
 
         The next ``suspect`` looks, so that nothing falls between the last look and the first notice.
         """
