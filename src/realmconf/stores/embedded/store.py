@@ -197,6 +197,7 @@ class EmbeddedStore:
         if (
             session is None
             or known is None
+            or realm not in self._watching.edits
             or self._clock() - session.compared_at >= COMPARE_SECONDS
         ):
             return None
