@@ -458,3 +458,14 @@ def test_status_of_a_file_with_a_byte_order_mark_says_so(agent):
     state = agent.ok("status", "-o", "json").json
     assert (state["state"], state["line"], state["column"]) == ("broken", 1, 1)
     assert "byte order mark" in state["reason"]
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_write_brings_a_missing_file_back(agent, emptied):
+    """A file that was removed or emptied is there again when the next command that writes has ended."""
+    if emptied:
+        agent.file.write_bytes(b"")
+    else:
+        agent.file.unlink()
+    agent.ok("set", "agent.tokens", "13")
+    assert "tokens = 13" in agent.file.read_text()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.client import Client
     from realmconf.runtime.locate import Located
     from realmconf.runtime.runtime import ConfigRuntime
+    from realmconf.runtime.snapshot import WriteResult
     from realmconf.surfaces.cli.parsing import Request
     from realmconf.surfaces.cli.terminal import Terminal
     from realmconf.surfaces.veil import Veil
@@ -53,6 +54,7 @@ class Call:
         self._output = output
         self._diagnostics = diagnostics
         self._client: Client | None = None
+        self._written: WriteResult[Any] | None = None
         self._located: Located | None = None
         self._store_is_announced = False
         self._terminal: Terminal | None = None
@@ -123,9 +125,20 @@ class Call:
         if parts:
             self.say(", ".join(parts))
 
+    def wrote(self, result: WriteResult[Any]) -> None:
+        """Take note of what was written, whose working copy is to be there when the call ends."""
+        self._written = result
+
     def close(self) -> None:
         """End what the call has opened; working copies are published first."""
-        if self._client is not None:
+        if self._client is None:
+            return
+        try:
+            if self._written is not None:
+                from realmconf.surfaces.cli.rendering import see_file_back
+
+                see_file_back(self._client.realm(self._written.realm_id), self._written)
+        finally:
             self._client.close()
 
     # --- answers

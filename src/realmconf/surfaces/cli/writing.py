@@ -194,6 +194,7 @@ def print_result(call: Call, result: Any) -> None:
         call.say("dry run: nothing was written")
         call.print(f"generation={result.generation}")
         return
+    call.wrote(result)
     call.warn(result.warnings)
     if call.json:
         call.print_json(envelope.receipt(result, veil=call.veil))
