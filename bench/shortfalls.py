@@ -13,8 +13,8 @@ PROPERTY = (
     "on 3.12 and 3.13 the same code takes 2.1 to 2.4 mapped words"
 )
 DISK_OF_THE_GOAL = (
-    "the goal was set on a disk where renaming over a file costs ten synced appends; where the original's whole "
-    "get and set cost fewer appends than the goal's factor, the goal is below one append"
+    "the goal was set on a disk where renaming over a file costs ten synced appends; where the original's get and set "
+    "together are a dozen appends, a tenth of them is little more than our one sync"
 )
 PLACING = (
     "making config.toml takes the turn for five syncs: the spare, the two commits that record the text as ours before "
@@ -72,6 +72,7 @@ REASONS: dict[tuple[str, str], str] = {
     ),
     ("M14", "last of 1,000 watchers in one process"): LAGGING,
     ("M14", "each further watcher"): LAGGING,
+    ("M14", "commit with 1,000 watchers / with none"): CROWD,
     ("M15", "last of 64 watching processes / the only one"): CROWD,
     ("M15", "commit with 64 watching processes / with none"): CROWD,
     ("M19", "one-key patch of 50 KB with its diff / deepcopy of the document"): (
