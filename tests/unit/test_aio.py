@@ -32,7 +32,7 @@ def run(main):
 # --- parity ------------------------------------------------------------------------
 
 SYNC_ALONE = {
-    ConfigRuntime: {"snapshot_of", "typed", "shared", "store_metadata", "writing"},
+    ConfigRuntime: {"snapshot_of", "typed", "shared", "store_metadata", "writing", "is_lenient"},
     Client: {"store", "authorship", "deadline"},
 }
 """What other modules of the library use of the synchronous classes; no user does."""
