@@ -151,7 +151,7 @@ class Strict(pydantic.BaseModel):
         ({"levle": "low"}, "", "additionalProperties"),
         ({"level": "huge"}, "/level", "enum"),
         ({"size": 0}, "/size", "minimum"),
-        ({"size": 10}, "/size", "exclusiveMaximum"),
+        ({"size": 11}, "/size", "exclusiveMaximum"),
         ({"name": "long name"}, "/name", "maxLength"),
         ({"name": "ABC"}, "/name", "pattern"),
         ({"name": "bad"}, "/name", "validator"),
@@ -287,3 +287,37 @@ def test_equal_sets_are_equal_documents(adapter):
     config = adapter.type(tags=set(names), more=frozenset({9, 64, 1}))
     assert adapter.dump(config) == {"tags": sorted(names), "more": [1, 9, 64]}
     assert adapter.load(adapter.dump(config)) == config
+
+
+class Calendar(pydantic.BaseModel):
+    day: datetime.date = datetime.date(2000, 1, 1)
+    moment: datetime.datetime = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+    time: datetime.time = datetime.time()
+    span: datetime.timedelta = datetime.timedelta()
+
+
+@pytest.mark.parametrize("wrong", ["x", "2026-13-01T99", [], "2026-01-01T10:00:00"])
+def test_no_library_term_reaches_a_person(wrong):
+    """What is wanted is said in words, however a type was missed."""
+    with pytest.raises(SchemaViolation) as caught:
+        PydanticAdapter(Calendar).load(dict.fromkeys(Calendar.model_fields, wrong))
+    for entry in caught.value.violations:
+        assert entry["keyword"] == "type"
+        assert entry["message"].startswith("it must be a ")
+
+
+class Bounded(pydantic.BaseModel):
+    size: int = pydantic.Field(default=5, ge=3, le=7)
+    level: Literal["low", "high"] = "low"
+    name: str = pydantic.Field(default="name", min_length=4)
+
+
+def test_a_bound_of_the_schema_is_told_and_the_value_is_not():
+    """What would fit is the schema's own; what was there may be a secret."""
+    with pytest.raises(SchemaViolation) as caught:
+        PydanticAdapter(Bounded).load({"size": 988, "level": "s3cret", "name": "zzz"})
+    told = {entry["pointer"]: entry["message"] for entry in caught.value.violations}
+    assert told["/size"].endswith("at most 7 is wanted")
+    assert "'low' or 'high'" in told["/level"]
+    assert told["/name"].endswith("at least 4 long is wanted")
+    assert not any(value in str(caught.value) for value in ("988", "s3cret", "zzz"))

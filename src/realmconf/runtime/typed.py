@@ -20,7 +20,7 @@ from realmconf.runtime.generic import Config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from realmconf.domain.document import Document, Value
@@ -99,9 +99,12 @@ class PydanticAdapter(Adapter[Config]):
             # As JSON, because that is what a document is: a strict model takes a date from text there.
             return self._adapter.validate_json(canonical_bytes(composed))
         except ValidationError as invalid:
-            found = invalid.errors(include_url=False, include_input=False, include_context=False)
+            found = invalid.errors(include_url=False, include_input=False)
         raise SchemaViolation(
-            [_pydantic_violation(entry["type"], entry["loc"], composed) for entry in found]
+            [
+                _pydantic_violation(entry["type"], entry["loc"], composed, entry.get("ctx", {}))
+                for entry in found
+            ]
         )
 
     def dump(self, config: Config) -> Document:
@@ -202,15 +205,45 @@ _TYPE_WORDS = {
 }
 
 
+_BOUNDS = (
+    # What the schema itself sets, by pydantic's name; whatever else a context has may come from the value.
+    ("ge", "at least {} is wanted"),
+    ("gt", "more than {} is wanted"),
+    ("le", "at most {} is wanted"),
+    ("lt", "less than {} is wanted"),
+    ("multiple_of", "a multiple of {} is wanted"),
+    ("min_length", "at least {} long is wanted"),
+    ("max_length", "at most {} long is wanted"),
+    ("expected", "{} is wanted"),
+)
+
+_TYPE_ENDINGS = (
+    # What pydantic says about how a type was missed, in an order that takes the longest off.
+    "_from_datetime_parsing",
+    "_from_date_parsing",
+    "_from_datetime_inexact",
+    "_object_invalid",
+    "_invalid",
+    "_type",
+    "_parsing",
+    "_exact",
+    "_from_float",
+    "_strict",
+    "_inclusive",
+)
+
+
 def _pydantic_violation(
-    kind: str, location: Iterable[int | str], composed: Document
+    kind: str, location: Iterable[int | str], composed: Document, context: Mapping[str, Any]
 ) -> dict[str, str]:
     pointer = _place(location, composed, absent_last=kind == "missing")
     for part, keyword, message in _KEYWORDS:
         if kind.startswith(part) or kind.endswith(part):
+            bounds = [words.format(context[name]) for name, words in _BOUNDS if name in context]
+            message = ": ".join([message, *bounds[:1]])
             return {"pointer": str(pointer), "keyword": keyword, "message": message}
     subject = kind
-    for ending in ("_type", "_parsing", "_exact", "_from_float", "_strict", "_inclusive"):
+    for ending in _TYPE_ENDINGS:
         subject = subject.removesuffix(ending)
     wanted = _TYPE_WORDS.get(subject)
     message = f"it must be {wanted}" if wanted else f"it does not fit ({kind})"
