@@ -67,9 +67,9 @@ SECTIONS: list[tuple[str, list[Any]]] = [
     ("Places and limits", [realmconf.Pointer, realmconf.Limits]),
 ]
 INTERNAL = {
-    ConfigRuntime: {"snapshot_of", "typed", "shared", "store_metadata", "writing"},
+    ConfigRuntime: {"snapshot_of", "typed", "shared", "store_metadata", "writing", "is_lenient"},
     Client: {"authorship", "deadline"},
-    realmconf.ConfigSnapshot: {"record", "composed"},
+    realmconf.ConfigSnapshot: {"record", "composed", "warn"},
     Watch: {"pause"},
     Subscription: set(),
 }
