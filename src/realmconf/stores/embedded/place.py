@@ -74,7 +74,7 @@ class Place:
             StoreError: It cannot be opened.
         """
         if self.closed:
-            raise StoreUnavailable("the client is closed")
+            raise StoreUnavailable("the client is closed", retryable=False)
         session = self.session
         if session is not None:
             if self.clock() - session.compared_at < COMPARE_SECONDS or session.same_files():

@@ -56,7 +56,7 @@ class Turns:
         if self.dead:
             raise ForkedInTransaction
         if self.place.closed:
-            raise StoreUnavailable("the client is closed")
+            raise StoreUnavailable("the client is closed", retryable=False)
         if self.place.read_only:
             raise StoreReadOnly(f"{self.place.layout.root} was opened for reading only")
         if self.has_turn():

@@ -69,9 +69,7 @@ def _what_remembers(layout: Layout) -> str | None:
     if os.path.lexists(log):
         return f"{layout.database} is missing but its log is there: put the database back, or restore a backup"
     if os.path.lexists(layout.counters):
-        return (
-            f"{layout.database} is missing but the counters show that it existed: put it back, or restore a backup"
-        )
+        return f"{layout.database} is missing but the counters show that it existed: put it back, or restore a backup"
     named = generations_named(layout)
     if not named:
         return None
