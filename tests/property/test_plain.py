@@ -1,5 +1,7 @@
 """The short way through a document's rules agrees with the long one."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import KEYS, SCALARS
@@ -36,7 +38,7 @@ def test_short_way_copies_what_the_long_way_copies_or_leaves_it(value):
 
 def test_short_way_takes_a_usual_document():
     """A document of plain ASCII goes the short way, so the comparison above compares something."""
-    document = {"a": [1, 2.5, True, "x", {"b": {}}], "c": {"d": [[]]}}
+    document: dict[str, Any] = {"a": [1, 2.5, True, "x", {"b": {}}], "c": {"d": [[]]}}
     copied = copy_plain(document, LIMITS)
     assert copied == document
     assert copied["a"] is not document["a"]
@@ -45,11 +47,11 @@ def test_short_way_takes_a_usual_document():
 
 def test_short_way_leaves_what_is_deep_or_shared_a_thousand_times():
     """Shared parts that would spell out a huge text, and depth beyond the limit, are left to the long way."""
-    shared = {"x": "y" * 10}
+    shared: dict[str, Any] = {"x": "y" * 10}
     for _ in range(30):
         shared = {"a": shared, "b": shared}
     assert copy_plain(shared, LIMITS) is None
-    deep = {}
+    deep: dict[str, Any] = {}
     for _ in range(LIMITS.depth + 1):
         deep = {"a": deep}
     assert copy_plain(deep, LIMITS) is None

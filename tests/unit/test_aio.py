@@ -388,7 +388,7 @@ def test_a_callback_is_told_of_by_the_log_when_watching_fails(url, caplog, monke
                     hub.store = looked
                     raise failure
 
-            hub.store = Broken()
+            hub.store = Broken()  # type: ignore[assignment]
             await realm.set({"x": 1})
             if isinstance(failure, StoreUnavailable):
                 assert await seen.get() == 1
