@@ -154,3 +154,56 @@ def test_log_taken_from_a_running_process(tmp_path):
     with pytest.raises(HistoryMissing):
         realm.set_value("/ours", 1)
     client.close()
+
+
+FORKING = """
+import os, threading
+
+realm = client.realm("a")
+realm.set({"n": 0})
+
+def fork_often():
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+
+threads = [threading.Thread(target=fork_often) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for _ in range(50):
+    realm.update(lambda draft: draft.update(n=draft["n"] + 1))
+for thread in threads:
+    thread.join()
+realm.set_value("last", True, timeout=5)
+print(realm.get().document["n"])
+"""
+
+
+def test_threads_that_fork_at_once(tmp_path):
+    """Several threads fork at the same time: no store stays closed, and none of their writes is lost."""
+    assert run(tmp_path, FORKING) == "50"
+
+
+def test_close_waits_for_no_stopped_commit(tmp_path, monkeypatch):
+    """G6: a client that is closed under a long commit leaves the closing to it; the commit is told as it is."""
+    monkeypatch.setattr("realmconf.stores.embedded.store.CREATE_SECONDS", 0.2)
+    client = realmconf.connect(str(tmp_path))
+    realm = client.realm("a")
+    realm.set({"x": 1})
+    inside = threading.Event()
+    told: list[Any] = []
+
+    def slow(draft: dict[str, Any]) -> None:
+        inside.set()
+        threading.Event().wait(1.5)
+        draft["y"] = 1
+
+    writer = threading.Thread(target=lambda: told.append(realm.update(slow)))
+    writer.start()
+    inside.wait()
+    client.close()
+    writer.join()
+    assert told[0].generation == 2
+    assert run(tmp_path, "print(client.realm('a').get().generation)") == "2"
