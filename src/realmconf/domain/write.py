@@ -11,6 +11,8 @@ from realmconf.domain.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from realmconf.domain.document import Document, Value
     from realmconf.domain.names import RealmName
     from realmconf.domain.pointer import Pointer
@@ -129,11 +131,13 @@ class Write(Record):
 
 # --- decisions -----------------------------------------------------------------
 
+_NONE: Mapping[str, Document] = {}
+
 
 class Append(Record):
     """The write becomes this revision."""
 
-    __hidden__ = frozenset({"canonical"})
+    __hidden__ = frozenset({"canonical", "schemas"})
 
     revision: Revision
     rebased_from: int | None = None
@@ -142,6 +146,8 @@ class Append(Record):
     """The document's canonical bytes, where they are at hand: a store need not make them again."""
     head: Revision | None = None
     """The head it goes on from."""
+    schemas: Mapping[str, Document] = _NONE
+    """Schemas by digest, kept beside the realm for ever; among them the one that the revision names, if it is new."""
 
 
 class Unchanged(Record):

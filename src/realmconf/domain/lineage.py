@@ -1,0 +1,175 @@
+"""
+Where a realm stands among others: its parent, what it masks, the chain up to the root.
+
+Decides what a document's section about itself says, ``[realm.<own name>]``, and why a
+chain cannot be used.  Knows nothing of what the members of a chain contain besides.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.names import GLOBAL, LIMITS, RealmName
+from realmconf.domain.pointer import Pointer
+from realmconf.domain.record import Record
+from realmconf.errors import (
+    InvalidDocument,
+    InvalidPointer,
+    InvalidRealm,
+    LineageCycle,
+    LineageTooDeep,
+    ParentNotFound,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    from realmconf.domain.document import Document
+    from realmconf.domain.names import Limits
+    from realmconf.domain.revision import Revision
+    from realmconf.errors import LineageError
+
+    class HeadLike(Protocol):
+        """The newest state of one realm."""
+
+        @property
+        def revision(self) -> Revision | None: ...
+        @property
+        def generation(self) -> int: ...
+
+
+SECTION = "realm"
+"""The top-level key under which documents speak of realms."""
+
+
+class Links(Record):
+    """What a document says about where its realm stands."""
+
+    parent: RealmName | None = None
+    unset: tuple[Pointer, ...] = ()
+    """Places whose inherited value the realm does not take."""
+
+
+NO_LINKS = Links()
+
+
+def own_section(realm: str, document: Document | None) -> dict[str, Any] | None:
+    """The table ``[realm.<own name>]`` of *document*, if there is one."""
+    section = None if document is None else document.get(SECTION)
+    own = section.get(realm) if isinstance(section, dict) else None
+    return own if isinstance(own, dict) else None
+
+
+def parent_of(realm: str, document: Document | None) -> RealmName | None:
+    """The parent that *document* names; None also for what cannot be one."""
+    own = own_section(realm, document)
+    if own is None or realm == GLOBAL:
+        return None
+    try:
+        return RealmName(own["parent"])
+    except (KeyError, InvalidRealm):
+        return None
+
+
+def links(realm: str, document: Document | None) -> Links:
+    """
+    What *document* says about where *realm* stands.
+
+    Raises:
+        InvalidDocument: ``parent`` is no realm's name, or ``unset`` no list of paths.
+    """
+    own = own_section(realm, document)
+    if own is None:
+        return NO_LINKS
+    parent = own.get("parent")
+    if parent is not None:
+        try:
+            parent = RealmName(parent)
+        except InvalidRealm as invalid:
+            raise _malformed(realm, "parent", str(invalid)) from None
+    return Links(parent=parent, unset=_masks(realm, own.get("unset", [])))
+
+
+def _masks(realm: str, listed: Any) -> tuple[Pointer, ...]:
+    if not isinstance(listed, list):
+        raise _malformed(realm, "unset", "it is a list of paths")
+    masks = []
+    for text in listed:
+        try:
+            pointer = Pointer.parse(text) if isinstance(text, str) else Pointer()
+        except InvalidPointer as invalid:
+            raise _malformed(realm, "unset", str(invalid)) from None
+        if not pointer or pointer[0] == SECTION:
+            raise _malformed(realm, "unset", "it is a list of paths to inherited values")
+        masks.append(pointer)
+    return tuple(masks)
+
+
+def _malformed(realm: str, key: str, reason: str) -> InvalidDocument:
+    return InvalidDocument(reason, pointer=str(Pointer((SECTION, realm, key))))
+
+
+# --- the chain -------------------------------------------------------------------------
+
+
+class Chain(Record):
+    """
+    The realms that one is composed of, itself first, at one point.
+
+    ``heads`` are those that were found; with a *problem* they end where it is.  ``watched`` names every realm on
+    which this depends, also those that are not there: a missing parent, an absent ``global``.
+    """
+
+    heads: tuple[Any, ...]
+    watched: tuple[RealmName, ...]
+    problem: LineageError | None = None
+
+
+def resolve(
+    realm: RealmName, head_of: Callable[[RealmName], Any], *, limits: Limits = LIMITS
+) -> Chain:
+    """
+    Follow the parents of *realm* up to the root; a live ``global`` is every chain's tail.
+
+    *head_of* answers from one point.  The realm itself need not have a document.
+    """
+    heads = [head_of(realm)]
+    names = [realm]
+    if realm == GLOBAL:
+        return Chain(heads=tuple(heads), watched=(realm,), problem=_parent_of_global(heads[0]))
+    while True:
+        revision = heads[-1].revision
+        current = names[-1]
+        parent = parent_of(current, None if revision is None else revision.document)
+        if parent is None or parent == GLOBAL:
+            break
+        if parent in names:
+            problem: LineageError = LineageCycle(realm=realm, chain=[*names, parent])
+            return Chain(heads=tuple(heads), watched=tuple(names), problem=problem)
+        head = head_of(parent)
+        names.append(parent)
+        if not _is_live(head):
+            problem = ParentNotFound(realm=current, parent=parent, chain=names)
+            return Chain(heads=tuple(heads), watched=tuple(names), problem=problem)
+        if len(names) > limits.lineage:
+            problem = LineageTooDeep(realm=realm, chain=names, depth_max=limits.lineage)
+            return Chain(heads=tuple(heads), watched=tuple(names), problem=problem)
+        heads.append(head)
+    # An explicit parent "global" that was never written is what the implicit one would be: nothing.
+    root = head_of(GLOBAL)
+    if _is_live(root):
+        heads.append(root)
+    return Chain(heads=tuple(heads), watched=(*names, GLOBAL), problem=_parent_of_global(root))
+
+
+def _is_live(head: HeadLike) -> bool:
+    return head.revision is not None and head.revision.document is not None
+
+
+def _parent_of_global(head: HeadLike) -> LineageError | None:
+    """Why ``global`` cannot have the parent that it names: every other realm inherits from it."""
+    own = own_section(GLOBAL, None if head.revision is None else head.revision.document)
+    parent = None if own is None else own.get("parent")
+    if not isinstance(parent, str):
+        return None
+    return LineageCycle(realm=GLOBAL, chain=(GLOBAL, parent, GLOBAL))
