@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from realmconf.errors import LineageTooDeep as LineageTooDeep
     from realmconf.errors import LockTimeout as LockTimeout
     from realmconf.errors import NotFound as NotFound
+    from realmconf.errors import NotPermitted as NotPermitted
     from realmconf.errors import OutcomeUnknown as OutcomeUnknown
     from realmconf.errors import ParentNotFound as ParentNotFound
     from realmconf.errors import PatchInapplicable as PatchInapplicable
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from realmconf.errors import SchemaViolation as SchemaViolation
     from realmconf.errors import SecretError as SecretError
     from realmconf.errors import SecretMarkMisplaced as SecretMarkMisplaced
+    from realmconf.errors import SecretUnresolved as SecretUnresolved
+    from realmconf.errors import SecretWithheld as SecretWithheld
     from realmconf.errors import StoreCorrupt as StoreCorrupt
     from realmconf.errors import StoreError as StoreError
     from realmconf.errors import StoreFull as StoreFull
@@ -64,18 +67,22 @@ if TYPE_CHECKING:
     from realmconf.runtime.client import Client as Client
     from realmconf.runtime.client import connect as connect
     from realmconf.runtime.client import open as open  # noqa: A004 - realmconf.open reads as it should
+    from realmconf.runtime.envelope import ConfigEnvelope as ConfigEnvelope
+    from realmconf.runtime.envelope import ConfigResolvedPaths as ConfigResolvedPaths
+    from realmconf.runtime.envelope import ConfigStoreMetadata as ConfigStoreMetadata
+    from realmconf.runtime.envelope import EnvelopePolicy as EnvelopePolicy
+    from realmconf.runtime.explaining import Provenance as Provenance
     from realmconf.runtime.history import Revision as Revision
     from realmconf.runtime.outcome import Committed as Committed
     from realmconf.runtime.outcome import Pending as Pending
     from realmconf.runtime.outcome import Void as Void
+    from realmconf.runtime.results import Plan as Plan
+    from realmconf.runtime.results import WriteResult as WriteResult
     from realmconf.runtime.runtime import ConfigRuntime as ConfigRuntime
-    from realmconf.runtime.snapshot import ConfigEnvelope as ConfigEnvelope
-    from realmconf.runtime.snapshot import ConfigResolvedPaths as ConfigResolvedPaths
     from realmconf.runtime.snapshot import ConfigSnapshot as ConfigSnapshot
-    from realmconf.runtime.snapshot import ConfigStoreMetadata as ConfigStoreMetadata
-    from realmconf.runtime.snapshot import EnvelopePolicy as EnvelopePolicy
-    from realmconf.runtime.snapshot import Plan as Plan
-    from realmconf.runtime.snapshot import WriteResult as WriteResult
+    from realmconf.runtime.sources import Secret as Secret
+    from realmconf.runtime.sources import SecretSources as SecretSources
+    from realmconf.runtime.sources import reveal as reveal
     from realmconf.stores.protocol import StoreInfo as StoreInfo
 
 __version__ = "0.1.0"
@@ -88,13 +95,13 @@ _HOMES = {
     "Change": "realmconf.domain.diff",
     "Client": "realmconf.runtime.client",
     "Committed": "realmconf.runtime.outcome",
-    "ConfigEnvelope": "realmconf.runtime.snapshot",
-    "ConfigResolvedPaths": "realmconf.runtime.snapshot",
+    "ConfigEnvelope": "realmconf.runtime.envelope",
+    "ConfigResolvedPaths": "realmconf.runtime.envelope",
     "ConfigRuntime": "realmconf.runtime.runtime",
     "ConfigSnapshot": "realmconf.runtime.snapshot",
-    "ConfigStoreMetadata": "realmconf.runtime.snapshot",
+    "ConfigStoreMetadata": "realmconf.runtime.envelope",
     "connect": "realmconf.runtime.client",
-    "EnvelopePolicy": "realmconf.runtime.snapshot",
+    "EnvelopePolicy": "realmconf.runtime.envelope",
     "ForkedInTransaction": "realmconf.errors",
     "GenerationConflict": "realmconf.errors",
     "GenerationRequired": "realmconf.errors",
@@ -112,23 +119,30 @@ _HOMES = {
     "LineageTooDeep": "realmconf.errors",
     "LockTimeout": "realmconf.errors",
     "NotFound": "realmconf.errors",
+    "NotPermitted": "realmconf.errors",
     "open": "realmconf.runtime.client",
     "OutcomeUnknown": "realmconf.errors",
     "ParentNotFound": "realmconf.errors",
     "PatchInapplicable": "realmconf.errors",
     "PatchTestFailed": "realmconf.errors",
     "Pending": "realmconf.runtime.outcome",
-    "Plan": "realmconf.runtime.snapshot",
+    "Plan": "realmconf.runtime.results",
     "Pointer": "realmconf.domain.pointer",
     "Policy": "realmconf.domain.revision",
+    "Provenance": "realmconf.runtime.explaining",
     "RealmconfError": "realmconf.errors",
     "RealmMoved": "realmconf.errors",
     "RealmNotFound": "realmconf.errors",
+    "reveal": "realmconf.runtime.sources",
     "Revision": "realmconf.runtime.history",
     "RevisionNotFound": "realmconf.errors",
     "SchemaViolation": "realmconf.errors",
+    "Secret": "realmconf.runtime.sources",
     "SecretError": "realmconf.errors",
     "SecretMarkMisplaced": "realmconf.errors",
+    "SecretSources": "realmconf.runtime.sources",
+    "SecretUnresolved": "realmconf.errors",
+    "SecretWithheld": "realmconf.errors",
     "StoreCorrupt": "realmconf.errors",
     "StoreError": "realmconf.errors",
     "StoreFull": "realmconf.errors",
@@ -148,7 +162,7 @@ _HOMES = {
     "WorkingCopyRefused": "realmconf.errors",
     "WriteIdReused": "realmconf.errors",
     "WriteIdVoid": "realmconf.errors",
-    "WriteResult": "realmconf.runtime.snapshot",
+    "WriteResult": "realmconf.runtime.results",
 }
 """Public name -> the module that defines it."""
 

@@ -219,11 +219,11 @@ class LineageCycle(LineageError):
 
 
 class LineageTooDeep(LineageError):
-    """A realm has more ancestors than the limit allows."""
+    """A chain of parents is longer than the limit allows; ``global`` at its end does not count."""
 
     def __init__(self, *, realm: str, chain: Sequence[str], depth_max: int) -> None:
         super().__init__(
-            f"realm {realm} has more than {depth_max} ancestors",
+            f"the lineage of realm {realm} is longer than {depth_max} realms: {' -> '.join(chain)}",
             realm=realm,
             chain=tuple(chain),
             depth_max=depth_max,
@@ -624,22 +624,75 @@ class UnsupportedFilesystem(RealmconfError):
     code = "unsupported_filesystem"
 
 
+# --- who may -------------------------------------------------------------------
+
+
+class NotPermitted(RealmconfError):
+    """The caller has no right to do that; nothing was changed."""
+
+    code = "not_permitted"
+    action: str
+    realm: str | None
+
+    def __init__(self, action: str, *, realm: str | None = None) -> None:
+        super().__init__(f"not permitted: {action}{_in_realm(realm)}", action=action, realm=realm)
+
+
 # --- secrets -----------------------------------------------------------------
 
 
 class SecretError(RealmconfError):
     """Abstract: a secret cannot be shown, taken back or resolved."""
 
-    pointer: str
+    pointer: str | None
 
 
 class SecretMarkMisplaced(SecretError):
     """The mark that stands for a redacted secret was sent back at another place, or is not one of ours."""
 
     code = "secret_mark_misplaced"
+    pointer: str
 
     def __init__(self, *, pointer: str) -> None:
         super().__init__(
             f"the mark at {pointer or '/'} stands for a secret of another place; send the real value or leave it out",
+            pointer=pointer,
+        )
+
+
+class SecretWithheld(SecretError):
+    """A secret would be read, copied, moved or tested by somebody without the right to secrets; nothing was changed."""
+
+    code = "secret_withheld"
+    pointer: str
+    realm: str
+
+    def __init__(self, *, pointer: str, realm: str) -> None:
+        super().__init__(
+            f"the secret at {pointer or '/'}{_in_realm(realm)} is withheld: "
+            "this needs the right to secrets",
+            pointer=pointer,
+            realm=realm,
+        )
+
+
+class SecretUnresolved(SecretError):
+    """A reference to a secret leads nowhere in this process, or to where this process does not look."""
+
+    code = "secret_unresolved"
+    reference: str
+    kind: str
+    """env | file | keyring; empty: none of them"""
+    reason: str
+
+    def __init__(
+        self, reference: str, *, kind: str, reason: str, pointer: str | None = None
+    ) -> None:
+        place = f" at {pointer or '/'}" if pointer is not None else ""
+        super().__init__(
+            f"{reference}{place} cannot be resolved: {reason}",
+            reference=reference,
+            kind=kind,
+            reason=reason,
             pointer=pointer,
         )

@@ -6,6 +6,7 @@ import inspect
 import time
 from contextlib import contextmanager
 from functools import partial
+from typing import cast
 
 import pytest
 
@@ -14,6 +15,7 @@ from realmconf.domain.write import Append
 from realmconf.errors import GenerationConflict, LockTimeout
 from realmconf.stores.memory import MemoryStore
 from realmconf.stores.memory.state import Memory
+from realmconf.stores.memory.view import View
 from realmconf.testing.conformance import ConformanceSuite
 
 SUITE = ConformanceSuite
@@ -190,6 +192,112 @@ class Forgetful(MemoryStore):
         self._memory.histories.clear()
 
 
+class CompactsSchemas(MemoryStore):
+    """Keeps the schemas that kept revisions name."""
+
+    def compact(self, realm, *, floor, deadline):
+        done = super().compact(realm, floor=floor, deadline=deadline)
+        history = self._memory.histories[realm]
+        named = {one.schema_digest for one in history.revisions}
+        history.schemas = tuple(one for one in history.schemas if one in named)
+        return done
+
+
+class RenamesSchemasAway(MemoryStore):
+    """Leaves no schema with the old name."""
+
+    def rename(self, old, new, judge, *, deadline):
+        applied = super().rename(old, new, judge, deadline=deadline)
+        self._memory.histories[old].schemas = ()
+        return applied
+
+
+class ForgetsSchemas(MemoryStore):
+    """Has the newest schema of each realm alone."""
+
+    def apply(self, realms, judge, **rest):
+        applied = super().apply(realms, judge, **rest)
+        for history in self._memory.histories.values():
+            history.schemas = history.schemas[-1:]
+        return applied
+
+
+class BacksUpNoSchemas(MemoryStore):
+    """Thinks that documents are all there is."""
+
+    def schemas_in(self, path):
+        return {}
+
+
+class FirstParentStays(MemoryStore):
+    """Learns who a realm's parent is once."""
+
+    def apply(self, realms, judge, **rest):
+        applied = super().apply(realms, judge, **rest)
+        known = self.__dict__.setdefault("known", {})
+        for realm, history in self._memory.histories.items():
+            history.parent = known.setdefault(realm, history.parent)
+        return applied
+
+
+class TakesChildrenAlong(MemoryStore):
+    """Lets the children of a renamed realm name its new name."""
+
+    def rename(self, old, new, judge, *, deadline):
+        applied = super().rename(old, new, judge, deadline=deadline)
+        for history in self._memory.histories.values():
+            history.parent = new if history.parent == old else history.parent
+        return applied
+
+
+def altered(name, **methods):
+    """A store whose views answer otherwise in these methods."""
+    kind = type("AlteredView", (View,), methods)
+
+    @contextmanager
+    def view(self):
+        with MemoryStore.view(self) as found:
+            plain = cast("View", found)
+            yield kind(plain._histories, plain._receipts, plain._schemas)
+
+    return type(name, (MemoryStore,), {"view": view})
+
+
+def realm_by_realm(view, after, *, limit):
+    one_by_one = (View.steps(view, {realm: after[realm]}, limit=limit) for realm in after)
+    return [step for steps in one_by_one for step in steps][:limit]
+
+
+def cut_before_sorting(view, after, *, limit):
+    return sorted(realm_by_realm(view, after, limit=limit), key=lambda step: step.position)
+
+
+def skipping_what_is_gone(view, after, *, limit):
+    floors = {realm: view.head(realm).floor - 1 for realm in after}
+    kept = {realm: max(after[realm], floors[realm]) for realm in after}
+    return View.steps(view, kept, limit=limit)
+
+
+PositionsOfItsOwn = altered(
+    "PositionsOfItsOwn",
+    position=lambda view, realm, generation: view.revision(realm, generation).generation,
+)
+AlwaysNow = altered("AlwaysNow", as_of=lambda view, realm, position: view.head(realm).revision)
+RealmByRealm = altered("RealmByRealm", steps=realm_by_realm)
+CutBeforeSorting = altered("CutBeforeSorting", steps=cut_before_sorting)
+SkipsWhatIsGone = altered("SkipsWhatIsGone", steps=skipping_what_is_gone)
+
+
+class RenamesPositions(MemoryStore):
+    """Counts a moved history as written at the rename."""
+
+    def rename(self, old, new, judge, *, deadline):
+        applied = super().rename(old, new, judge, deadline=deadline)
+        history = self._memory.histories[new]
+        history.positions[:] = [one + 100 for one in history.positions]
+        return applied
+
+
 PLANTED = [
     (StaleHead, SUITE.test_another_handle_sees_a_write_at_once),
     (FreshObjects, SUITE.test_an_unchanged_head_is_the_same_object),
@@ -208,6 +316,24 @@ PLANTED = [
     (SilentGap, SUITE.test_a_gap_is_never_silent),
     (DeafSignal, SUITE.test_a_hint_before_the_wait_is_kept),
     (Forgetful, SUITE.test_what_is_declared_durable_is_there_after_closing),
+    (ForgetsSchemas, SUITE.test_schemas_are_kept),
+    (CompactsSchemas, SUITE.test_schemas_outlive_what_named_them),
+    (RenamesSchemasAway, SUITE.test_schemas_of_a_renamed_realm),
+    (OneByOne, SUITE.test_schemas_of_a_refused_append),
+    (BacksUpNoSchemas, SUITE.test_a_backup_holds_the_schemas),
+    (FirstParentStays, SUITE.test_parents_are_what_documents_name),
+    (FirstParentStays, SUITE.test_children_come_by_name),
+    (FirstParentStays, SUITE.test_a_judgement_sees_who_names_whom),
+    (TakesChildrenAlong, SUITE.test_parents_of_a_renamed_realm),
+    (MovingView, SUITE.test_kinship_at_one_point),
+    (MovingView, SUITE.test_order_at_one_point),
+    (PositionsOfItsOwn, SUITE.test_positions_rise_with_every_commit),
+    (AlwaysNow, SUITE.test_as_of_agrees_with_a_replay),
+    (AlwaysNow, SUITE.test_order_below_the_floor),
+    (RealmByRealm, SUITE.test_steps_agree_with_a_replay),
+    (CutBeforeSorting, SUITE.test_steps_agree_with_a_replay),
+    (SkipsWhatIsGone, SUITE.test_order_below_the_floor),
+    (RenamesPositions, SUITE.test_order_of_a_renamed_realm),
 ]
 
 
@@ -231,7 +357,9 @@ def test_a_broken_store_fails(broken, claim, request, monkeypatch) -> None:
             "store_url": "",
         }
         if "tmp_path" in inspect.signature(claim).parameters:
-            available["tmp_path"] = request.getfixturevalue("tmp_path")
+            folder = request.getfixturevalue("tmp_path") / kind.__name__
+            folder.mkdir()
+            available["tmp_path"] = folder
         needed = {
             name: available[name] for name in inspect.signature(claim).parameters if name != "self"
         }

@@ -8,16 +8,29 @@ from typing import Any
 import pydantic
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.property.test_composition import head_of
 
+from realmconf.domain.composition import Composed
 from realmconf.domain.diff import changes, leaves
 from realmconf.domain.document import ABSENT, same
 from realmconf.domain.edit import edited
 from realmconf.domain.names import RealmName
+from realmconf.domain.pointer import Pointer
+from realmconf.errors import InvalidDocument
 from realmconf.runtime.difference import edit_from
-from realmconf.runtime.snapshot import compose
 from realmconf.runtime.typed import adapter_for
 
 REALM = RealmName("team")
+ORG = RealmName("org")
+
+
+def composed(base: Any, inherited: Any = None) -> Composed:
+    """The composition of an own document, if there is one, on what its parent has."""
+    parent = None
+    if inherited is not None:
+        parent = Composed(ORG, head_of(ORG, inherited).revision, None, ())
+    revision = None if base is None else head_of(REALM, base).revision
+    return Composed(REALM, revision, parent, ())
 
 
 class Inner(pydantic.BaseModel):
@@ -67,24 +80,58 @@ def bases(draw: Any) -> dict[str, Any] | None:
     return document
 
 
-@given(bases(), outers)
-def test_the_edited_document_gives_the_model_back(base, model):
-    """Whatever the base stated, the document after the edit is the model, typed."""
-    document = edited(base or {}, edit_from(ADAPTER, REALM, base, model))
-    assert ADAPTER.load(compose(REALM, document)) == model
+@st.composite
+def parents(draw: Any) -> dict[str, Any] | None:
+    """What is inherited, if anything is: parts of a model's dump."""
+    inherited = draw(bases())
+    if inherited is not None:
+        inherited.pop("realm", None)
+    return inherited
+
+
+@given(bases(), parents(), outers)
+def test_the_edited_document_gives_the_model_back(base, inherited, model):
+    """Whatever the base stated and inherited, the document after the edit is the model, typed; or it cannot be said."""
+    origin = composed(base, inherited)
+    refused: InvalidDocument | None = None
+    try:
+        edit = edit_from(ADAPTER, origin, model)
+    except InvalidDocument as error:
+        refused = error
+    if refused is not None:
+        # Only what is absent in the model, and inherited, cannot be.
+        assert inherited is not None
+        assert Pointer.parse(str(refused.pointer)).resolve(inherited) is not ABSENT
+        return
+    document = edited(base or {}, edit)
+    assert ADAPTER.load(composed(document, inherited).config) == model
+
+
+@given(bases(), parents(), outers)
+def test_nothing_inherited_is_stated_unless_it_was_changed(base, inherited, model):
+    """G10: each leaf that the document states anew is one in which the two models differ."""
+    origin = composed(base, inherited)
+    came_from = ADAPTER.dump(ADAPTER.load(origin.config))
+    differing = [change.pointer for change in changes(came_from, ADAPTER.dump(model))]
+    try:
+        document = edited(base or {}, edit_from(ADAPTER, origin, model))
+    except InvalidDocument:
+        return
+    for pointer in dict(leaves(document)).keys() - dict(leaves(base or {})).keys():
+        assert any(pointer.overlaps(place) for place in differing), pointer
 
 
 @given(bases(), outers)
 def test_nothing_but_what_differs_is_touched(base, model):
     """Every leaf that is new or another one in the document is one in which the two models differ."""
-    came_from = ADAPTER.dump(ADAPTER.load(compose(REALM, base)))
+    came_from = ADAPTER.dump(ADAPTER.load(composed(base).config))
     stated = ADAPTER.dump(model)
     differing = [change.pointer for change in changes(came_from, stated)]
     # A table that the model does without goes as a whole, with what the model does not know of in it.
     differing += [
         at.parent for at in differing if at.parent and at.parent.resolve(stated) is ABSENT
     ]
-    document = edited(base or {}, edit_from(ADAPTER, REALM, base, model))
+    document = edited(base or {}, edit_from(ADAPTER, composed(base), model))
     for change in changes(base or {}, document):
         assert any(pointer.overlaps(change.pointer) for pointer in differing), change
 
@@ -92,14 +139,14 @@ def test_nothing_but_what_differs_is_touched(base, model):
 @given(bases())
 def test_an_unchanged_model_changes_nothing(base):
     """No default is written out by reading and writing back."""
-    edit = edit_from(ADAPTER, REALM, base, ADAPTER.load(compose(REALM, base)))
+    edit = edit_from(ADAPTER, composed(base), ADAPTER.load(composed(base).config))
     assert (edit.assignments, edit.removals) == ((), ())
 
 
 @given(bases(), outers)
 def test_keys_the_type_does_not_know_survive(base, model):
     """At the root and in objects that stay; the realm's section about itself is never touched."""
-    document = edited(base or {}, edit_from(ADAPTER, REALM, base, model))
+    document = edited(base or {}, edit_from(ADAPTER, composed(base), model))
     for pointer, value in leaves(base or {}):
         if pointer[-1:] in (("x",), ("y",)) and pointer[0] != "spare":
             assert same(pointer.resolve(document), value)

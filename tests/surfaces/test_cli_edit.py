@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from realmconf.domain.secrets import MARK
+MARK = "«secret:"
+"""How a mark begins."""
 
 AGENT = '# ours\n[agent]\nmodel = "sonnet"   # the small one\ntokens = 12\n\n[provider]\napi_key = "sk-1"\n'
 
@@ -238,19 +239,39 @@ def test_markers_cannot_become_a_document(agent, editor):
     assert agent.head()[0]["agent"]["model"] == "haiku"
 
 
-def test_contested_secret_shows_neither_and_takes_a_real_value(agent, editor):
-    """A mark there would not say whose secret is meant, so it is refused; a value is taken."""
+REPLACE_MARK = "import re; path.write_text(re.sub('«secret:[0-9a-f]+»', 'sk-mine', text))"
+KEEP = """
+lines = text.splitlines(keepends=True)
+start, middle, end = (
+    next(n for n, line in enumerate(lines) if line.startswith(sign)) for sign in ("<<<", "===", ">>>")
+)
+sides = {{"mine": lines[start + 1 : middle], "theirs": lines[middle + 1 : end]}}
+path.write_text("".join([*lines[:start], *sides[{side!r}], *lines[end + 1 :]]))
+"""
+
+
+@pytest.mark.parametrize("side", ["mine", "theirs"])
+def test_contested_secret_shows_neither_and_either_can_be_chosen(agent, editor, side):
+    """Each side's mark stands for that side's secret."""
     seen = editor(
-        while_editing(agent, "set", "provider.api_key", "sk-theirs")
-        + f"path.write_text(text.replace('{MARK}', 'sk-mine'))",
-        "lines = [line for line in text.splitlines() if not line.startswith(('<<<', '===', '>>>'))]\n"
-        f"path.write_text('\\n'.join(lines).replace('api_key = \"{MARK}\"\\n', '', 1))",
-        f"path.write_text(text.replace('{MARK}', 'sk-chosen'))",
+        while_editing(agent, "set", "provider.api_key", "sk-theirs") + REPLACE_MARK,
+        KEEP.format(side=side),
     )
     agent.ok("edit")
-    for number in (1, 2):
-        assert "sk-" not in shown(seen, number)
-    assert agent.head()[0]["provider"]["api_key"] == "sk-chosen"
+    assert shown(seen, 1).count(MARK) == 2
+    assert "sk-" not in shown(seen, 1)
+    assert agent.head()[0]["provider"]["api_key"] == f"sk-{side}"
+
+
+def test_contested_secret_takes_a_real_value_too(agent, editor):
+    """What stands between the markers is only what was there to choose from."""
+    typed = REPLACE_MARK.replace("path.write_text(", "text = (").replace("mine", "new")
+    editor(
+        while_editing(agent, "set", "provider.api_key", "sk-theirs") + REPLACE_MARK,
+        typed + KEEP.format(side="mine"),
+    )
+    agent.ok("edit")
+    assert agent.head()[0]["provider"]["api_key"] == "sk-new"
 
 
 def test_deleted_meanwhile_is_a_conflict(agent, editor):
@@ -396,6 +417,21 @@ def test_resolve_in_the_editor(agent, editor):
     assert agent.head()[0]["agent"] == {"model": "opus", "tokens": 13}
     assert agent.head()[0]["x"] == 1
     assert agent.ok("status", "-o", "json").json["state"] == "clean"
+
+
+@pytest.mark.parametrize("side", ["mine", "theirs"])
+def test_resolve_of_a_contested_secret(agent, editor, side):
+    """The editor shows marks for both, and the chosen one becomes the secret again."""
+    buffer = agent.file.read_text()
+    agent.ok("set", "provider.api_key", "sk-theirs", "--author", "bob")
+    agent.file.write_text(buffer.replace("sk-1", "sk-mine"))
+    agent.ok("set", "x", "1")
+    seen = editor(KEEP.format(side=side))
+    agent.ok("resolve", "--edit")
+    assert shown(seen, 0).count(MARK) == 2
+    assert "sk-" not in shown(seen, 0)
+    assert agent.head()[0]["provider"]["api_key"] == f"sk-{side}"
+    assert f"sk-{side}" in agent.file.read_text()
 
 
 def test_resolve_a_broken_file_in_the_editor(agent, editor):

@@ -65,6 +65,10 @@ def test_missing_row_is_seen():
         (errors.WorkingCopyContested(realm="a", path="p"), 409, -32058, 3),
         (errors.WorkingCopyBroken(realm="a", path="p", reason="r"), 422, -32058, 4),
         (errors.ForkedInTransaction(), 500, -32060, 6),
+        (errors.NotPermitted("write"), 403, -32052, 8),
+        (errors.SecretMarkMisplaced(pointer="/a"), 400, -32061, 4),
+        (errors.SecretWithheld(pointer="/a", realm="r"), 403, -32061, 9),
+        (errors.SecretUnresolved("secret://env/A", kind="env", reason="r"), None, None, 9),
     ],
 )
 def test_answers_are_the_documented_ones(error, status, rpc, exit_code):

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from realmconf.domain.pointer import Pointer
-from realmconf.domain.secrets import MARK, redact
+from realmconf.domain.secrets import MARK, Secrecy, has_mark
 from realmconf.errors import SecretMarkMisplaced
-from realmconf.surfaces.intake import has_mark, with_secrets, with_stored_number_types
+from realmconf.surfaces.intake import with_secrets, with_stored_number_types
 
-STORED = {"provider": {"api_key": "s3", "url": "u"}, "api_keys": ["k1", "k2"], "tokens": 5}
+STORED = {"provider": {"api_key": "s3", "url": "u"}, "api_keys": ["k1", "k2"], "token": 5}
+OURS = Secrecy(realm="team", key=lambda: b"k" * 32)
+SHOWN = OURS.redact(STORED)
+API_KEY, FIRST = SHOWN["provider"]["api_key"], SHOWN["api_keys"][0]
 
 
-def restored(value):
-    return with_secrets(value, STORED, at=Pointer())
+def restored(value, *shown):
+    return with_secrets(value, shown or (STORED,), OURS)
 
 
 def test_redacted_document_sent_back_is_the_stored_one():
-    """Reading a document and sending it back unchanged changes no secret."""
-    shown = redact(STORED)
-    assert has_mark(shown)
-    assert restored(shown) == STORED
+    """Reading a document and sending it back unchanged changes no secret, whatever its type."""
+    assert has_mark(SHOWN)
+    assert restored(SHOWN) == STORED
 
 
 def test_real_value_replaces_the_secret():
@@ -28,27 +29,33 @@ def test_real_value_replaces_the_secret():
     assert restored({"provider": {"api_key": "new", "url": "u"}})["provider"]["api_key"] == "new"
 
 
+def test_without_a_mark_nothing_is_looked_at():
+    """What holds no mark is what it is, the very object."""
+    given = {"a": {"b": [1, 2]}}
+    assert restored(given) is given
+
+
 SERVERS = {"servers": [{"name": "a", "password": "p1"}, {"name": "b", "password": "p2"}]}
+MARKS = [one["password"] for one in OURS.redact(SERVERS)["servers"]]
 
 
-@pytest.mark.parametrize(
-    "names",
-    [["b", "a"], ["b"], ["a", "b", "c"], ["b", "c"]],
-    ids=["order", "less", "more", "other"],
-)
-def test_mark_in_an_array_whose_elements_moved_is_refused(names):
-    """Nobody can tell whose secret it is then; to take the wrong one would be worse than to ask."""
-    given = {"servers": [{"name": name, "password": MARK} for name in names]}
+@pytest.mark.parametrize("marks", [MARKS[::-1], MARKS[1:], [*MARKS, MARKS[0]]])
+def test_mark_in_an_array_whose_elements_moved_is_refused(marks):
+    """A mark is good at its own place; to take another element's secret would be worse than to ask."""
+    given = {"servers": [{"name": "x", "password": mark} for mark in marks]}
     with pytest.raises(SecretMarkMisplaced):
-        with_secrets(given, SERVERS, at=Pointer())
+        restored(given, SERVERS)
 
 
 def test_mark_in_an_array_that_was_edited_in_place_keeps_the_secret():
     """An element may change around its secret."""
     given = {
-        "servers": [{"name": "a", "password": MARK, "port": 1}, {"name": "b", "password": "new"}]
+        "servers": [
+            {"name": "a", "password": MARKS[0], "port": 1},
+            {"name": "b", "password": "new"},
+        ]
     }
-    assert with_secrets(given, SERVERS, at=Pointer()) == {
+    assert restored(given, SERVERS) == {
         "servers": [{"name": "a", "password": "p1", "port": 1}, {"name": "b", "password": "new"}]
     }
 
@@ -56,18 +63,37 @@ def test_mark_in_an_array_that_was_edited_in_place_keeps_the_secret():
 @pytest.mark.parametrize(
     "value",
     [
-        {"provider": {"url": MARK}},
-        {"provider": {"other_api_key": MARK}},
-        {"provider": {"api_key": f"Bearer {MARK}"}},
-        {"api_keys": ["k1", "k2", MARK]},
-        {"new": {"password": MARK}},
-        {"tokens": MARK},
+        {"provider": {"url": API_KEY}},
+        {"provider": {"other_api_key": API_KEY}},
+        {"provider": {"api_key": f"Bearer {API_KEY}"}},
+        {"provider": {"api_key": MARK}},
+        {"provider": {"api_key": "«secret:0123456789abcdef»"}},
+        {"api_keys": ["k1", "k2", FIRST]},
+        {"api_keys": {"0": [FIRST]}},
+        {"new": {"password": API_KEY}},
+        {"tokens": API_KEY},
+        {API_KEY: 1},
+        {"a": {API_KEY: {}}},
     ],
 )
 def test_mark_in_another_place_is_refused(value):
-    """G11: a mark cannot be used to copy a secret somewhere else, nor can it become a value."""
+    """G11: a mark cannot be used to copy a secret somewhere else, nor can it become a value or a key."""
     with pytest.raises(SecretMarkMisplaced):
         restored(value)
+
+
+def test_of_two_sides_that_were_shown_the_mark_of_either_is_good():
+    """Where two people disagree, a person chooses between marks, and gets the value that each stands for."""
+    theirs = {"provider": {"api_key": "theirs"}, "password": "theirs too"}
+    mine, other = OURS.redact(STORED), OURS.redact(theirs)
+    chosen = {"provider": other["provider"], "api_keys": mine["api_keys"], "password": other["password"]}
+    assert restored(chosen, STORED, theirs) == {
+        "provider": {"api_key": "theirs"},
+        "api_keys": ["k1", "k2"],
+        "password": "theirs too",
+    }
+    with pytest.raises(SecretMarkMisplaced):
+        restored(chosen, STORED)
 
 
 @pytest.mark.parametrize(

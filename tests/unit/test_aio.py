@@ -32,8 +32,8 @@ def run(main):
 # --- parity ------------------------------------------------------------------------
 
 SYNC_ALONE = {
-    ConfigRuntime: {"snapshot_of", "typed", "shared", "store_metadata", "writing", "is_lenient"},
-    Client: {"store", "authorship", "deadline"},
+    ConfigRuntime: {"snapshot_of", "source", "writing"},
+    Client: {"store", "authorship", "deadline", "lineages", "secrets"},
 }
 """What other modules of the library use of the synchronous classes; no user does."""
 
@@ -380,15 +380,14 @@ def test_a_callback_is_told_of_by_the_log_when_watching_fails(url, caplog, monke
             seen: asyncio.Queue[int] = asyncio.Queue()
             handle = realm.on_change(lambda snapshot: seen.put_nowait(snapshot.generation))
             await asyncio.sleep(0)
-            hub = client.hub()
-            looked = hub.store
+            lineages = client.sync.lineages
+            looked = lineages.point
 
-            class Broken:
-                def head(self, name, *, adopt):
-                    hub.store = looked
-                    raise failure
+            def broken(name, *, adopt=True):
+                lineages.point = looked  # type: ignore[method-assign]
+                raise failure
 
-            hub.store = Broken()  # type: ignore[assignment]
+            lineages.point = broken  # type: ignore[method-assign]
             await realm.set({"x": 1})
             if isinstance(failure, StoreUnavailable):
                 assert await seen.get() == 1

@@ -30,7 +30,8 @@ from realmconf.errors import (
     Unsupported,
 )
 from realmconf.runtime.client import Client, connect
-from realmconf.runtime.snapshot import EnvelopePolicy, Plan
+from realmconf.runtime.envelope import EnvelopePolicy
+from realmconf.runtime.results import Plan
 from realmconf.stores.memory import open_store
 
 
@@ -140,6 +141,7 @@ def test_representations_show_no_configuration(realm):
 
 def test_an_envelope_is_the_wire_form_of_one_view(realm):
     """Public without paths, diagnostic with them where the store has any."""
+    realm.client.realm("org").set({})
     realm.set({"realm": {"team-alpha": {"parent": "org"}}, "x": 1})
     own = realm.envelope().to_dict()
     assert own["config"] == {"realm": {"team-alpha": {"parent": "org"}}, "x": 1}

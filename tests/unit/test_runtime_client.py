@@ -24,7 +24,7 @@ from realmconf.errors import (
     StoreUnavailable,
 )
 from realmconf.runtime.client import Client, connect
-from realmconf.runtime.snapshot import Plan
+from realmconf.runtime.results import Plan
 from realmconf.runtime.world import World
 
 
@@ -169,6 +169,7 @@ def test_a_rename_takes_the_history_along(client):
     """Both names go on counting, so that no number is ever used twice (G2)."""
     old = client.realm("old")
     for number in range(3):
+        client.realm("org").set({})
         old.set({"n": number, "realm": {"old": {"parent": "org"}}})
     result = client.rename("old", "new", message="better", expected_generation=3)
     new = client.realm("new")
@@ -227,6 +228,7 @@ def test_a_rename_and_a_copy_can_be_planned(client):
 def test_a_copy_starts_a_history_of_its_own(client):
     """The document and the policy, not the past; its section about itself under its own name."""
     source = client.realm("a")
+    client.realm("org").set({})
     source.set({"x": 1, "realm": {"a": {"parent": "org"}}})
     source.set_policy(history_keep=7)
     result = client.copy("a", "b")

@@ -17,7 +17,7 @@ from realmconf.errors import (
     SchemaViolation,
     TimelineChanged,
 )
-from realmconf.runtime.snapshot import EnvelopePolicy
+from realmconf.runtime.envelope import EnvelopePolicy
 
 
 class Agent(pydantic.BaseModel):
@@ -167,6 +167,7 @@ def test_a_base_may_be_another_snapshot_than_the_expected_one(client):
 
 def test_the_own_section_of_a_realm_survives_a_model(client):
     """``[realm.<own name>]`` is no part of the typed configuration, and no write of a model touches it."""
+    client.realm("org").set({})
     client.realm("a").set({"realm": {"a": {"parent": "org"}, "other": {"k": 1}}, "proxy": "p"})
     realm = client.realm("a", schema=Settings)
     assert realm.get().composed == {"realm": {"other": {"k": 1}}, "proxy": "p"}
@@ -182,6 +183,7 @@ def test_the_own_section_of_a_realm_survives_a_model(client):
 def test_an_untyped_configuration_given_out_goes_back_the_same_way(client):
     """``set(snapshot.config)`` changes nothing, though the composed view lacks the own section."""
     realm = client.realm("a")
+    client.realm("org").set({})
     realm.set({"realm": {"a": {"parent": "org"}}, "x": 1})
     assert not realm.set(realm.get().config).changed
     assert realm.get().document["realm"] == {"a": {"parent": "org"}}

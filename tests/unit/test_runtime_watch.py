@@ -12,7 +12,8 @@ from realmconf.domain.diff import Change
 from realmconf.domain.pointer import Pointer
 from realmconf.errors import StoreUnavailable
 from realmconf.runtime.client import Client, connect
-from realmconf.runtime.watch import Follower, parse_after
+from realmconf.runtime.follow import OwnFollower as Follower
+from realmconf.runtime.follow import parse_after
 
 SILENCE_SECONDS = 0.05
 PATIENCE_SECONDS = 20.0
@@ -392,7 +393,7 @@ def test_a_follower_never_goes_beyond_the_head_it_is_given(client, realm):
     realm.set({"n": 4})
     realm.set({"n": 5})
     start = parse_after(realm.realm_id, first, view="own", limits=client.limits)
-    follower = Follower(client.store, realm, realm.realm_id, start, view="own")
+    follower = Follower(client.store, realm.source, realm.realm_id, start.own)
     told = [follower.read(shared) for _ in range(3)]
     assert [snapshot.generation for snapshot in told if snapshot is not None] == [2, 3]
     assert told[2] is None

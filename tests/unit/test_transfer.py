@@ -7,9 +7,12 @@ import json
 import pytest
 
 from realmconf.domain import archive
+from realmconf.domain.names import RealmName
+from realmconf.domain.schema import schema_digest
 from realmconf.domain.secrets import MARK
-from realmconf.errors import InvalidArgument, RealmconfError, StoreTooNew
+from realmconf.errors import InvalidArgument, RealmconfError, StoreCorrupt, StoreTooNew
 from realmconf.runtime.client import connect
+from realmconf.testing.conformance.base import append
 
 
 @pytest.fixture
@@ -206,3 +209,157 @@ def test_options_that_mean_nothing_for_many_writes_are_refused(client, other):
         other.import_(client.export(), names={"a": "no name"})
     with pytest.raises(InvalidArgument):
         list(client.export(realms="a"))
+
+
+# --- schemas ---------------------------------------------------------------------------
+
+FIRST = {"title": "first", "type": "object", "properties": {"pin": {"writeOnly": True}}}
+SECOND = {"title": "second", "type": "object", "default": None}
+A = RealmName("a")
+
+
+def fill_with_schemas(client):
+    """A realm whose first schema no kept revision names, and one that has none."""
+    append(client.store, A, {"n": 1}, schemas=[FIRST])
+    append(client.store, A, {"n": 2, "pin": "1234"}, schemas=[SECOND])
+    append(client.store, A, {"n": 3}, schema_digest=schema_digest(SECOND))
+    client.compact(keep=2)
+    append(client.store, RealmName("b"), {"n": 1})
+
+
+def schemas_of(client, realm=A):
+    with client.store.view() as view:
+        return [view.schema(digest) for digest in view.schemas(realm)]
+
+
+def schema_digests(client, realm=A):
+    with client.store.view() as view:
+        floor = view.head(realm).floor
+        return [one.schema_digest for one in view.revisions(realm, after=floor - 1)]
+
+
+@pytest.mark.parametrize("redacted", [False, True])
+def test_an_export_holds_every_schema_once(client, redacted):
+    """Each realm's before its revisions, also those that no kept revision names, also where secrets are left out."""
+    fill_with_schemas(client)
+    lines = [json.loads(line) for line in client.export(redacted=redacted)]
+    assert [one.get("schema") for one in lines] == [None, FIRST, SECOND, None, None, None]
+    assert [one.get("schema_digest") for one in lines[1:]] == [
+        schema_digest(FIRST),
+        *[schema_digest(SECOND)] * 3,
+        None,
+    ]
+
+
+def test_a_redacted_export_knows_the_schemas(client):
+    """What any of them called secret is left out, though its name tells nothing (G11)."""
+    fill_with_schemas(client)
+    lines = list(client.export(redacted=True))
+    assert not any("1234" in line for line in lines)
+    assert any(MARK in line for line in lines)
+
+
+def test_schemas_go_over_with_a_history(client, other):
+    """The revisions name theirs, and the realm has all that it ever had."""
+    fill_with_schemas(client)
+    other.import_(client.export(), names={"b": "c"})
+    assert schemas_of(other) == [FIRST, SECOND]
+    assert schema_digests(other) == [schema_digest(SECOND)] * 2
+    assert schemas_of(other, RealmName("c")) == []
+    assert other.realm("a").verify().revisions == 2
+
+
+def test_schemas_go_into_a_realm_with_a_history(client, other):
+    """With its one revision; and where the document is the same already, if there are schemas to bring."""
+    fill_with_schemas(client)
+    append(other.store, A, {"n": 3}, schemas=[SECOND])
+    lines = list(client.export(realms=["a"]))
+    assert [one.revisions for one in other.import_(lines)] == [1]
+    assert schemas_of(other) == [SECOND, FIRST]
+    assert schema_digests(other)[-1] == schema_digest(SECOND)
+    assert [one.revisions for one in other.import_(lines)] == [0]
+
+
+def test_schemas_of_a_purged_revision_go_over(client, other):
+    """They come with the next revision that does."""
+    append(client.store, A, {"n": 1}, schemas=[FIRST])
+    append(client.store, A, {"n": 2})
+    client.purge("a", 1)
+    other.import_(client.export())
+    assert schemas_of(other) == [FIRST]
+    assert schema_digests(other) == [None]
+
+
+def test_a_restore_brings_the_schemas_back(client, tmp_path):
+    """Those of each realm, by the names that realms have now."""
+    fill_with_schemas(client)
+    path = str(tmp_path / "copy")
+    client.backup(path)
+    kind = client.info.name
+    url = "memory://" if kind == "memory" else f"{tmp_path}/restored"
+    with connect(url, author="restorer") as restored:
+        assert [one.generation for one in restored.restore(path)] == [4, 2]
+        assert schemas_of(restored) == [FIRST, SECOND]
+        assert schema_digests(restored) == [schema_digest(SECOND)]
+        assert [one.changed for one in restored.restore(path)] == [False, False]
+        assert restored.realm("a").verify().revisions == 1
+
+
+def test_an_export_without_its_schema_is_refused(client, other):
+    """A revision that names a schema must not come without it."""
+    fill_with_schemas(client)
+    lines = list(client.export(realms=["a"]))
+    del lines[2]
+    with pytest.raises(InvalidArgument, match="generation 2 of realm a"):
+        other.import_(lines)
+    assert other.realms() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema": {**FIRST, "title": "another"}},
+        {"schema": [1]},
+        {"schema": None},
+        {"schema": {"type": "no type"}},
+        {"schema": {"$ref": "https://example.org/elsewhere"}},
+        {"schema_digest": 5},
+        {"schema_digest": "00"},
+        {"realm": "no name"},
+    ],
+    ids=str,
+)
+def test_a_damaged_schema_is_refused_and_named(client, other, change):
+    """By its line."""
+    fill_with_schemas(client)
+    lines = list(client.export())
+    lines[1] = json.dumps({**json.loads(lines[1]), **change})
+    with pytest.raises(InvalidArgument, match="line 2"):
+        other.import_(lines)
+    assert other.realms() == []
+
+
+def test_an_export_that_ends_after_a_schema_is_refused(client, other):
+    """It was cut off."""
+    fill_with_schemas(client)
+    with pytest.raises(InvalidArgument, match="cut off"):
+        other.import_(list(client.export())[:3])
+
+
+def test_a_schema_that_is_missing_is_found(client):
+    """``verify`` names the first revision whose schema is not kept (G14)."""
+    append(client.store, A, {"n": 1}, schemas=[FIRST])
+    client.realm("a").verify()
+    append(client.store, A, {"n": 2}, schema_digest="ab" * 32)
+    with pytest.raises(StoreCorrupt, match="generation 2 of realm a"):
+        client.realm("a").verify()
+
+
+def test_a_schema_that_was_changed_is_found(client, monkeypatch):
+    """``verify`` reads every schema that is named (G14)."""
+    append(client.store, A, {"n": 1}, schemas=[FIRST])
+    with client.store.view() as view:
+        kind = type(view)
+    monkeypatch.setattr(kind, "schema", lambda view, digest: SECOND)
+    with pytest.raises(StoreCorrupt, match="generation 1 of realm a"):
+        client.realm("a").verify()

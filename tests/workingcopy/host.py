@@ -20,6 +20,7 @@ import apsw
 from realmconf.domain.document import canonical_bytes
 from realmconf.domain.names import RealmName
 from realmconf.domain.revision import GENESIS, Revision, seal
+from realmconf.domain.write import Append
 from realmconf.errors import HistoryCompacted, RevisionNotFound
 from realmconf.stores.embedded.files import Files
 from realmconf.stores.embedded.workcopy import WorkingCopies
@@ -73,16 +74,23 @@ class Record:
         )
         return [_load(body) for (body,) in rows]
 
+    def schema(self, digest: str) -> dict:
+        raise AssertionError(f"no schema was ever written here ({digest})")
+
+    def schemas(self, realm: RealmName) -> Sequence[str]:
+        return ()
+
     def commit(
         self,
-        revisions: Sequence[Revision],
+        appends: Sequence[Append],
         *,
         also: Callable[[apsw.Connection], None] | None = None,
         receipts: Sequence[object] = (),
     ) -> None:
         self.connection.execute("BEGIN IMMEDIATE")
         try:
-            for revision in revisions:
+            for append in appends:
+                revision = append.revision
                 self.connection.execute(
                     "INSERT INTO revision VALUES (?, ?, ?)",
                     (revision.realm, revision.generation, _dump(revision)),
@@ -169,6 +177,9 @@ class Host:
     def stamp(self) -> tuple[str, str]:
         return "2026-01-01T00:00:00.000Z", os.urandom(16).hex()
 
+    def request_key(self) -> bytes:
+        return b"key"
+
     def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]:
         raise OSError("no notification here")
 
@@ -197,7 +208,7 @@ class Host:
                 salt=salt,
                 previous=GENESIS if head.revision is None else head.revision.digest,
             )
-            turn.commit([revision])
+            turn.commit([Append(revision=revision)])
         if publish:
             self.publish(realm)
         return revision

@@ -2,8 +2,9 @@
 The written form of revisions outside a store: JSON Lines, versioned.
 
 Decides how a revision becomes one JSON object and back, and which format
-versions are understood.  Used by exports and by backups of stores without a
-format of their own; knows nothing of files.
+versions are understood.  A schema has a line of its own, before the first
+revision of each realm that ever had it.  Used by exports and by backups of stores
+without a format of their own; knows nothing of files.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from realmconf.errors import InvalidArgument, RealmconfError, StoreTooNew
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from realmconf.domain.document import Document
 
 FORMAT = "realmconf-revisions"
 VERSION = 1
 LINE_CHARACTERS_MAX = 16 * 1_048_576
 """A line beyond this is no revision of ours: the largest document escapes to less."""
 
+_NONE: Mapping[str, Document] = {}
 _PLAIN = ("write_id", "created_at", "restores", "salt", "document_digest", "previous", "digest")
 
 
@@ -34,10 +38,17 @@ def header_line(**details: object) -> str:
 
 
 class Entry(Record):
-    """One line of an archive: a revision, and the realm that has it, which a rename makes another than it names."""
+    """One revision of an archive, and the realm that has it, which a rename makes another than it names."""
 
     realm: RealmName
     revision: Revision
+    schemas: Mapping[str, Document] = _NONE
+    """By digest: what is kept beside the realm from here on, as its schemas."""
+
+
+def schema_line(realm: RealmName, digest: str, schema: Document) -> str:
+    """The line for a schema that *realm* has or had; it stands before one of the realm's revisions."""
+    return _dump({"realm": str(realm), "schema_digest": digest, "schema": schema})
 
 
 def revision_line(realm: RealmName, revision: Revision) -> str:
@@ -61,6 +72,10 @@ def revision_line(realm: RealmName, revision: Revision) -> str:
         "reverts": list(revision.reverts),
         **{name: getattr(revision, name) for name in _PLAIN},
     }
+    return _dump(fields)
+
+
+def _dump(fields: dict[str, object]) -> str:
     return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -92,15 +107,27 @@ def read_archive(lines: Iterable[str]) -> Iterator[Entry]:
     The entries of an archive, in its order, the header checked first.
 
     Raises:
-        InvalidArgument: A line is no revision; its number is named.
+        InvalidArgument: A line is no revision, or a schema is not the one that its digest names; the line's
+            number is named.
         StoreTooNew: A newer release wrote it.
     """
     numbered = enumerate(lines, start=1)
     _, first = next(numbered, (1, ""))
     read_header(first)
+    schemas: dict[RealmName, dict[str, Document]] = {}
     for number, line in numbered:
-        if line.strip():
-            yield _entry(_load(line, number=number), number=number)
+        if not line.strip():
+            continue
+        found = _load(line, number=number)
+        if "schema" in found:
+            realm, digest, schema = _schema(found, number=number)
+            schemas.setdefault(realm, {})[digest] = schema
+        else:
+            yield _entry(found, schemas, number=number)
+    for realm in schemas:
+        raise InvalidArgument(
+            f"the archive ends between a schema of realm {realm} and the realm's next revision: it is cut off"
+        )
 
 
 def _load(line: str, *, number: int) -> dict[str, object]:
@@ -115,9 +142,29 @@ def _load(line: str, *, number: int) -> dict[str, object]:
     return found
 
 
-def _entry(found: dict[str, object], *, number: int) -> Entry:
+def _schema(found: dict[str, object], *, number: int) -> tuple[RealmName, str, Document]:
+    # What checks a schema loads a library; most archives have none.
+    from realmconf.domain.schema import check_schema, schema_digest
+
     try:
-        return Entry(realm=RealmName(_text(found["realm"])), revision=_revision(found))
+        realm = RealmName(_text(found["realm"]))
+        digest = _text(found["schema_digest"])
+        schema = check_schema(found["schema"])
+    except (KeyError, TypeError, RealmconfError) as problem:
+        raise InvalidArgument(f"line {number} of the archive is not a schema") from problem
+    if schema_digest(schema) != digest:
+        raise InvalidArgument(
+            f"line {number} of the archive has a schema that is not the one its digest names"
+        )
+    return realm, digest, schema
+
+
+def _entry(
+    found: dict[str, object], schemas: dict[RealmName, dict[str, Document]], *, number: int
+) -> Entry:
+    try:
+        realm = RealmName(_text(found["realm"]))
+        return Entry(realm=realm, revision=_revision(found), schemas=schemas.pop(realm, _NONE))
     except (KeyError, TypeError, RealmconfError) as problem:
         raise InvalidArgument(f"line {number} of the archive is not a revision") from problem
 

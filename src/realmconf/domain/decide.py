@@ -12,10 +12,13 @@ from __future__ import annotations
 from realmconf.domain.diff import changes
 from realmconf.domain.document import canonical_bytes, check_document, same
 from realmconf.domain.edit import transformed
+from realmconf.domain.marks import MARK_BYTES, refuse_reading, unmark, without_marks
 from realmconf.domain.names import LIMITS
+from realmconf.domain.patch import merge
 from realmconf.domain.rebase import onto_head
 from realmconf.domain.record import Record
 from realmconf.domain.revision import GENESIS, Policy, seal
+from realmconf.domain.shape import NOTHING
 from realmconf.domain.write import (
     Append,
     Delete,
@@ -26,6 +29,7 @@ from realmconf.domain.write import (
     Rollback,
     SetDocument,
     SetPolicy,
+    SetSchema,
     Unchanged,
 )
 from realmconf.errors import (
@@ -36,18 +40,21 @@ from realmconf.errors import (
     LimitExceeded,
     RealmMoved,
     RealmNotFound,
+    RevisionNotFound,
     TimelineChanged,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol
 
     from realmconf.domain.diff import Change
     from realmconf.domain.document import Document
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
+    from realmconf.domain.secrets import Secrecy
+    from realmconf.domain.shape import Shape
     from realmconf.domain.write import Command, Expected, Write
 
     class HeadLike(Protocol):
@@ -82,16 +89,27 @@ class _Next(Record):
     policy: Policy
     restores: int | None = None
     reverts: tuple[str, ...] = ()
+    schema_digest: str | None = None
+    schemas: Mapping[str, Document] = {}
 
 
 def decide(
-    write: Write, view: History, *, created_at: str, salt: str, limits: Limits = LIMITS
+    write: Write,
+    view: History,
+    *,
+    created_at: str,
+    salt: str,
+    limits: Limits = LIMITS,
+    secrecy: Callable[[], Secrecy] | None = None,
+    shape: Callable[[], Shape] | None = None,
 ) -> Append | Unchanged:
     """
     The revision that *write* becomes at the head of *view*, or that it changes nothing.
 
     *created_at* and *salt* go into the revision as they are.  A precondition is judged
-    before anything else, also of a write that would change nothing.
+    before anything else, also of a write that would change nothing.  *secrecy*, that of the realm, is
+    asked for where the write sends a mark back, or may not see secrets; *shape*, what schemas say of the
+    realm's root, where it is rebased.
 
     Raises:
         RealmMoved: The realm lives in another store now.
@@ -101,6 +119,8 @@ def decide(
         GenerationRequired: The realm's policy asks for a precondition.
         RealmNotFound, RevisionNotFound, HistoryCompacted: The command needs what is not there.
         PatchTestFailed, PatchInapplicable, InvalidDocument, InvalidArgument: The command does not fit the head.
+        SecretMarkMisplaced: A mark does not stand for what is stored where it stands.
+        SecretWithheld: The command reads a secret, and its author has no right to.
         LimitExceeded: The result, a label, or the generation would pass a limit.
     """
     _check_labels(write, limits)
@@ -110,20 +130,40 @@ def decide(
     outdated = _check_expected(write, head)
     _check_presence(write, head)
     _check_policy(write, head)
-    command = write.command
     rebased_from = None
+    if secrecy is not None and not write.sees_secrets:
+        refuse_reading(write.command, _document(head.revision) or {}, secrecy, limits=limits)
     if outdated is not None:
-        command = onto_head(write, outdated, head, view, limits=limits)
+        if secrecy is not None:
+            base = _document_at(view, write.realm, outdated.generation)
+            write = write.replace(command=unmark(write.command, base, secrecy))
+        command = onto_head(
+            write, outdated, head, view, limits=limits, shape=NOTHING if shape is None else shape()
+        )
         rebased_from = outdated.generation
+    elif secrecy is not None and isinstance(write.command, JsonPatch):
+        # A mark that it tests for never gets into the document.
+        command = unmark(write.command, _document(head.revision) or {}, secrecy)
+    else:
+        command = write.command
     upcoming = _next(write.realm, command, head, view, limits)
+    canonical = None if upcoming.document is None else _within_limits(upcoming.document, limits)
+    if canonical is not None and MARK_BYTES in canonical:
+        upcoming = upcoming.replace(
+            document=without_marks(upcoming.document, _document(head.revision) or {}, secrecy)
+        )
+        canonical = _within_limits(upcoming.document or {}, limits)
     if _changes_nothing(command, head.revision, upcoming):
         return Unchanged(head=head.revision, rebased_from=rebased_from)
-    canonical = None if upcoming.document is None else _within_limits(upcoming.document, limits)
     revision = _sealed(
         write, head, upcoming, canonical, created_at=created_at, salt=salt, limits=limits
     )
     return Append(
-        revision=revision, rebased_from=rebased_from, canonical=canonical, head=head.revision
+        revision=revision,
+        rebased_from=rebased_from,
+        canonical=canonical,
+        head=head.revision,
+        schemas=upcoming.schemas,
     )
 
 
@@ -136,6 +176,14 @@ def diff_of(decision: Append | Unchanged) -> tuple[Change, ...]:
 
 def _document(revision: Revision | None) -> Document | None:
     return None if revision is None else revision.document
+
+
+def _document_at(view: History, realm: RealmName, generation: int) -> Document:
+    """What stood at a generation, as far as that can be told."""
+    try:
+        return _document(view.revision(realm, generation)) or {}
+    except (HistoryCompacted, RevisionNotFound):
+        return {}
 
 
 # --- preconditions -------------------------------------------------------------------
@@ -212,41 +260,75 @@ def _next(
 ) -> _Next:
     """What the command makes of the head."""
     revision = head.revision
-    policy = Policy() if revision is None else revision.policy
     if isinstance(command, Place):
-        if command.policy is not None:
-            policy = command.policy
-        elif revision is None and command.previous is not None:
-            policy = command.previous.policy
-        return _Next(
-            document=command.document, kind=command.kind, policy=policy, restores=command.restores
-        )
+        return _placed(command, revision)
+    standing = _Next(
+        document=_document(revision),
+        kind="",
+        policy=Policy() if revision is None else revision.policy,
+        schema_digest=None if revision is None else revision.schema_digest,
+    )
     if isinstance(command, Rollback):
         target = view.revision(realm, command.to)
         if target.purged:
             raise HistoryCompacted(command.to, head.floor, realm=realm, purged=True)
-        return _Next(document=target.document, kind="rollback", policy=policy, restores=command.to)
+        return standing.replace(document=target.document, kind="rollback", restores=command.to)
+    if isinstance(command, SetSchema):
+        return _with_schema(command, standing)
     if isinstance(command, (Delete, SetPolicy)):
         if revision is None:
             raise RealmNotFound(realm=realm)
         if isinstance(command, Delete):
-            return _Next(document=None, kind="delete", policy=policy)
-        return _Next(
-            document=revision.document, kind="policy", policy=_changed_policy(policy, command)
-        )
-    document = transformed(command, _document(revision) or {}, limits=limits)
+            return standing.replace(document=None, kind="delete")
+        return standing.replace(kind="policy", policy=_changed_policy(standing.policy, command))
+    document = transformed(command, standing.document or {}, limits=limits)
     if isinstance(command, SetDocument):
-        return _Next(
+        return standing.replace(
             document=document,
             kind=command.kind,
-            policy=policy,
             restores=command.restores,
             reverts=command.reverts,
         )
     if isinstance(command, Edit):
-        return _Next(document=document, kind=command.kind, policy=policy)
-    kind = "json_patch" if isinstance(command, JsonPatch) else "patch"
-    return _Next(document=document, kind=kind, policy=policy)
+        kind = command.kind
+    else:
+        kind = "json_patch" if isinstance(command, JsonPatch) else "patch"
+    return standing.replace(document=document, kind=kind)
+
+
+def _placed(command: Place, head: Revision | None) -> _Next:
+    policy = Policy() if head is None else head.policy
+    digest = command.schema_digest
+    if command.policy is not None:
+        policy = command.policy
+    elif head is None and command.previous is not None:
+        policy = command.previous.policy
+    if digest is None and command.previous is not None:
+        digest = command.previous.schema_digest
+    if digest is None and command.document is None and head is not None:
+        # Where a realm is left, what it had stays beside its numbers.
+        digest = head.schema_digest
+    return _Next(
+        document=command.document,
+        kind=command.kind,
+        policy=policy,
+        restores=command.restores,
+        schema_digest=digest,
+        schemas=command.schemas,
+    )
+
+
+def _with_schema(command: SetSchema, standing: _Next) -> _Next:
+    document = standing.document
+    if command.digest is not None:
+        # A realm that only governs others states nothing itself.
+        document = document or {}
+    if command.patch is not None:
+        document = merge(document or {}, command.patch)
+    known = {} if command.digest is None else {command.digest: command.schema or {}}
+    return standing.replace(
+        document=document, kind="schema", schema_digest=command.digest, schemas=known
+    )
 
 
 def _changed_policy(policy: Policy, command: SetPolicy) -> Policy:
@@ -277,6 +359,8 @@ def _changes_nothing(command: Command, head: Revision | None, upcoming: _Next) -
         or command.generation_min > (0 if head is None else head.generation)
     ):
         # A history that goes on elsewhere, or steps over lost numbers, is told by a revision of its own.
+        return False
+    if upcoming.schema_digest != (None if head is None else head.schema_digest):
         return False
     if head is not None and upcoming.policy != head.policy:
         return False
@@ -312,7 +396,6 @@ def _sealed(
             generation = max(generation, previous.generation + 1)
     if generation > limits.generation:
         raise LimitExceeded("generation", generation, maximum=limits.generation)
-    schema_from = head or previous
     return seal(
         canonical=canonical,
         realm=write.realm,
@@ -321,7 +404,7 @@ def _sealed(
         document=upcoming.document,
         tombstone=upcoming.document is None,
         policy=upcoming.policy,
-        schema_digest=None if schema_from is None else schema_from.schema_digest,
+        schema_digest=upcoming.schema_digest,
         author=write.author,
         surface=write.surface,
         message=write.message,

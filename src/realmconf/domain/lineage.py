@@ -11,6 +11,7 @@ from realmconf.domain.names import GLOBAL, LIMITS, RealmName
 from realmconf.domain.pointer import Pointer
 from realmconf.domain.record import Record
 from realmconf.errors import (
+    HistoryCompacted,
     InvalidDocument,
     InvalidPointer,
     InvalidRealm,
@@ -21,7 +22,7 @@ from realmconf.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, Protocol
 
     from realmconf.domain.document import Document
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
         def revision(self) -> Revision | None: ...
         @property
         def generation(self) -> int: ...
+
+    class Schemas(Protocol):
+        """What is asked of a point about schemas."""
+
+        def head(self, realm: RealmName, /) -> Any: ...
+        def schemas(self, realm: RealmName, /) -> Sequence[str]: ...
 
 
 SECTION = "realm"
@@ -121,8 +128,10 @@ class Chain(Record):
     """
 
     heads: tuple[Any, ...]
+    names: tuple[RealmName, ...]
+    """Of those heads, in the same order."""
     watched: tuple[RealmName, ...]
-    problem: LineageError | None = None
+    problem: LineageError | HistoryCompacted | None = None
 
 
 def resolve(
@@ -136,7 +145,7 @@ def resolve(
     heads = [head_of(realm)]
     names = [realm]
     if realm == GLOBAL:
-        return Chain(heads=tuple(heads), watched=(realm,), problem=_parent_of_global(heads[0]))
+        return _chain(heads, names, [], _parent_of_global(heads[0]))
     while True:
         revision = heads[-1].revision
         current = names[-1]
@@ -144,26 +153,64 @@ def resolve(
         if parent is None or parent == GLOBAL:
             break
         if parent in names:
-            problem: LineageError = LineageCycle(realm=realm, chain=[*names, parent])
-            return Chain(heads=tuple(heads), watched=tuple(names), problem=problem)
+            cycle = LineageCycle(realm=realm, chain=[*names, parent])
+            return _chain(heads, names, [], cycle)
         head = head_of(parent)
-        names.append(parent)
+        if _is_purged(head):
+            return _chain(heads, names, [parent], _erased(parent, head))
         if not _is_live(head):
-            problem = ParentNotFound(realm=current, parent=parent, chain=names)
-            return Chain(heads=tuple(heads), watched=tuple(names), problem=problem)
-        if len(names) > limits.lineage:
-            problem = LineageTooDeep(realm=realm, chain=names, depth_max=limits.lineage)
-            return Chain(heads=tuple(heads), watched=tuple(names), problem=problem)
+            missing = ParentNotFound(realm=current, parent=parent, chain=[*names, parent])
+            return _chain(heads, names, [parent], missing)
+        if len(names) == limits.lineage:
+            deep = LineageTooDeep(realm=realm, chain=[*names, parent], depth_max=limits.lineage)
+            return _chain(heads, names, [parent], deep)
         heads.append(head)
+        names.append(parent)
     # An explicit parent "global" that was never written is what the implicit one would be: nothing.
     root = head_of(GLOBAL)
-    if _is_live(root):
-        heads.append(root)
-    return Chain(heads=tuple(heads), watched=(*names, GLOBAL), problem=_parent_of_global(root))
+    if _is_purged(root):
+        return _chain(heads, names, [GLOBAL], _erased(GLOBAL, root))
+    if not _is_live(root):
+        return _chain(heads, names, [GLOBAL], None)
+    return _chain([*heads, root], [*names, GLOBAL], [], _parent_of_global(root))
+
+
+def _chain(
+    heads: list[Any],
+    names: list[RealmName],
+    missing: list[RealmName],
+    problem: LineageError | HistoryCompacted | None,
+) -> Chain:
+    return Chain(
+        heads=tuple(heads), names=tuple(names), watched=(*names, *missing), problem=problem
+    )
+
+
+def schemas_in_reach(
+    realm: RealmName, view: Schemas, *, limits: Limits = LIMITS
+) -> tuple[str, ...]:
+    """
+    The digests of every schema that *realm*, those it inherits from and ``global`` ever had, the root's first.
+
+    What one of them called secret stays secret.
+    """
+    chain = resolve(realm, view.head, limits=limits)
+    names = dict.fromkeys((GLOBAL, *reversed(chain.watched)))
+    return tuple(dict.fromkeys(digest for name in names for digest in view.schemas(name)))
 
 
 def _is_live(head: HeadLike) -> bool:
     return head.revision is not None and head.revision.document is not None
+
+
+def _is_purged(head: HeadLike) -> bool:
+    """Whether nobody can tell what it stated: of an older generation that was erased."""
+    revision = head.revision
+    return revision is not None and revision.purged and revision.document is None
+
+
+def _erased(realm: RealmName, head: HeadLike) -> HistoryCompacted:
+    return HistoryCompacted(head.generation, head.generation, realm=realm, purged=True)
 
 
 def _parent_of_global(head: HeadLike) -> LineageError | None:

@@ -7,12 +7,15 @@ Decides which changes overlap; knows nothing of who made them and of revisions.
 from __future__ import annotations
 
 from realmconf.domain.document import ABSENT, same
+from realmconf.domain.keyed import fold, shown, unfold
 from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.domain.record import Record
+from realmconf.domain.shape import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from realmconf.domain.document import Absent, Document, Value
+    from realmconf.domain.shape import Shape
 
 
 class Merged(Record):
@@ -29,17 +32,24 @@ class Merged(Record):
     contested: tuple[Pointer, ...]
 
 
-def merge_three(base: Document, theirs: Document, mine: Document) -> Merged:
+def merge_three(
+    base: Document, theirs: Document, mine: Document, *, shape: Shape = NOTHING
+) -> Merged:
     """
     Put the changes from *base* to *mine* on top of *theirs*.
 
-    Objects merge member by member.  An array is one value.  The same change on both
-    sides is no conflict; different values, an edit against a delete, and an object
+    Objects merge member by member.  An array is one value, unless *shape* says that its elements have names.
+    The same change on both sides is no conflict; different values, an edit against a delete, and an object
     against anything else are, at the place where they meet.
     """
     contested: list[Pointer] = []
+    if shape.has_merges:
+        base, theirs, mine = (unfold(document, shape) for document in (base, theirs, mine))
     document = _objects(base, theirs, mine, ROOT, contested)
-    return Merged(document=document, contested=tuple(sorted(contested)))
+    return Merged(
+        document=fold(document) if shape.has_merges else document,
+        contested=tuple(sorted(map(shown, contested))),
+    )
 
 
 def _objects(

@@ -10,13 +10,23 @@ from __future__ import annotations
 
 from realmconf.domain.document import same
 from realmconf.domain.edit import transformed
+from realmconf.domain.keyed import fold, is_unfolded, shown, unfold
 from realmconf.domain.names import LIMITS
 from realmconf.domain.overlap import Overlaps, changed_places, outside_arrays, places_in_patch
 from realmconf.domain.patch import derive, merge
 from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.domain.record import Record
 from realmconf.domain.revision import Policy
-from realmconf.domain.write import Edit, JsonPatch, MergePatch, Rollback, SetDocument, SetPolicy
+from realmconf.domain.shape import NOTHING
+from realmconf.domain.write import (
+    Edit,
+    JsonPatch,
+    MergePatch,
+    Rollback,
+    SetDocument,
+    SetPolicy,
+    SetSchema,
+)
 from realmconf.errors import GenerationConflict, HistoryCompacted, RealmconfError, TimelineChanged
 
 TYPE_CHECKING = False
@@ -28,6 +38,7 @@ if TYPE_CHECKING:
     from realmconf.domain.document import Document
     from realmconf.domain.names import Limits
     from realmconf.domain.revision import Revision
+    from realmconf.domain.shape import Shape
     from realmconf.domain.write import Command, Expected, Write
 
 REALM_SECTION = Pointer(("realm",))
@@ -66,6 +77,9 @@ def _written(command: Command, base: Document | None) -> frozenset[Pointer]:
         return changed_places(base, command.document)
     if isinstance(command, SetPolicy):
         return frozenset()
+    if isinstance(command, SetSchema):
+        # That nobody else has changed the schema is no matter of places.
+        return frozenset() if command.patch is None else places_in_patch(command.patch)
     if isinstance(command, JsonPatch):
         named = [
             Pointer.parse_json_pointer(operation["path"])
@@ -136,6 +150,7 @@ def contested(
     *,
     intended: Document | None = None,
     relied_on: frozenset[Pointer] = frozenset(),
+    shape: Shape = NOTHING,
 ) -> tuple[dict[str, Any], ...]:
     """
     Where *places* overlap with what the revisions in *between* changed, and who changed it.
@@ -147,9 +162,9 @@ def contested(
     """
     overlaps = Overlaps(places)
     found: dict[tuple[Pointer, int], Revision] = {}
-    before = _document(base)
+    before = unfold(_document(base), shape)
     for revision in between:
-        after = _document(revision)
+        after = unfold(_document(revision), shape)
         for changed in changed_places(before, after):
             for place in overlaps.meeting(changed):
                 upper, deeper = (place, changed) if len(place) <= len(changed) else (changed, place)
@@ -168,7 +183,7 @@ def contested(
 
 def _entry(pointer: Pointer, revision: Revision) -> dict[str, Any]:
     return {
-        "pointer": str(pointer),
+        "pointer": str(shown(pointer)),
         "generation": revision.generation,
         "author": revision.author,
         "surface": revision.surface,
@@ -181,13 +196,20 @@ def _entry(pointer: Pointer, revision: Revision) -> dict[str, Any]:
 
 
 def onto_head(
-    write: Write, expected: Expected, head: HeadLike, view: History, *, limits: Limits = LIMITS
+    write: Write,
+    expected: Expected,
+    head: HeadLike,
+    view: History,
+    *,
+    limits: Limits = LIMITS,
+    shape: Shape = NOTHING,
 ) -> Command:
     """
     The command that does at *head* what *write* was meant to do at *expected*, an older generation.
 
     A whole document becomes its difference to the base, applied to the head, so that
-    what others changed meanwhile stays; every other command stays as it is.
+    what others changed meanwhile stays, and so does an array whose elements have names by *shape*;
+    every other command stays as it is.
 
     Raises:
         GenerationConflict: The two overlap (``contested`` says where), or nobody can tell.
@@ -206,23 +228,48 @@ def onto_head(
         )
     base_document = _document(base)
     meant = write.replace(command=_as_difference(write, view))
+    command = meant.command
+    intended = _intended(command, base_document, limits)
+    before = unfold(base_document, shape)
+    after = None if intended is None else unfold(intended, shape)
+    named = touched(meant, base_document)
+    places = named if after is None else _by_element(named, before, after)
     overlap = contested(
-        touched(meant, base_document),
+        places,
         between,
         base,
-        intended=_intended(meant.command, base_document, limits),
+        intended=after,
         relied_on=premises(meant),
+        shape=shape,
     )
     if overlap:
         raise GenerationConflict(expected.generation, head.generation, overlap, realm=write.realm)
-    command = meant.command
     if isinstance(command, SetPolicy):
         _check_policy_stood(write, expected, head, base, between)
-    if isinstance(command, SetDocument):
-        document = merge(_document(head.revision), derive(base_document, command.document))
+    if after is not None and (isinstance(command, SetDocument) or places != named):
+        now = unfold(_document(head.revision), shape)
+        document = fold(merge(now, derive(before, after)))
+        if not isinstance(command, SetDocument):
+            kind = "json_patch" if isinstance(command, JsonPatch) else "patch"
+            return SetDocument(document=document, kind=getattr(command, "kind", kind))
         exactly = same(document, command.document)
         return command.replace(document=document, restores=command.restores if exactly else None)
     return command
+
+
+def _by_element(
+    places: frozenset[Pointer], before: Document, after: Document
+) -> frozenset[Pointer]:
+    """*places*, with the elements that a write changes in the place of each array whose elements have names."""
+    found: set[Pointer] = set()
+    for place in places:
+        old: Any = place.resolve(before)
+        new: Any = place.resolve(after)
+        if is_unfolded(old) and is_unfolded(new):
+            found |= {Pointer((*place, *inner)) for inner in changed_places(old, new)}
+        else:
+            found.add(place)
+    return frozenset(found)
 
 
 def _history_since(

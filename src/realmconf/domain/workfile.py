@@ -20,6 +20,7 @@ from realmconf.domain.diff import changes
 from realmconf.domain.document import same
 from realmconf.domain.merge import merge_three
 from realmconf.domain.record import Record
+from realmconf.domain.shape import NOTHING
 from realmconf.errors import InvalidDocument, LimitExceeded
 
 TYPE_CHECKING = False
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from realmconf.domain.names import Limits
     from realmconf.domain.pointer import Pointer
     from realmconf.domain.revision import Revision
+    from realmconf.domain.shape import Shape
 
 _HEADER = re.compile(
     r"# realmconf: ([A-Za-z0-9_-]{1,64}), generation ([1-9][0-9]{0,15})[ \t]*\r?(?:\n|$)"
@@ -89,6 +91,8 @@ class Observation(Record):
     """The generation the file was last known to be in step with; None if it never was."""
     rendered: tuple[int, ...] = ()
     """Generations that stood in the file since then, that one included."""
+    shape: Shape = NOTHING
+    """What schemas say of the realm's configuration: which arrays have elements with names."""
 
 
 # --- what it means -------------------------------------------------------------
@@ -208,7 +212,7 @@ def _ahead(header: Header, seen: Observation) -> Verdict:
 
 
 def _merged(seen: Observation, mine: Document, base: Document | None, generation: int) -> Verdict:
-    merged = _merge(base, seen.head, mine)
+    merged = _merge(base, seen.head, mine, seen.shape)
     if isinstance(merged, tuple):
         return Contested(
             reason=f"it was made against generation {generation}", pointers=merged, base=generation
@@ -219,11 +223,11 @@ def _merged(seen: Observation, mine: Document, base: Document | None, generation
 
 
 def _merge(
-    base: Document | None, theirs: Document | None, mine: Document
+    base: Document | None, theirs: Document | None, mine: Document, shape: Shape
 ) -> Document | tuple[Pointer, ...] | None:
     """The merged document, None for 'still deleted', or the contested pointers."""
     if theirs is not None:
-        merged = merge_three(base or {}, theirs, mine)
+        merged = merge_three(base or {}, theirs, mine, shape=shape)
         return merged.contested or merged.document
     if base is None:
         return mine

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from realmconf.domain.revision import Policy, Revision
 
 
+_NONE: Mapping[str, Document] = {}
+
 # --- commands: what to do to the document -----------------------------------
 
 
 class Command(Record):
     """Abstract: one way to make the next document."""
 
-    __hidden__ = frozenset({"document", "patch", "operations", "assignments"})
+    __hidden__ = frozenset({"document", "patch", "operations", "assignments", "schema", "schemas"})
 
 
 class SetDocument(Command):
@@ -76,6 +78,18 @@ class SetPolicy(Command):
     changes: dict[str, object]
 
 
+class SetSchema(Command):
+    """
+    Attach a schema to the realm, or take away the one it has (``digest`` None); the document stays, but for *patch*.
+
+    *patch* is a merge patch that makes the document fit, in the same revision.
+    """
+
+    digest: str | None
+    schema: Document | None = None
+    patch: dict[str, Value] | None = None
+
+
 class Place(Command):
     """
     Put a revision's document where another history goes on: ``rename``, ``copy``, ``restore``, ``import``.
@@ -91,6 +105,10 @@ class Place(Command):
     generation_min: int = 1
     previous: Revision | None = None
     """The revision whose chain is continued under this realm's name (``rename``)."""
+    schema_digest: str | None = None
+    """The schema that goes along; a continued chain keeps its own."""
+    schemas: Mapping[str, Document] = _NONE
+    """Schemas by digest, to be kept beside the realm: those that the history or the source had."""
 
 
 # --- preconditions ------------------------------------------------------------
@@ -127,11 +145,11 @@ class Write(Record):
     write_id: str
     write_id_given: bool = False
     """A given id is looked up before the write is decided, and its receipt kept."""
+    sees_secrets: bool = True
+    """Whether its author has the right to secrets; without it nothing that reads one is done."""
 
 
 # --- decisions -----------------------------------------------------------------
-
-_NONE: Mapping[str, Document] = {}
 
 
 class Append(Record):

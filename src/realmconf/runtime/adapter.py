@@ -1,13 +1,14 @@
 """
-What stands between plain configuration and a caller's type, and the case that there is no type.
+What stands between plain configuration and a caller's type, and the cases that there is no type.
 
-Decides what any adapter promises; which library serves which type is for ``typed``, which a handle without
-a type never loads.
+Decides what any adapter promises, and what a JSON Schema does in a type's stead; which library serves which
+type is for ``typed``, which a handle without a type never loads.
 """
 
 from __future__ import annotations
 
 from realmconf.domain.document import check_document
+from realmconf.errors import InvalidArgument, SchemaViolation
 from realmconf.runtime.generic import Config, Generic
 
 TYPE_CHECKING = False
@@ -52,6 +53,16 @@ class Adapter(Generic[Config]):
         """Whether *value* is an instance of the type, and not a plain mapping."""
         return isinstance(value, self.type)
 
+    def schema(self) -> Document:
+        """
+        The JSON Schema of what is loaded: whatever ``dump`` gives fits it.
+
+        Raises:
+            InvalidArgument: There is no type, or JSON Schema cannot express it.
+            InvalidDocument: It has what a schema may not have, such as a pattern in Python's own syntax.
+        """
+        raise NotImplementedError
+
 
 class PlainAdapter(Adapter["Mapping[str, Any]"]):
     """No type: the composed configuration itself, immutable."""
@@ -76,5 +87,41 @@ class PlainAdapter(Adapter["Mapping[str, Any]"]):
     def is_model(self, value: object) -> bool:
         return False
 
+    def schema(self) -> Document:
+        raise InvalidArgument("a handle without a type has no schema to publish")
+
 
 PLAIN = PlainAdapter()
+
+
+class JsonSchemaAdapter(PlainAdapter):
+    """A JSON Schema and no type: the composed configuration itself, immutable, if it fits."""
+
+    __slots__ = ("_digest", "_schema")
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        """
+        Take *schema*, of which a copy is kept.
+
+        Raises:
+            InvalidDocument, LimitExceeded: As ``check_schema``.
+        """
+        super().__init__()
+        from realmconf.domain.schema import check_schema, schema_digest
+
+        self._schema = check_schema(schema)
+        self._digest = schema_digest(self._schema)
+
+    def load(self, composed: Document) -> Mapping[str, Any]:
+        from realmconf.domain.schema import violations
+
+        found = violations(self._digest, self._schema, composed)
+        if found:
+            raise SchemaViolation(found)
+        return super().load(composed)
+
+    def schema(self) -> Document:
+        from realmconf.domain.frozen import thaw
+
+        copied: Document = thaw(self._schema)
+        return copied

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from realmconf.domain.names import LIMITS
 from realmconf.runtime import arguments
 from realmconf.runtime.client import TIMEOUT_SECONDS, Client, connect
-from realmconf.runtime.hub import Hub, Look, awaits_adoption
+from realmconf.runtime.envelope import EnvelopePolicy
+from realmconf.runtime.follow import follower_of, parse_after
+from realmconf.runtime.hub import Hub, Look, awaiting_adoption
 from realmconf.runtime.runtime import ConfigRuntime
-from realmconf.runtime.snapshot import EnvelopePolicy
-from realmconf.runtime.watch import RETRY_SECONDS, Follower, concerns, may_go_on_after, parse_after
+from realmconf.runtime.watch import RETRY_SECONDS, concerns, may_go_on_after
 from realmconf.runtime.world import WORLD
 
 if TYPE_CHECKING:
@@ -41,8 +42,11 @@ if TYPE_CHECKING:
     from realmconf.domain.pointer import Pointer
     from realmconf.domain.revision import Policy
     from realmconf.errors import SchemaViolation
-    from realmconf.runtime.snapshot import ConfigEnvelope, ConfigSnapshot, WatchedSnapshot
-    from realmconf.runtime.watch import After
+    from realmconf.runtime.envelope import ConfigEnvelope
+    from realmconf.runtime.follow import After
+    from realmconf.runtime.results import WatchedSnapshot
+    from realmconf.runtime.snapshot import ConfigSnapshot
+    from realmconf.runtime.sources import SecretSources
     from realmconf.runtime.world import World
     from realmconf.stores.protocol import StoreInfo
 
@@ -131,7 +135,7 @@ class AsyncWatch(Generic[Config]):
         self._hub = hub
         self.realm_id = realm
         self._silence_seconds = silence_seconds
-        self._follower = Follower(client.store, sync, realm, start, view=view, adopt=False)
+        self._follower = follower_of(client, sync.source, realm, start, view=view, adopt=False)
         self._last: Look | None = None
         self._waiting: asyncio.Future[Look | None] | None = None
         self._closed = False
@@ -141,10 +145,10 @@ class AsyncWatch(Generic[Config]):
 
     async def __anext__(self) -> WatchedSnapshot[Config]:
         try:
-            look = None if self.is_closed() else self._hub.look(self.realm_id, self._last)
+            look = None if self.is_closed() else self._hub.look(self._follower, self._last)
             while look is not None and not self.is_closed():
                 self._last = look
-                snapshot = self._follower.read(look.head)
+                snapshot = self._follower.read(look.seen)
                 if snapshot is not None:
                     return snapshot
                 look = await self._next_look()
@@ -156,7 +160,7 @@ class AsyncWatch(Generic[Config]):
         raise StopAsyncIteration
 
     async def _next_look(self) -> Look | None:
-        future = self._waiting = self._hub.wait(self.realm_id)
+        future = self._waiting = self._hub.wait(self._follower)
         try:
             if self._silence_seconds is None:
                 return await future
@@ -166,7 +170,7 @@ class AsyncWatch(Generic[Config]):
             return None
         finally:
             self._waiting = None
-            self._hub.leave(self.realm_id, future)
+            self._hub.leave(self._follower, future)
 
     def is_closed(self) -> bool:
         """Whether the iteration has ended, or will before its next snapshot."""
@@ -262,20 +266,22 @@ class AsyncConfigRuntime(Generic[Config]):
     @described_by(ConfigRuntime.get)
     async def get(self) -> ConfigSnapshot[Config]:
         # A look-up of microseconds is answered here; a thread would cost ten times that.
-        store = self._client.sync.store
+        client = self._client.sync
         realm = self.sync.realm_id
-        head = store.peek(realm)
-        if head is None and store.info.fresh_read == "memory":
-            head = store.head(realm, adopt=False)
-        if head is None or awaits_adoption(head):
+        point = client.lineages.peek(realm)
+        if point is None and client.store.info.fresh_read == "memory":
+            point = client.lineages.point(realm, adopt=False)
+        if point is None or awaiting_adoption(point):
             return await asyncio.get_running_loop().run_in_executor(
                 self.threads.reading, self.sync.get
             )
-        return self.sync.snapshot_of(head)
+        return self.sync.snapshot_of(point)
 
     at = in_reading_thread(ConfigRuntime.at)
     history = in_reading_thread(ConfigRuntime.history)
     diff = in_reading_thread(ConfigRuntime.diff)
+    explain = in_reading_thread(ConfigRuntime.explain)
+    validate = in_reading_thread(ConfigRuntime.validate)
     verify = in_reading_thread(ConfigRuntime.verify)
     settle = in_thread(ConfigRuntime.settle)
     set = in_thread(ConfigRuntime.set)
@@ -287,6 +293,10 @@ class AsyncConfigRuntime(Generic[Config]):
     rollback = in_thread(ConfigRuntime.rollback)
     update = in_thread(ConfigRuntime.update)
     set_policy = in_thread(ConfigRuntime.set_policy)
+    set_parent = in_thread(ConfigRuntime.set_parent)
+    set_schema = in_thread(ConfigRuntime.set_schema)
+    unset_schema = in_thread(ConfigRuntime.unset_schema)
+    publish_schema = in_thread(ConfigRuntime.publish_schema)
     working_copy = in_reading_thread(ConfigRuntime.working_copy)
     publish = in_thread(ConfigRuntime.publish)
     resolve = in_thread(ConfigRuntime.resolve)
@@ -297,6 +307,20 @@ class AsyncConfigRuntime(Generic[Config]):
         """As ``ConfigRuntime.policy``, awaited."""
         return asyncio.get_running_loop().run_in_executor(
             self.threads.reading, lambda: self.sync.policy
+        )
+
+    @property
+    def parent(self) -> Awaitable[RealmName | None]:
+        """As ``ConfigRuntime.parent``, awaited."""
+        return asyncio.get_running_loop().run_in_executor(
+            self.threads.reading, lambda: self.sync.parent
+        )
+
+    @property
+    def schema(self) -> Awaitable[Mapping[str, Any] | None]:
+        """As ``ConfigRuntime.schema``, awaited."""
+        return asyncio.get_running_loop().run_in_executor(
+            self.threads.reading, lambda: self.sync.schema
         )
 
     @described_by(ConfigRuntime.envelope)
@@ -392,6 +416,7 @@ class AsyncClient:
         )
 
     realms = in_reading_thread(Client.realms)
+    descendants = in_reading_thread(Client.descendants)
     transaction = in_thread(Client.transaction)
     rename = in_thread(Client.rename)
     copy = in_thread(Client.copy)
@@ -475,6 +500,8 @@ def aconnect(
     read_only: bool = False,
     limits: Limits = LIMITS,
     instance_id: str | None = None,
+    secrets: SecretSources | None = None,
+    sees_secrets: bool = True,
     world: World = WORLD,
 ) -> Connecting:
     return Connecting(
@@ -487,6 +514,8 @@ def aconnect(
             read_only=read_only,
             limits=limits,
             instance_id=instance_id,
+            secrets=secrets,
+            sees_secrets=sees_secrets,
             world=world,
         )
     )

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         depends_on: Iterable[str | Pointer]
         """With rebase: places this write was decided on; a change there is a conflict too."""
         base: ConfigSnapshot[Any] | None
-        """The snapshot a model was made from (``set`` of a model only)."""
+        """The snapshot that a model, or a changed copy of its ``config``, was made from (``set`` only)."""
         message: str
         author: str | None
         write_id: str | None

@@ -1,5 +1,5 @@
 """
-Whether a realm's history is what was written: every digest computed again (G14).
+Whether a realm's history is what was written: every digest computed again (G14), those of its schemas too.
 
 Reads in pages, each at a point of its own: history below the head does not change.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
-    from realmconf.stores.protocol import Store
+    from realmconf.stores.protocol import ReadView, Store
 
 PAGE = 256
 """Revisions read at once."""
@@ -39,7 +39,7 @@ def verify(
     Recompute the kept history of *realm*; *progress* is called with revisions done and to do.
 
     Raises:
-        StoreCorrupt: Naming the first revision that is not what was written.
+        StoreCorrupt: Naming the first revision that is not what was written, or whose schema is not.
     """
     with store.view() as view:
         head = view.head(realm)
@@ -48,10 +48,11 @@ def verify(
     while position < head.generation:
         with store.view() as view:
             page = view.revisions(realm, after=position, before=head.generation + 1, limit=PAGE)
-        if not page:
-            chain.refuse(head.generation, "is missing")
-        for revision in page:
-            chain.take(revision)
+            if not page:
+                chain.refuse(head.generation, "is missing")
+            for revision in page:
+                chain.take(revision)
+                chain.check_schema(revision, view)
         position = page[-1].generation
         if progress is not None:
             progress(chain.seen, head.generation - head.floor + 1)
@@ -65,6 +66,7 @@ class _Chain:
         self._realm = realm
         self._before: Revision | None = None
         self._from_start = from_start
+        self._schemas: set[str] = set()
         self.seen = 0
 
     def take(self, revision: Revision) -> None:
@@ -81,6 +83,22 @@ class _Chain:
             self.refuse(revision.generation, "is not the first that was written")
         self._before = revision
         self.seen += 1
+
+    def check_schema(self, revision: Revision, view: ReadView) -> None:
+        """The schema that *revision* names must be kept, and be that one."""
+        digest = revision.schema_digest
+        if digest is None or digest in self._schemas:
+            return
+        # What reads a schema loads a library, and few realms have one.
+        from realmconf.domain.schema import schema_digest
+
+        try:
+            schema = view.schema(digest)
+        except StoreCorrupt:
+            self.refuse(revision.generation, "names a schema that is missing")
+        if schema_digest(schema) != digest:
+            self.refuse(revision.generation, "names a schema that is not what was attached")
+        self._schemas.add(digest)
 
     def refuse(self, generation: int, reason: str) -> NoReturn:
         raise StoreCorrupt(f"generation {generation} of realm {self._realm} {reason}")

@@ -11,9 +11,9 @@ import os
 import stat
 
 from realmconf.domain.diff import leaves
-from realmconf.domain.document import same
+from realmconf.domain.guess import guesses_secret
+from realmconf.domain.pointer import ROOT
 from realmconf.domain.record import Record
-from realmconf.domain.secrets import redact
 from realmconf.errors import RealmconfError
 from realmconf.runtime.project import RECORD_FOLDER, WORKING_COPY
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from realmconf.domain.document import Value
+    from realmconf.domain.pointer import Pointer
+    from realmconf.domain.secrets import Secrecy
     from realmconf.runtime.client import Client
 
 OK, NOTE, WARNING, PROBLEM = "ok", "note", "warning", "problem"
@@ -80,7 +83,7 @@ def examine_realms(client: Client) -> Iterator[Finding]:
     for entry in client.realms():
         realm = client.realm(entry.realm)
         yield _history(realm)
-        yield from _secrets(realm)
+        yield from _secrets(realm, client.lineages.secrecy(entry.realm))
         yield from _working_copy(realm)
 
 
@@ -259,14 +262,12 @@ def _history(realm: Any) -> Finding:
     )
 
 
-def _secrets(realm: Any) -> Iterator[Finding]:
+def _secrets(realm: Any, secrecy: Secrecy) -> Iterator[Finding]:
     document = realm.get().document
     if document is None:
         return
     named = [
-        pointer.dotted
-        for pointer, value in leaves(document)
-        if not same(redact(value, at=pointer), value)
+        pointer.dotted for pointer, value in leaves(document) if secrecy.conceals(value, pointer)
     ]
     if named:
         yield Finding(
@@ -276,6 +277,31 @@ def _secrets(realm: Any) -> Iterator[Finding]:
             advice="keep them out of the history with a reference such as secret://env/NAME; "
             "erase old ones with: realmconf purge",
         )
+    guessed = [
+        f"{pointer.dotted} ({reason})"
+        for pointer, text in _texts(document, ROOT)
+        if (reason := guesses_secret(text)) and not secrecy.is_secret(pointer)
+    ]
+    if guessed:
+        yield Finding(
+            level=WARNING,
+            subject=f"realm {realm.realm_id}",
+            text=f"values that look secret, at places that are shown to everybody: {', '.join(guessed)}",
+            advice="put a reference such as secret://env/NAME there, or give the key the name of a secret; "
+            "erase old ones with: realmconf purge",
+        )
+
+
+def _texts(value: Value, at: Pointer) -> Iterator[tuple[Pointer, str]]:
+    """Every text in *value*, also inside arrays, with its place."""
+    if isinstance(value, dict):
+        for key in sorted(value):
+            yield from _texts(value[key], at.child(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, at.child(str(index)))
+    elif isinstance(value, str):
+        yield at, value
 
 
 def _working_copy(realm: Any) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from realmconf.errors import InvalidArgument
 from realmconf.runtime import arguments
 from realmconf.runtime.adapter import PLAIN
 from realmconf.runtime.fitting import ON_INVALID, Fitting
+from realmconf.runtime.lineages import Lineages
 from realmconf.runtime.locate import locate, locate_store
 from realmconf.runtime.runtime import ConfigRuntime
 from realmconf.runtime.world import WORLD
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from realmconf.runtime.adapter import Adapter
     from realmconf.runtime.arguments import WriteOptions
     from realmconf.runtime.history import Revision
-    from realmconf.runtime.snapshot import ConfigSnapshot, WriteResult
+    from realmconf.runtime.results import WriteResult
+    from realmconf.runtime.snapshot import ConfigSnapshot
+    from realmconf.runtime.sources import SecretSources
     from realmconf.runtime.watch import Watch
     from realmconf.runtime.world import World
     from realmconf.stores.protocol import Compaction, RealmEntry, Store, StoreInfo
@@ -62,10 +65,15 @@ def connect(
     read_only: bool = False,
     limits: Limits = LIMITS,
     instance_id: str | None = None,
+    secrets: SecretSources | None = None,
+    sees_secrets: bool = True,
     world: World = WORLD,
 ) -> Client:
     """
     Open a store by URL or folder; without one, as ``REALMCONF_STORE``, the project or the user's own folder says.
+
+    *secrets* says where references lead that this process reveals.  A client that does not *sees_secrets* has
+    writes refused that would copy, move or test one; what it reads is for its caller to redact.
 
     Raises:
         InvalidArgument: No such kind of store.
@@ -80,6 +88,8 @@ def connect(
         timeout=timeout,
         limits=limits,
         instance_id=instance_id,
+        secrets=secrets,
+        sees_secrets=arguments.flag(sees_secrets, name="sees_secrets"),
         world=world,
     )
 
@@ -153,10 +163,13 @@ class Client:
         timeout: float = TIMEOUT_SECONDS,
         limits: Limits = LIMITS,
         instance_id: str | None = None,
+        secrets: SecretSources | None = None,
+        sees_secrets: bool = True,
         world: World = WORLD,
     ) -> None:
         self.store = store
         self.limits = limits
+        self.lineages = Lineages(store, limits=limits)
         self.world = world
         self.instance_id = instance_id
         self.watches: WeakSet[Watch[Any]] = WeakSet()
@@ -164,6 +177,8 @@ class Client:
         if author is not None:
             arguments.line(author, name="author", characters_max=limits.author_chars)
         self._author = author
+        self._secrets = secrets
+        self._sees_secrets = sees_secrets
         self._surface = arguments.choice(surface, name="surface", among=SURFACES)
         self._timeout_seconds = arguments.timeout_seconds(timeout, default=TIMEOUT_SECONDS)
 
@@ -178,6 +193,15 @@ class Client:
     def url(self) -> str:
         """What opens this store again."""
         return self.store.url
+
+    @property
+    def secrets(self) -> SecretSources:
+        """Where references to secrets lead."""
+        if self._secrets is None:
+            from realmconf.runtime.sources import default_sources
+
+            self._secrets = default_sources()
+        return self._secrets
 
     def close(self) -> None:
         """End every watch, finish what is pending and release everything. Idempotent."""
@@ -252,6 +276,12 @@ class Client:
             raise InvalidArgument("after must be a realm's name")
         with self.store.view() as view:
             return list(view.realms(after=after, limit=limit))
+
+    def descendants(self, realm: str) -> list[RealmName]:
+        """The live realms that inherit from *realm*, nearly or remotely, by name; from ``global`` all others do."""
+        from realmconf.runtime.descendants import descendants
+
+        return descendants(self, RealmName(realm))
 
     def transaction(
         self, parts: Iterable[tuple[str, Mapping[str, Any]]], **options: Unpack[WriteOptions]
@@ -420,6 +450,7 @@ class Client:
             "message": message,
             "write_id": self.world.write_id() if write_id is None else write_id,
             "write_id_given": write_id is not None,
+            "sees_secrets": self._sees_secrets,
         }
 
     def _default_author(self) -> str:

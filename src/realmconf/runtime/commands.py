@@ -14,7 +14,7 @@ from realmconf.domain.patch import check_patch
 from realmconf.domain.write import Delete, Edit, JsonPatch, MergePatch, Rollback, SetDocument
 from realmconf.errors import InvalidArgument, InvalidDocument
 from realmconf.runtime import arguments
-from realmconf.runtime.snapshot import ConfigEnvelope
+from realmconf.runtime.envelope import ConfigEnvelope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,6 +80,23 @@ def unset(paths: object) -> Command:
     listed = [paths] if isinstance(paths, (str, tuple)) else paths
     pointers = arguments.pointers(listed, name="unset")
     return Edit(removals=tuple(arguments.inner_pointer(pointer) for pointer in pointers))
+
+
+def set_schema(schema: object, patch: object, *, limits: Limits) -> Command:
+    """``set_schema``: a JSON Schema as a mapping, or a type that has one; *patch* migrates the document."""
+    from realmconf.domain.schema import check_schema, schema_digest
+    from realmconf.domain.write import SetSchema
+
+    if not isinstance(schema, Mapping):
+        from realmconf.runtime.typed import adapter_for
+
+        schema = adapter_for(schema).schema()
+    checked = check_schema(schema, limits=limits)
+    return SetSchema(
+        digest=schema_digest(checked),
+        schema=checked,
+        patch=None if patch is None else check_patch(patch, limits=limits),
+    )
 
 
 def rollback(to: object, *, limits: Limits) -> Command:

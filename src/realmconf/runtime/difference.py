@@ -12,57 +12,35 @@ from __future__ import annotations
 from realmconf.domain.diff import changes, leaves
 from realmconf.domain.document import ABSENT, same
 from realmconf.domain.edit import edited
+from realmconf.domain.inverse import edit_to
 from realmconf.domain.write import Edit
 from realmconf.errors import InvalidDocument, SchemaViolation
-from realmconf.runtime.snapshot import compose
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from realmconf.domain.composition import Composed
     from realmconf.domain.document import Document
-    from realmconf.domain.names import RealmName
-    from realmconf.domain.pointer import Pointer
     from realmconf.runtime.adapter import Adapter
 
 
-def edit_from(adapter: Adapter[Any], realm: RealmName, base: Document | None, model: Any) -> Edit:
+def edit_from(adapter: Adapter[Any], composed: Composed, model: Any) -> Edit:
     """
-    The edit that makes *model* of the composition of *base*, the own document it came from.
+    The edit that makes *model* of *composed*, the composition it came from.
 
     Raises:
         InvalidDocument: No edit does: a value is absent in the model that its type or a parent supplies.
     """
-    composed = compose(realm, base)
     wanted = adapter.dump(model)
-    edit = _edit(adapter, composed, wanted, model)
-    _check_gives_back(adapter, realm, edited(base or {}, edit), wanted)
-    return edit
-
-
-def _edit(adapter: Adapter[Any], composed: Document, wanted: Document, model: Any) -> Edit:
     try:
-        came_from = adapter.dump(adapter.load(composed))
+        came_from = adapter.dump(adapter.load(composed.config))
     except SchemaViolation:
-        return _edit_of_unfitting(adapter, composed, wanted, model)
-    assignments: list[tuple[Pointer, Any]] = []
-    removals: list[Pointer] = []
-    for change in changes(came_from, wanted):
-        pointer = change.pointer
-        if change.after is ABSENT:
-            # An object that merely gains its first members stays: it may hold keys the type does not know.
-            if not isinstance(pointer.resolve(wanted), dict):
-                removals.append(_highest_absent(pointer, wanted))
-        elif change.after != {} or not isinstance(pointer.resolve(composed), dict):
-            assignments.append((pointer, change.after))
-    return Edit(assignments=tuple(assignments), removals=tuple(dict.fromkeys(removals)), kind="set")
-
-
-def _highest_absent(pointer: Pointer, wanted: Document) -> Pointer:
-    """The place nearest the root, on the way to *pointer*, that *wanted* does not have: a whole part became None."""
-    while pointer.parent and pointer.parent.resolve(wanted) is ABSENT:
-        pointer = pointer.parent
-    return pointer
+        edit = _edit_of_unfitting(adapter, composed.config, wanted, model)
+    else:
+        edit = edit_to(composed, came_from, wanted)
+    _check_gives_back(adapter, composed, edit, wanted)
+    return edit
 
 
 def _edit_of_unfitting(
@@ -86,13 +64,15 @@ def _edit_of_unfitting(
 
 
 def _check_gives_back(
-    adapter: Adapter[Any], realm: RealmName, document: Document, wanted: Document
+    adapter: Adapter[Any], composed: Composed, edit: Edit, wanted: Document
 ) -> None:
-    found = adapter.dump(adapter.load(compose(realm, document)))
-    differing = changes(found, wanted)
+    document = None if composed.revision is None else composed.revision.document
+    after = composed.with_document(edited(document or {}, edit))
+    differing = changes(adapter.dump(adapter.load(after.config)), wanted)
     if differing:
         places = ", ".join(str(change.pointer) for change in differing[:5])
         raise InvalidDocument(
-            f"the document cannot say what the model does at {places}: what is absent there has another default",
+            f"the document cannot say what the model does at {places}: "
+            "what is absent there has a default, or is inherited (to mask that: unset in the realm's own section)",
             pointer=str(differing[0].pointer),
         )

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from realmconf.errors import HistoryCompacted, InvalidArgument, SchemaViolation
 from realmconf.runtime.adapter import PLAIN
+from realmconf.runtime.envelope import ConfigEnvelope
 from realmconf.runtime.generic import Config, Generic
-from realmconf.runtime.snapshot import ConfigEnvelope, compose
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
     from realmconf.domain.write import Append
     from realmconf.runtime.adapter import Adapter
+    from realmconf.runtime.lineages import Point
     from realmconf.runtime.snapshot import ConfigSnapshot
 
 ON_INVALID = ("raise", "last_good")
@@ -88,20 +90,32 @@ class Fitting(Generic[Config]):
                 return config
         raise violation
 
-    def check(self, decided: Append) -> None:
+    def check(self, decided: Append, point: Point) -> None:
         """
-        Refuse a document that does not fit; a tombstone or a policy is none.
+        Refuse a document that does not fit at *point*; a tombstone, a policy or a schema is none.
 
         Raises:
             SchemaViolation: It does not fit the type.
         """
         revision = decided.revision
-        if self.is_plain or revision.document is None or revision.kind == "policy":
+        if self.is_plain or revision.document is None or revision.kind in ("policy", "schema"):
+            return
+        if point.problem is not None:
+            # Nobody can tell what it is part of; own documents are not held up by that.
             return
         try:
-            self._adapter.load(compose(self._realm, revision.document))
+            self._adapter.load(point.composed.config)
         except SchemaViolation as found:
             raise SchemaViolation(found.violations, realm=self._realm) from None
+
+    def schema(self) -> Document:
+        """
+        The JSON Schema of the type.
+
+        Raises:
+            InvalidArgument: There is no type.
+        """
+        return self._adapter.schema()
 
     def adapter_of(self, config: object) -> Adapter[Any] | None:
         """What takes *config* apart if it is a model; without a type, models of any accepted kind are."""

@@ -7,22 +7,35 @@ Decides who is woken by a hint: those whose realm it may concern, all with one l
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from realmconf.domain.names import RealmName
+    from realmconf.runtime.follow import EffectiveFollower, OwnFollower
+    from realmconf.runtime.lineages import Point
     from realmconf.stores.protocol import Head, Store
 
+    AnyFollower = OwnFollower[Any] | EffectiveFollower[Any]
+    Key = tuple[str, RealmName]
 
-def awaits_adoption(head: Head) -> bool:
-    """Whether a hand edit waits that a read may adopt; not on an event loop, since it may wait for a lock."""
-    return any(warning.code == "working_copy_edited" for warning in head.warnings)
+
+def awaiting_adoption(seen: Head | Point) -> list[RealmName]:
+    """Realms whose hand edit waits for a read that may adopt it; not on an event loop, since it may wait for a lock."""
+    heads: Iterable[Head] = getattr(seen, "watched_heads", None) or (seen,)  # type: ignore[assignment]
+    return [
+        head.realm
+        for head in heads
+        if any(warning.code == "working_copy_edited" for warning in head.warnings)
+    ]
 
 
 class Look(NamedTuple):
-    """A head, and after how many wake-ups it was looked at."""
+    """What was seen of a realm, and after how many wake-ups it was looked at."""
 
-    head: Head
+    seen: Any
+    """A head or a point, as the followers of the view compare with."""
     wakes: int
 
 
@@ -33,21 +46,21 @@ class Hub:
         self.store = store
         self.loop = loop
         self.closed = False
-        self._waiting: dict[RealmName, set[asyncio.Future[Look | None]]] = {}
+        self._waiting: dict[Key, tuple[AnyFollower, set[asyncio.Future[Look | None]]]] = {}
         self._wakes = 0
         self._wake_is_due = False
         self._signal = store.signal(())
         self._signal.listen(self._hint)
 
-    def look(self, realm: RealmName, last: Look | None) -> Look:
-        """The head of *realm*: the *last* look itself if there was no hint since."""
+    def look(self, follower: AnyFollower, last: Look | None) -> Look:
+        """What *follower* is to compare with: the *last* look itself if there was no hint since."""
         if last is not None and last.wakes == self._wakes:
             return last
-        return Look(self.store.head(realm, adopt=False), self._wakes)
+        return Look(follower.look(), self._wakes)
 
-    def wait(self, realm: RealmName) -> asyncio.Future[Look | None]:
+    def wait(self, follower: AnyFollower) -> asyncio.Future[Look | None]:
         """
-        The next look at *realm*, after the next hint; None when the hub is closed, or was.
+        The next look for *follower*, after the next hint; None when the hub is closed, or was.
 
         ``look`` in the same step of the loop before: hints are taken between steps, so none is missed.
         """
@@ -55,18 +68,19 @@ class Hub:
         if self.closed:
             future.set_result(None)
         else:
-            self._waiting.setdefault(realm, set()).add(future)
+            self._waiting.setdefault(follower.key, (follower, set()))[1].add(future)
         return future
 
-    def leave(self, realm: RealmName, future: asyncio.Future[Look | None]) -> None:
+    def leave(self, follower: AnyFollower, future: asyncio.Future[Look | None]) -> None:
         """Wait no longer."""
-        self._waiting.get(realm, set()).discard(future)
+        if follower.key in self._waiting:
+            self._waiting[follower.key][1].discard(future)
 
     def close(self) -> None:
         """Wake every waiter for good."""
         self.closed = True
         self._signal.close()
-        for waiting in self._waiting.values():
+        for _, waiting in self._waiting.values():
             for future in waiting:
                 if not future.done():
                     future.set_result(None)
@@ -87,22 +101,24 @@ class Hub:
         # Before the look, so that a hint during it asks for another one.
         self._wake_is_due = False
         self._wakes += 1
-        for realm, waiting in list(self._waiting.items()):
-            self._tell(realm, waiting)
+        for key, (follower, waiting) in list(self._waiting.items()):
+            self._tell(key, follower, waiting)
 
-    def _tell(self, realm: RealmName, waiting: set[asyncio.Future[Look | None]]) -> None:
+    def _tell(
+        self, key: Key, follower: AnyFollower, waiting: set[asyncio.Future[Look | None]]
+    ) -> None:
         try:
-            look = Look(self.store.head(realm, adopt=False), self._wakes)
+            look = Look(follower.look(), self._wakes)
         except Exception as failure:  # noqa: BLE001 - raised by those who wait
             # The watchers are told in place of their next snapshot; the hub goes on for the others.
             for future in waiting:
                 if not future.done():
                     future.set_exception(failure)
             return
-        if awaits_adoption(look.head):
+        for realm in awaiting_adoption(look.seen):
             # If it is adopted, the commit is the next hint.
             self.loop.run_in_executor(None, self.store.head, realm)
-        del self._waiting[realm]
+        del self._waiting[key]
         for future in waiting:
             if not future.done():
                 future.set_result(look)

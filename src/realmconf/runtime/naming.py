@@ -10,6 +10,7 @@ from __future__ import annotations
 from realmconf.domain.write import Place, Write
 from realmconf.errors import GenerationConflict, InvalidArgument, RealmNotFound
 from realmconf.runtime import arguments
+from realmconf.runtime.descendants import listed
 from realmconf.runtime.outcome import Request, commit, preview, refuse_inside_change
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.arguments import WriteOptions
     from realmconf.runtime.client import Client
     from realmconf.runtime.outcome import Judge
-    from realmconf.runtime.snapshot import WriteResult
+    from realmconf.runtime.results import WriteResult
     from realmconf.stores.protocol import Applied, ReadView
 
     Result = WriteResult[Mapping[str, Any]]
@@ -50,12 +51,21 @@ def rename(client: Client, old: RealmName, new: RealmName, options: WriteOptions
 
     identity = ["rename", str(old), str(new), shared["message"]]
     requests = [_request(new, shared, place, identity), _request(old, shared, leave, identity)]
-    return _carry_out(
+    result = _carry_out(
         client,
         requests,
         options,
         apply=lambda judge, deadline: client.store.rename(old, new, judge, deadline=deadline),
     )
+    with client.store.view() as view:
+        left = view.children(old)
+    if left:
+        # Their documents are their own: who renames a parent says so to whoever keeps them.
+        result.warn(
+            "descendant_orphaned",
+            f"{listed(left)} still have {old} as their parent: let them inherit from {new}",
+        )
+    return result
 
 
 def copy(client: Client, source: RealmName, target: RealmName, options: WriteOptions) -> Result:
@@ -68,7 +78,15 @@ def copy(client: Client, source: RealmName, target: RealmName, options: WriteOpt
     def place(view: ReadView) -> Write:
         revision = _live(view, source)
         document = with_own_section(revision.document or {}, source, target)
-        command = Place(document=document, kind="copy", policy=revision.policy)
+        lineages = client.lineages
+        command = Place(
+            document=document,
+            kind="copy",
+            policy=revision.policy,
+            schema_digest=revision.schema_digest,
+            # What was secret there is secret here.
+            schemas=lineages.schemas_in(view, lineages.schemas_of(source, view)),
+        )
         return Write(realm=target, command=command, **shared, **conditions)
 
     identity = ["copy", str(source), str(target), shared["message"]]
@@ -128,12 +146,19 @@ def _carry_out(
     writing = client.realm(requests[0].realm).writing
     if arguments.flag(options.get("dry_run", False), name="dry_run"):
         refuse_inside_change(client.store)
-        judged = preview(client.store, requests, world=client.world, limits=client.limits)
+        judged = preview(
+            client.store,
+            requests,
+            lineages=client.lineages,
+            world=client.world,
+            limits=client.limits,
+        )
         return writing.plan(requests[0], judged[0])
     deadline = client.deadline(options.get("timeout"))
     done = commit(
         client.store,
         requests,
+        lineages=client.lineages,
         world=client.world,
         limits=client.limits,
         deadline=deadline,

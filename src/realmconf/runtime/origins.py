@@ -7,19 +7,24 @@ compared with the composition it was made from and never with another.
 
 from __future__ import annotations
 
-from realmconf.errors import HistoryCompacted, InvalidArgument, RevisionNotFound
+from realmconf.domain.document import same
+from realmconf.errors import InvalidArgument
 from realmconf.runtime.generic import Config, Generic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from realmconf.domain.document import Document
+    from typing import Any
+
     from realmconf.domain.names import RealmName
     from realmconf.domain.write import Expected
     from realmconf.runtime.snapshot import ConfigSnapshot
-    from realmconf.stores.protocol import ReadView
 
 GENERATIONS_KEPT = 64
 """Generations a handle remembers; an older model needs its snapshot as ``base``, or the history."""
+
+
+ANCESTRIES_KEPT = 64
+"""Compositions of one generation that a handle remembers: its ancestors may go on while it stands."""
 
 
 class Origins(Generic[Config]):
@@ -36,7 +41,9 @@ class Origins(Generic[Config]):
         given = self._given
         others = given.get(snapshot.generation)
         if others is not None:
-            others = tuple(each for each in others if each.digest != snapshot.digest)
+            # Of the same generation there may be another timeline, or another state of the ancestors.
+            marks = snapshot.point.marks
+            others = tuple(each for each in others if each.point.marks != marks)[-ANCESTRIES_KEPT:]
         given[snapshot.generation] = (*others, snapshot) if others else (snapshot,)
         while len(given) > GENERATIONS_KEPT:
             # Another thread may have taken the oldest one away already.
@@ -47,37 +54,29 @@ class Origins(Generic[Config]):
         The snapshot that was given out at a generation, if any.
 
         Raises:
-            InvalidArgument: Several different ones were, and a number does not tell them apart.
+            InvalidArgument: Several different ones were (another timeline, or a parent that went on), and a number
+                does not tell them apart.
         """
         found = self._given.get(expected.generation, ())
         digest = expected.digest
         if digest is not None:
             found = tuple(each for each in found if each.digest.startswith(digest))
-        if len(found) > 1:
+        if len(found) > 1 and not all(_same_origin(found[0], other) for other in found[1:]):
             raise InvalidArgument(
                 f"generation {expected.generation} of realm {self._realm} has been several different ones: "
                 "name the snapshot the model came from as base"
             )
-        return found[0] if found else None
+        return found[-1] if found else None
 
     def gave_out(self, config: object) -> bool:
         """Whether *config* is the very object that one of the snapshots shows."""
         given = [snapshot for snapshots in list(self._given.values()) for snapshot in snapshots]
-        return any(snapshot.config is config for snapshot in given)
+        return any(snapshot.shows(config) for snapshot in given)
 
 
-def document_at(view: ReadView, realm: RealmName, generation: int | None) -> Document | None:
-    """
-    The own document at *generation*, or the head's if none is named.
-
-    The head's too where that generation is gone: the write is refused then in any case.
-    """
-    head = view.head(realm)
-    if generation == 0:
-        return None
-    if generation is not None and generation != head.generation:
-        try:
-            return view.revision(realm, generation).document
-        except (RevisionNotFound, HistoryCompacted):
-            pass
-    return None if head.revision is None else head.revision.document
+def _same_origin(one: ConfigSnapshot[Any], other: ConfigSnapshot[Any]) -> bool:
+    """Whether a model cannot tell which of the two it came from: an ancestor went on, and it made no difference."""
+    if one.digest != other.digest or one.point.problem or other.point.problem:
+        return False
+    first, second = one.point.composed, other.point.composed
+    return same(first.base, second.base) and first.schemas == second.schemas

@@ -9,7 +9,10 @@ the caller; what a write does to a document is for ``domain.decide``.
 from __future__ import annotations
 
 import threading
+from functools import partial
 
+from realmconf.domain import admit
+from realmconf.domain.admit import Upcoming
 from realmconf.domain.decide import decide
 from realmconf.domain.document import canonical_bytes
 from realmconf.domain.record import Record
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.domain.names import Limits, RealmName
-    from realmconf.domain.write import Write
+    from realmconf.domain.write import Unchanged, Write
+    from realmconf.runtime.lineages import Lineages, Point
     from realmconf.runtime.world import World
     from realmconf.stores.protocol import Applied, ReadView, Store
 
@@ -66,13 +70,13 @@ class Request(Record):
     """The write, at this state; without effects, since it may be called again."""
     identity: Callable[[], object]
     """What another request under the same write id must equal: plain values."""
-    check: Callable[[Append], None] | None = None
-    """Refuses what was decided (a schema), by raising."""
+    check: Callable[[Append, Point], None] | None = None
+    """Refuses what was decided, at the point it makes (a caller's type), by raising."""
     write: Write | None = None
     """The write itself, where it does not depend on the state: then it can be refused before it queues."""
 
 
-def request_of(write: Write, *, check: Callable[[Append], None] | None = None) -> Request:
+def request_of(write: Write, *, check: Callable[[Append, Point], None] | None = None) -> Request:
     """A write that does not depend on the state, on its way."""
     return Request(
         realm=write.realm,
@@ -91,6 +95,21 @@ class Answer(Record):
     realm: RealmName
     generation: int
     changed: bool
+
+
+class Done(Record):
+    """What came of one request: what the store applied, or the first answer, and where the realm stood with it."""
+
+    what: Applied | Answer
+    point: Point | None = None
+    """None where the write id was known: nothing was judged."""
+
+
+class Judged(Record):
+    """What one request would come to, and where the realm would stand with it."""
+
+    what: Judgement | Answer
+    point: Point | None = None
 
 
 class _AnsweredError(Exception):
@@ -122,16 +141,17 @@ def commit(
     store: Store,
     requests: Sequence[Request],
     *,
+    lineages: Lineages,
     world: World,
     limits: Limits,
     deadline: float,
     groupable: bool = True,
     apply: Callable[[Judge], Sequence[Applied]] | None = None,
-) -> Sequence[Applied | Answer]:
+) -> Sequence[Done]:
     """
     Carry *requests* (of one write id, each of another realm) out: all or none.
 
-    Returns what the store applied, or the first answers if the write id is known.
+    What came of each is what the store applied, or the first answer if the write id is known.
     *apply* replaces ``store.apply`` where the store has an operation of its own.
 
     Raises:
@@ -139,21 +159,23 @@ def commit(
         RealmconfError: It was refused; nothing was changed, ever.
     """
     refuse_inside_change(store)
-    judging = _Judging(store, requests, world=world, limits=limits)
+    judging = _Judging(store, requests, lineages=lineages, world=world, limits=limits)
     realms = [request.realm for request in requests]
     while True:
         try:
             if apply is not None:
-                return apply(judging.judge)
-            return store.apply(
-                realms,
-                judging.judge,
-                deadline=deadline,
-                groupable=groupable,
-                precheck=judging.precheck,
-            )
+                applied = apply(judging.judge)
+            else:
+                applied = store.apply(
+                    realms,
+                    judging.judge,
+                    deadline=deadline,
+                    groupable=groupable,
+                    precheck=judging.precheck,
+                )
+            return [Done(what=one, point=judging.points[one.write.realm]) for one in applied]
         except _AnsweredError as answered:
-            return answered.answers
+            return [Done(what=answer) for answer in answered.answers]
         except OutcomeUnknown as unknown:
             judging.unknown(unknown)
         except Exception as failure:
@@ -171,15 +193,21 @@ def commit(
 
 
 def preview(
-    store: Store, requests: Sequence[Request], *, world: World, limits: Limits
-) -> Sequence[Judgement | Answer]:
+    store: Store,
+    requests: Sequence[Request],
+    *,
+    lineages: Lineages,
+    world: World,
+    limits: Limits,
+) -> Sequence[Judged]:
     """Judge *requests* as ``commit`` would, on one point, and append nothing."""
-    judging = _Judging(store, requests, world=world, limits=limits)
+    judging = _Judging(store, requests, lineages=lineages, world=world, limits=limits)
     with store.view() as view:
         try:
-            return judging.judge(view)
+            judged = judging.judge(view)
         except _AnsweredError as answered:
-            return answered.answers
+            return [Judged(what=answer) for answer in answered.answers]
+    return [Judged(what=one, point=judging.points[one.write.realm]) for one in judged]
 
 
 def settle(
@@ -198,15 +226,24 @@ class _Judging:
     """The judgement of one ``commit``, over all its attempts."""
 
     def __init__(
-        self, store: Store, requests: Sequence[Request], *, world: World, limits: Limits
+        self,
+        store: Store,
+        requests: Sequence[Request],
+        *,
+        lineages: Lineages,
+        world: World,
+        limits: Limits,
     ) -> None:
         self._store = store
         self._requests = requests
+        self._lineages = lineages
         self._world = world
         self._limits = limits
         self._salts = [world.salt() for _ in requests]
         self._tried: dict[RealmName, set[int]] = {}
         self._digest = _request_digest(store, requests) if requests[0].write_id_given else ""
+        self.points: dict[RealmName, Point] = {}
+        """Where each realm stands with the last judgement."""
         self.attempts = 0
         self.cause: BaseException | None = None
         self.refusal: Exception | None = None
@@ -249,16 +286,58 @@ class _Judging:
             raise WriteIdReused(realm=answers[0].realm, write_id=self._requests[0].write_id)
         self._searched = True
         created_at = self._world.timestamp()
-        judgements = []
+        decided: list[tuple[Request, Write, Append | Unchanged]] = []
         for request, salt in zip(self._requests, self._salts, strict=True):
             write = request.prepare(view)
-            decision = decide(write, view, created_at=created_at, salt=salt, limits=self._limits)
-            if isinstance(decision, Append):
-                if request.check is not None:
-                    request.check(decision)
-                self._tried.setdefault(request.realm, set()).add(decision.revision.generation)
-            judgements.append(Judgement(write=write, decision=decision, request=self._digest))
-        return judgements
+            decision = decide(
+                write,
+                view,
+                created_at=created_at,
+                salt=salt,
+                limits=self._limits,
+                secrecy=partial(self._lineages.secrecy, request.realm, view),
+                shape=partial(self._lineages.shape, request.realm, view),
+            )
+            decided.append((request, write, decision))
+        # Only with all of them in place can it be told whether each may stand among its relatives.
+        appends = [decision for _, _, decision in decided if isinstance(decision, Append)]
+        upcoming = self._upcoming(view, appends)
+        return [self._admitted(*one, view=view, upcoming=upcoming) for one in decided]
+
+    def _upcoming(self, view: ReadView, appends: Sequence[Append]) -> Upcoming:
+        for append in appends:
+            for digest, schema in append.schemas.items():
+                self._lineages.remember(digest, schema)
+        return Upcoming(view, [append.revision for append in appends])
+
+    def _admitted(
+        self,
+        request: Request,
+        write: Write,
+        decision: Append | Unchanged,
+        *,
+        view: ReadView,
+        upcoming: Upcoming,
+    ) -> Judgement:
+        lineages = self._lineages
+        realm = request.realm
+        if isinstance(decision, Append):
+            chain = admit.check(
+                decision.head,
+                decision.revision,
+                upcoming,
+                composer=lineages.composer,
+                limits=self._limits,
+            )
+            decision = lineages.keeping_secrets(decision, view)
+            point = lineages.of_chain(chain, upcoming.head)
+            if request.check is not None:
+                request.check(decision, point)
+            self._tried.setdefault(realm, set()).add(decision.revision.generation)
+        else:
+            point = lineages.point_of(upcoming.head, realm)
+        self.points[realm] = point
+        return Judgement(write=write, decision=decision, request=self._digest)
 
     def _known(self, request: Request, view: ReadView) -> Answer | None:
         if request.write_id_given or self.attempts:

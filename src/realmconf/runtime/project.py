@@ -135,12 +135,13 @@ def _take_in(client: Client, copy: CloneCopy, *, message: str) -> int:
     done: Any = commit(
         store,
         [request],
+        lineages=client.lineages,
         world=client.world,
         limits=client.limits,
         deadline=deadline,
         apply=lambda judge: store.resolve(copy.realm, judge, deadline=deadline),
     )
-    generation: int = done[0].head.generation
+    generation: int = done[0].what.head.generation
     return generation
 
 

@@ -22,17 +22,11 @@ from realmconf.errors import (
     Unsupported,
 )
 from realmconf.runtime import arguments
-from realmconf.runtime.generic import Config
-from realmconf.runtime.origins import Origins, document_at
-from realmconf.runtime.snapshot import (
-    ConfigEnvelope,
-    ConfigResolvedPaths,
-    ConfigSnapshot,
-    ConfigStoreMetadata,
-    EnvelopePolicy,
-    Source,
-    WriteResult,
-)
+from realmconf.runtime.envelope import ConfigEnvelope, EnvelopePolicy
+from realmconf.runtime.generic import Config, Generic
+from realmconf.runtime.origins import Origins
+from realmconf.runtime.snapshot import ConfigSnapshot
+from realmconf.runtime.source import RealmSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,16 +42,19 @@ if TYPE_CHECKING:
     from realmconf.runtime.arguments import WriteOptions
     from realmconf.runtime.chain import Verified
     from realmconf.runtime.client import Client
+    from realmconf.runtime.explaining import Provenance
     from realmconf.runtime.fitting import Fitting
+    from realmconf.runtime.follow import After
     from realmconf.runtime.history import Revision
+    from realmconf.runtime.lineages import Point
     from realmconf.runtime.outcome import Committed, Pending, Void
-    from realmconf.runtime.snapshot import WatchedSnapshot
-    from realmconf.runtime.watch import After, Subscription, Watch
+    from realmconf.runtime.results import WatchedSnapshot, WriteResult
+    from realmconf.runtime.watch import Subscription, Watch
     from realmconf.runtime.writing import Writing
-    from realmconf.stores.protocol import Head, ReadView, WorkingCopyState, WorkingCopyStore
+    from realmconf.stores.protocol import ReadView, WorkingCopyState, WorkingCopyStore
 
 
-class ConfigRuntime(Source[Config]):
+class ConfigRuntime(Generic[Config]):
     """
     One realm of a client: reads, writes, history, watching.
 
@@ -68,7 +65,6 @@ class ConfigRuntime(Source[Config]):
 
     __slots__ = (
         "_client",
-        "_delivered",
         "_fitting",
         "_held",
         "_known",
@@ -77,6 +73,7 @@ class ConfigRuntime(Source[Config]):
         "_store",
         "_writing",
         "realm_id",
+        "source",
     )
 
     def __init__(self, client: Client, realm_id: RealmName, fitting: Fitting[Config]) -> None:
@@ -84,11 +81,12 @@ class ConfigRuntime(Source[Config]):
         self._client = client
         self._store = client.store
         self._fitting = fitting
+        self.source: RealmSource[Config] = RealmSource(client, realm_id, fitting)
+        """What the snapshots of this handle ask."""
         self._origins: Origins[Config] = Origins(realm_id)
         self._writing: Writing[Config] | None = None
-        self._delivered: tuple[tuple[object, ...], WatchedSnapshot[Config]] | None = None
         # Tuples, replaced as a whole: readers in other threads see all of the old or all of the new.
-        self._known: tuple[Head | None, ConfigSnapshot[Config] | None] = (None, None)
+        self._known: tuple[Point | None, ConfigSnapshot[Config] | None] = (None, None)
         self._held: tuple[Sequence[int], int, Config | None] = ((), 0, None)
         self._proved: tuple[Sequence[int], int, ConfigSnapshot[Config] | None] = ((), 0, None)
 
@@ -116,7 +114,9 @@ class ConfigRuntime(Source[Config]):
         if self._writing is None:
             from realmconf.runtime.writing import Writing
 
-            self._writing = Writing(self._client, self.realm_id, self, self._fitting, self._origins)
+            self._writing = Writing(
+                self._client, self.realm_id, self.source, self._fitting, self._origins
+            )
         return self._writing
 
     # --- reading ---------------------------------------------------------------------
@@ -161,47 +161,50 @@ class ConfigRuntime(Source[Config]):
         except (IndexError, ValueError):
             # The store took the proof back.
             pass
-        head = self._store.head(self.realm_id)
-        known, snapshot = self._known
-        if known is not head or snapshot is None:
-            return self.snapshot_of(head)
-        # Read again and unchanged: from now on it is worth a proof, which may cost the store a watch.
-        proof = self._store.proof(self.realm_id)
-        if proof is not None and proof.head is head:
-            self._proved = (proof.words, proof.mark, snapshot)
-        return snapshot
+        return self._get_anew()
 
-    def snapshot_of(self, head: Head) -> ConfigSnapshot[Config]:
+    def _get_anew(self) -> ConfigSnapshot[Config]:
+        known, snapshot = self._known
+        if known is not None and snapshot is not None:
+            # Read again: from now on it is worth a proof, which may cost the store a watch.
+            proof = self._store.proof(known.watched)
+            if proof is not None and all(map(operator.is_, proof.heads, known.watched_heads)):
+                self._proved = (proof.words, proof.mark, snapshot)
+                return snapshot
+        return self.snapshot_of(self._client.lineages.point(self.realm_id))
+
+    def snapshot_of(self, point: Point) -> ConfigSnapshot[Config]:
         """
-        The snapshot of *head*, the same one for the same head.
+        The snapshot of *point*, the same one for the same point.
 
         Raises:
             RealmMoved: The realm lives in another store now.
         """
         known, snapshot = self._known
-        if known is head and snapshot is not None:
+        if known is point and snapshot is not None:
             return snapshot
+        head = point.head
         if head.moved_to is not None:
             raise RealmMoved(head.moved_to, realm=self.realm_id)
-        snapshot = ConfigSnapshot(self, self.realm_id, head.revision, head.warnings)
-        self._known = (head, snapshot)
+        snapshot = ConfigSnapshot(self.source, self.realm_id, head.revision, head.warnings, point=point)
+        self._known = (point, snapshot)
         self._origins.remember(snapshot)
         return snapshot
 
     def at(self, generation: int) -> ConfigSnapshot[Config]:
         """
-        The realm as it was at *generation*.
+        The realm as it was at *generation*, with what it inherited then.
 
         Raises:
             RevisionNotFound: There is no such generation.
-            HistoryCompacted: It was there and is gone.  Of one that was purged the record is left: the
-                snapshot warns of it, and has no configuration to type.
+            HistoryCompacted: It was there and is gone; raised by ``config`` where only an ancestor's is.  Of one
+                that was purged the record is left: the snapshot warns of it, and has no configuration to type.
         """
         wanted = arguments.generation(generation, name="generation", limits=self._client.limits)
         if wanted == 0:
-            return ConfigSnapshot(self, self.realm_id, None)
+            return ConfigSnapshot(self.source, self.realm_id, None)
         with self._store.view() as view:
-            return ConfigSnapshot(self, self.realm_id, view.revision(self.realm_id, wanted))
+            return ConfigSnapshot(self.source, self.realm_id, view.revision(self.realm_id, wanted))
 
     def history(self, *, limit: int = 50, before: int | None = None) -> list[Revision]:
         """
@@ -276,6 +279,57 @@ class ConfigRuntime(Source[Config]):
         """The wire form of ``get()``."""
         return self.get().envelope(policy=policy, view=view)
 
+    def explain(self, path: str | Pointer = "") -> Provenance:
+        """
+        Where the value at *path* of the composed configuration comes from: who stated it, when and why; what it
+        shadows, and who masks it.
+
+        Of an object, or an array put together from several realms, ``parts`` explains each leaf.  The realm and the
+        generation are those that gave the value, not merely the newest.
+
+        Raises:
+            ValueNotFound: Nothing stands there, nobody masks it, and no schema has a default for it.
+            LineageCycle, LineageTooDeep, ParentNotFound: The realm's parents cannot be used.
+        """
+        from realmconf.runtime.explaining import explain
+
+        return explain(self._client, self.get().point, arguments.pointer(path))
+
+    @property
+    def parent(self) -> RealmName | None:
+        """The realm that this one names as its parent; None for none (``global`` is every lineage's tail)."""
+        from realmconf.domain.lineage import parent_of
+
+        record = self.get().record
+        return None if record is None else parent_of(self.realm_id, record.document)
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """The JSON Schema attached to this very realm; None for none. Those of ancestors apply besides."""
+        from realmconf.domain.frozen import freeze
+
+        record = self.get().record
+        if record is None or record.schema_digest is None:
+            return None
+        schema: Mapping[str, Any] = freeze(self._client.lineages.schema(record.schema_digest))
+        return schema
+
+    def validate(self, config: object = None) -> tuple[Mapping[str, str], ...]:
+        """
+        Every violation of the schemas that govern the realm, as ``pointer``, ``keyword`` and ``message``; none: ().
+
+        Judges the composed configuration, with *config* as the own document if it is given; changes nothing.
+        """
+        from realmconf.domain.admit import violations_of
+        from realmconf.runtime import commands
+
+        point = self.get().point
+        composed = point.composed
+        if config is not None:
+            document = commands.whole_document(config, limits=self._client.limits)
+            composed = composed.with_document(document)
+        return violations_of(composed)
+
     @property
     def policy(self) -> Policy:
         """What the realm asks of its writers."""
@@ -288,10 +342,10 @@ class ConfigRuntime(Source[Config]):
         """
         Write the whole own document.
 
-        A plain mapping is stored as given.  A model, or a snapshot's ``config``, is compared with the
-        composition it came from (``base``, else ``expected``, else the one this handle gave out at
-        ``expected_generation``, else the head), and only what differs from that is stored, besides what the
-        own document states already.
+        A plain mapping is stored as given.  A model, a snapshot's ``config``, or a changed copy of that with
+        ``base``, is compared with the composition it came from (``base``, else ``expected``, else the one this
+        handle gave out at ``expected_generation``, else the head), and only what differs from that is stored,
+        besides what the own document states already.
 
         Raises:
             InvalidArgument: An envelope of the effective view; or nobody can tell what a model came from.
@@ -306,6 +360,9 @@ class ConfigRuntime(Source[Config]):
         if adapter is not None:
             return self._set_model(adapter, config, options)
         if type(config) is FrozenDict and self._fitting.is_plain and self._origins.gave_out(config):
+            return self._set_model(PLAIN, config, options)
+        if options.get("base") is not None and isinstance(config, dict):
+            # Who names what it was made from has changed a copy of the whole of that.
             return self._set_model(PLAIN, config, options)
         return self.writing.carry_out(
             commands.set_document(config, limits=self._client.limits), options
@@ -322,11 +379,13 @@ class ConfigRuntime(Source[Config]):
         if base is None and expected is not None:
             base = self._origins.at(expected)
         if base is not None:
-            document = None if base.record is None else base.record.document
-            return self.writing.carry_out(edit_from(adapter, realm, document, model), options)
+            return self.writing.carry_out(edit_from(adapter, base.point.composed, model), options)
         generation = None if expected is None else expected.generation
+        lineages = self._client.lineages
         return self.writing.carry_out_at(
-            lambda view: edit_from(adapter, realm, document_at(view, realm, generation), model),
+            lambda view: edit_from(
+                adapter, lineages.point_at(view, realm, generation).composed, model
+            ),
             options,
             identity=["set model", adapter.dump(model)],
         )
@@ -453,6 +512,67 @@ class ConfigRuntime(Source[Config]):
             raise InvalidArgument("set_policy takes require_generation or history_keep")
         return self.writing.carry_out(SetPolicy(changes=stated), options)
 
+    def set_parent(
+        self, parent: str | None, **options: Unpack[WriteOptions]
+    ) -> WriteResult[Config]:
+        """
+        Let the realm inherit from *parent*; from nobody but ``global``, if None.
+
+        Raises:
+            ParentNotFound, LineageCycle, LineageTooDeep: It cannot be a parent of this realm.
+        """
+        from realmconf.domain.lineage import SECTION
+        from realmconf.domain.names import RealmName as Name
+        from realmconf.domain.pointer import Pointer
+        from realmconf.runtime import commands
+
+        place = Pointer((SECTION, self.realm_id, "parent"))
+        if parent is None:
+            return self.writing.carry_out(commands.unset(place), options)
+        named = {place: str(Name(parent))}
+        return self.writing.carry_out(
+            commands.set_values(named, limits=self._client.limits), options
+        )
+
+    def set_schema(
+        self,
+        schema: object,
+        *,
+        patch: Mapping[str, Any] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> WriteResult[Config]:
+        """
+        Attach a JSON Schema (draft 2020-12, without remote references), or one made from a type, to the realm.
+
+        It applies from now on to every write to the realm and its descendants, on the composed configuration.
+        *patch*, a merge patch, migrates the own document in the same revision.
+
+        Raises:
+            InvalidDocument: It is no such schema.
+            SchemaViolation: The configuration, migrated, does not fit it.
+        """
+        from realmconf.runtime import commands
+
+        command = commands.set_schema(schema, patch, limits=self._client.limits)
+        return self.writing.carry_out(command, options)
+
+    def unset_schema(self, **options: Unpack[WriteOptions]) -> WriteResult[Config]:
+        """Take the realm's own schema away; what it called secret stays secret."""
+        from realmconf.domain.write import SetSchema
+
+        return self.writing.carry_out(SetSchema(digest=None), options)
+
+    def publish_schema(
+        self, *, patch: Mapping[str, Any] | None = None, **options: Unpack[WriteOptions]
+    ) -> WriteResult[Config]:
+        """
+        Attach the schema of this handle's own type; see ``set_schema``.
+
+        Raises:
+            InvalidArgument: The handle has no type.
+        """
+        return self.set_schema(self._fitting.schema(), patch=patch, **options)
+
     # --- watching --------------------------------------------------------------------
 
     def watch(
@@ -461,15 +581,17 @@ class ConfigRuntime(Source[Config]):
         """
         Every generation after *after* (a snapshot, etag, cursor, or number in the own view), in order, once.
 
-        Without *after*: from now on.  Iterating blocks until the next one; ``close()`` ends it, and so do
-        *timeout* seconds without any.  Where generations cannot be told (compacted, another timeline) comes
-        one snapshot with ``reset``.
+        In the effective view also those of everybody the realm inherits from, each commit as one step with the
+        ``changes`` of the composed configuration.  Without *after*: from now on.  Iterating blocks until the next
+        one; ``close()`` ends it, and so do *timeout* seconds without any.  Where generations cannot be told
+        (compacted, another timeline) comes one snapshot with ``reset``.
         """
-        from realmconf.runtime.watch import Watch, parse_after
+        from realmconf.runtime.follow import parse_after
+        from realmconf.runtime.watch import Watch
 
         start = parse_after(self.realm_id, after, view=view, limits=self._client.limits)
         silence = None if timeout is None else arguments.timeout_seconds(timeout, default=0.0)
-        watch = Watch(self._store, self, self.realm_id, start, view=view, silence_seconds=silence)
+        watch = Watch(self._client, self.source, self.realm_id, start, view=view, silence_seconds=silence)
         self._client.watches.add(watch)
         return watch
 
@@ -548,35 +670,3 @@ class ConfigRuntime(Source[Config]):
         if not hasattr(self._store, "working_copy"):
             raise Unsupported(f"the store {self._store.info.name} keeps no working copies")
         return self._store  # type: ignore[return-value]
-
-    # --- for snapshots -------------------------------------------------------------------
-
-    @property
-    def is_lenient(self) -> bool:
-        """Whether this handle goes on with the last configuration that fitted."""
-        return self._fitting.is_lenient
-
-    def typed(self, snapshot: ConfigSnapshot[Config]) -> Config:
-        """The typed configuration of *snapshot*."""
-        return self._fitting.load(snapshot)
-
-    def shared(
-        self, step: tuple[object, ...], make: Callable[[], WatchedSnapshot[Config]]
-    ) -> WatchedSnapshot[Config]:
-        """The snapshot of a *step* of a watch: a handle with a thousand watchers types a configuration once."""
-        last = self._delivered
-        if last is not None and all(map(operator.is_, last[0], step)):
-            return last[1]
-        snapshot = make()
-        self._delivered = (step, snapshot)
-        return snapshot
-
-    def store_metadata(self) -> ConfigStoreMetadata:
-        """Which store this is."""
-        paths = self._store.paths(self.realm_id)
-        return ConfigStoreMetadata(
-            realm_id=self.realm_id,
-            instance_id=self._client.instance_id,
-            backend=self._store.info.name,
-            resolved_paths=ConfigResolvedPaths(**paths) if paths else None,
-        )

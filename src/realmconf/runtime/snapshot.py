@@ -1,97 +1,35 @@
 """
-What a read or a write gives back: immutable views of a realm at one generation.
+What a read gives back: an immutable view of a realm, and of those it inherits from, at one moment.
 
-Decides what a snapshot shows and hides, and the form of an envelope; reading and
-typing the configuration is the runtime's part.  Everything costly is computed on
-first use.
+Decides what a snapshot shows and hides; reading and typing the configuration is the
+runtime's part.  Everything costly is computed on first use.
 """
 
 from __future__ import annotations
 
-from enum import Enum
-
 from realmconf.domain.record import Record
 from realmconf.domain.revision import DIGEST_SHOWN, GENESIS
-from realmconf.errors import InvalidArgument, SchemaViolation
+from realmconf.errors import InvalidArgument, RealmconfError, SchemaViolation
+from realmconf.runtime.envelope import ConfigEnvelope, EnvelopePolicy
 from realmconf.runtime.generic import Config, Generic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from realmconf.domain import revision as stored
-    from realmconf.domain.diff import Change
     from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
+    from realmconf.domain.pointer import Pointer
+    from realmconf.runtime.envelope import ConfigStoreMetadata
     from realmconf.runtime.history import Revision
+    from realmconf.runtime.lineages import Point
+    from realmconf.runtime.source import Source
+    from realmconf.runtime.sources import Secret
     from realmconf.stores.protocol import Notice
 
 _set = object.__setattr__
-
-
-class ConfigResolvedPaths(Record):
-    """Where a realm lives on this machine."""
-
-    root: str
-    config_path: str | None = None
-    database_path: str | None = None
-
-    def to_dict(self) -> dict[str, str]:
-        """The paths that there are."""
-        named = {name: getattr(self, name) for name in self.__fields__}
-        return {name: path for name, path in named.items() if path is not None}
-
-
-class ConfigStoreMetadata(Record):
-    """Which store a snapshot comes from. ``instance_id`` is the reading process's own, not a writer's."""
-
-    realm_id: str
-    instance_id: str | None = None
-    backend: str
-    resolved_paths: ConfigResolvedPaths | None = None
-
-
-class EnvelopePolicy(Enum):
-    """Who an envelope is for: ``PUBLIC`` leaves ``resolved_paths`` out."""
-
-    PUBLIC = "public"
-    DIAGNOSTIC = "diagnostic"
-
-
-class ConfigEnvelope(Record):
-    """
-    The wire form of one view of a snapshot.
-
-    An envelope of the *effective* view is refused as input: writing it would copy inherited values down.
-    ``config`` is None where the realm has no live document and the view is its own.
-    """
-
-    config: dict[str, Any] | None
-    generation: int
-    realm_id: str
-    instance_id: str | None
-    backend: str | None
-    view: str
-    """own | effective"""
-    resolved_paths: ConfigResolvedPaths | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON: ``resolved_paths`` is left out where there are none."""
-        fields: dict[str, Any] = {
-            "config": self.config,
-            "generation": self.generation,
-            "realm_id": self.realm_id,
-            "instance_id": self.instance_id,
-            "backend": self.backend,
-            "view": self.view,
-        }
-        if self.resolved_paths is not None:
-            fields["resolved_paths"] = self.resolved_paths.to_dict()
-        return fields
-
-    def __repr__(self) -> str:
-        return f"ConfigEnvelope(realm_id={self.realm_id!r}, generation={self.generation}, view={self.view!r})"
 
 
 class LineageMember(Record):
@@ -99,49 +37,6 @@ class LineageMember(Record):
 
     realm: str
     generation: int
-
-
-class Source(Generic[Config]):
-    """What a snapshot asks for when its configuration is first used: the handle that made it."""
-
-    __slots__ = ()
-
-    def shared(
-        self, step: tuple[object, ...], make: Callable[[], WatchedSnapshot[Config]]
-    ) -> WatchedSnapshot[Config]:
-        """The snapshot of a *step* of a watch, the same one for all watchers of this handle."""
-        raise NotImplementedError
-
-    @property
-    def is_lenient(self) -> bool:
-        """Whether a configuration that does not fit is stood in for, which the snapshot then warns of."""
-        return False
-
-    def typed(self, snapshot: ConfigSnapshot[Config]) -> Config:
-        """The typed configuration of *snapshot*."""
-        raise NotImplementedError
-
-    def store_metadata(self) -> ConfigStoreMetadata:
-        """Which store this is."""
-        raise NotImplementedError
-
-
-class Detached(Source[Config]):
-    """What is left of a handle in a snapshot that was sent to another process."""
-
-    __slots__ = ("_config", "_metadata")
-
-    def __init__(self, config: Config, metadata: ConfigStoreMetadata) -> None:
-        self._config = config
-        self._metadata = metadata
-
-    def typed(self, snapshot: ConfigSnapshot[Config]) -> Config:
-        """As it was."""
-        return self._config
-
-    def store_metadata(self) -> ConfigStoreMetadata:
-        """As it was."""
-        return self._metadata
 
 
 class ConfigSnapshot(Generic[Config]):
@@ -152,14 +47,28 @@ class ConfigSnapshot(Generic[Config]):
     defaults.
     """
 
-    __slots__ = ("_composed", "_config", "_document", "_record", "_source", "_warnings", "realm_id")
+    __slots__ = (
+        "_composed",
+        "_config",
+        "_document",
+        "_found",
+        "_lineage",
+        "_point",
+        "_record",
+        "_source",
+        "_warnings",
+        "realm_id",
+    )
 
     _source: Source[Config]
     _record: stored.Revision | None
+    _point: Point | None
     _config: Config
     _document: Mapping[str, Any] | None
     _composed: Document
+    _lineage: tuple[LineageMember, ...]
     _warnings: tuple[Notice, ...]
+    _found: tuple[Notice, ...]
     realm_id: RealmName
 
     def __init__(
@@ -168,11 +77,14 @@ class ConfigSnapshot(Generic[Config]):
         realm_id: RealmName,
         record: stored.Revision | None,
         warnings: tuple[Notice, ...] = (),
+        *,
+        point: Point | None = None,
     ) -> None:
         _set(self, "_source", source)
         _set(self, "realm_id", realm_id)
         _set(self, "_record", record)
         _set(self, "_warnings", warnings)
+        _set(self, "_point", point)
 
     @property
     def warnings(self) -> tuple[Notice, ...]:
@@ -180,23 +92,44 @@ class ConfigSnapshot(Generic[Config]):
         What a caller should know that failed nothing: records with ``code``, ``message``, ``path``.
 
         ``schema_violation``: ``config`` is that of an older generation, since this one does not fit.
+        ``effective_invalid``: ``config`` does not fit a schema that governs the realm: a parent was changed.
+        ``lineage_error``: the realm's parents cannot be used, so that there is no ``config``.
         ``purged``: the document was erased, so that nobody can tell what it stated.
         ``replayed``: this is what came of the write when its write id was first used.
         """
-        if self.is_purged:
-            from realmconf.stores.protocol import Notice
+        if self._source.is_lenient:
+            try:
+                self.config  # noqa: B018 - typing it may warn
+            except RealmconfError:
+                pass
+        try:
+            found = self._found
+        except AttributeError:
+            found = tuple(self._look_for_warnings())
+            _set(self, "_found", found)
+        return (*self._warnings, *found)
 
+    def _look_for_warnings(self) -> Iterator[Notice]:
+        if not self.is_purged and self._point is None:
+            # Of an older generation: what it meant then concerns nobody now.
+            return
+        from realmconf.stores.protocol import Notice
+
+        if self.is_purged:
             message = (
                 f"the document of generation {self.generation} of realm {self.realm_id} is erased, "
                 "not empty"
             )
-            return (*self._warnings, Notice(code="purged", message=message))
-        if self._source.is_lenient:
-            try:
-                self.config  # noqa: B018 - typing it may warn
-            except SchemaViolation:
-                return self._warnings
-        return self._warnings
+            yield Notice(code="purged", message=message)
+        elif self._point is not None and self._point.problem is not None:
+            yield Notice(code="lineage_error", message=str(self._point.problem))
+        elif self._point is not None and self._point.composed.schemas:
+            from realmconf.domain.admit import violations_of
+
+            found = violations_of(self._point.composed)
+            if found:
+                message = str(SchemaViolation(found, realm=self.realm_id))
+                yield Notice(code="effective_invalid", message=message)
 
     @property
     def is_purged(self) -> bool:
@@ -213,12 +146,13 @@ class ConfigSnapshot(Generic[Config]):
     @property
     def config(self) -> Config:
         """
-        The configuration: defaults, then what the realm states, as this handle's type.
+        The configuration: defaults, then what is inherited, then what the realm states, as this handle's type.
 
         One object for all who read this snapshot: of a type that can be changed, change a copy.
 
         Raises:
             SchemaViolation: It does not fit the type.
+            LineageCycle, LineageTooDeep, ParentNotFound: The realm's parents cannot be used.
         """
         try:
             return self._config
@@ -226,6 +160,10 @@ class ConfigSnapshot(Generic[Config]):
             config = self._source.typed(self)
             _set(self, "_config", config)
             return config
+
+    def shows(self, config: object) -> bool:
+        """Whether *config* is the very object that this snapshot has shown."""
+        return getattr(self, "_config", None) is config
 
     @property
     def document(self) -> Mapping[str, Any] | None:
@@ -264,8 +202,8 @@ class ConfigSnapshot(Generic[Config]):
 
     @property
     def cursor(self) -> str:
-        """Where a watch goes on after this snapshot."""
-        return self.etag
+        """Where a watch of the effective view goes on after this snapshot; one of the own view takes ``etag``."""
+        return effective_cursor(self.point)
 
     @property
     def revision(self) -> Revision | None:
@@ -275,9 +213,38 @@ class ConfigSnapshot(Generic[Config]):
         return None if self._record is None else published(self._record)
 
     @property
+    def point(self) -> Point:
+        """The realm and those it inherits from, as they stood together; for the runtime."""
+        if self._point is None:
+            _set(self, "_point", self._source.point_then(self))
+            assert self._point is not None
+        return self._point
+
+    @property
     def lineage(self) -> tuple[LineageMember, ...]:
-        """The realms that ``config`` is composed of, this one first."""
-        return (LineageMember(realm=self.realm_id, generation=self.generation),)
+        """The realms that ``config`` is composed of, this one first, each at the generation that it had then."""
+        try:
+            return self._lineage
+        except AttributeError:
+            point = self.point
+            lineage = tuple(
+                LineageMember(realm=name, generation=head.generation)
+                for name, head in zip(point.names, point.heads, strict=True)
+            )
+            _set(self, "_lineage", lineage)
+            return lineage
+
+    def secret(self, path: str | Pointer) -> Secret:
+        """
+        The value at *path* of the configuration, hidden until it is revealed; a reference is resolved then.
+
+        Raises:
+            ValueNotFound: Nothing stands there.
+            InvalidArgument: What stands there is no text.
+        """
+        from realmconf.runtime import arguments
+
+        return self._source.secret_at(self, arguments.inner_pointer(path))
 
     @property
     def metadata(self) -> ConfigStoreMetadata:
@@ -313,13 +280,16 @@ class ConfigSnapshot(Generic[Config]):
 
     @property
     def composed(self) -> Document:
-        """The composed configuration as plain values, before any type; to be treated as frozen."""
+        """
+        The composed configuration as plain values, before any type; to be treated as frozen.
+
+        Raises:
+            LineageCycle, LineageTooDeep, ParentNotFound: The realm's parents cannot be used.
+        """
         try:
             return self._composed
         except AttributeError:
-            composed = compose(
-                self.realm_id, None if self._record is None else self._record.document
-            )
+            composed = self.point.composed.config
             _set(self, "_composed", composed)
             return composed
 
@@ -334,9 +304,12 @@ class ConfigSnapshot(Generic[Config]):
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process has no handle to ask, so what a handle would say goes along.
         slots = [name for cls in type(self).__mro__ for name in getattr(cls, "__slots__", ())]
+        from realmconf.runtime.source import Detached
+
         detached = Detached(self.config, self.metadata)
+        said = [self.composed, self.lineage, self.warnings, self.cursor]
         state = {name: getattr(self, name) for name in slots if hasattr(self, name)}
-        state["_source"] = detached
+        state |= {"_source": detached, "_point": None, "_warnings": said[2], "_found": ()}
         return (_restored, (type(self), state))
 
     def __eq__(self, other: object) -> bool:
@@ -357,115 +330,6 @@ class ConfigSnapshot(Generic[Config]):
         return f"{name}(realm_id={str(self.realm_id)!r}, generation={self.generation}, exists={self.exists})"
 
 
-class WriteResult(ConfigSnapshot[Config]):
-    """The head after a write, with what the write did."""
-
-    __slots__ = ("_before", "changed", "rebased_from", "write_id")
-
-    _before: Document | None
-    changed: bool
-    """False if the write changed nothing and appended nothing."""
-    rebased_from: int | None
-    """The expected generation, where the write was rebased onto a newer head."""
-    write_id: str
-
-    def __init__(
-        self,
-        source: Source[Config],
-        realm_id: RealmName,
-        record: stored.Revision | None,
-        warnings: tuple[Notice, ...] = (),
-        *,
-        changed: bool,
-        rebased_from: int | None,
-        write_id: str,
-        before: Document | None,
-    ) -> None:
-        super().__init__(source, realm_id, record, warnings)
-        _set(self, "changed", changed)
-        _set(self, "rebased_from", rebased_from)
-        _set(self, "write_id", write_id)
-        _set(self, "_before", before)
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """What this write changed in the own document, leaf by leaf."""
-        if not self.changed:
-            return ()
-        from realmconf.domain.diff import changes
-
-        return changes(self._before, None if self._record is None else self._record.document)
-
-
-class Plan(WriteResult[Config]):
-    """
-    What a write would have done: the snapshot it would have returned, at the generation it would have made.
-
-    Nothing was written, and another writer may come first.
-    """
-
-    __slots__ = ()
-
-    @property
-    def effective_changes(self) -> tuple[Change, ...]:
-        """What would change in the composed configuration."""
-        if not self.changed:
-            return ()
-        from realmconf.domain.diff import changes
-
-        return changes(compose(self.realm_id, self._before), self.composed)
-
-    @property
-    def descendants(self) -> tuple[str, ...]:
-        """The realms that inherit from this one and would see the change."""
-        return ()
-
-
-class WatchedSnapshot(ConfigSnapshot[Config]):
-    """One generation as a watch delivers it."""
-
-    __slots__ = ("_before", "_cursor", "reset")
-
-    _before: Document | None
-    _cursor: str
-    reset: bool
-    """Generations since the cursor cannot be told (compacted, another timeline): start anew from here."""
-
-    def __init__(
-        self,
-        source: Source[Config],
-        realm_id: RealmName,
-        record: stored.Revision | None,
-        warnings: tuple[Notice, ...] = (),
-        *,
-        before: Document | None,
-        reset: bool,
-        cursor: str,
-    ) -> None:
-        super().__init__(source, realm_id, record, warnings)
-        _set(self, "_before", before)
-        _set(self, "reset", reset)
-        _set(self, "_cursor", cursor)
-
-    @property
-    def cursor(self) -> str:
-        """Where a watch goes on after this snapshot."""
-        return self._cursor
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """
-        What changed in the own document since the generation before, leaf by leaf.
-
-        Empty after a reset, and where a document was purged, since nobody can tell then.
-        """
-        if self.reset or (self._record is not None and self._record.purged):
-            return ()
-        from realmconf.domain.diff import changes
-
-        return changes(self._before, None if self._record is None else self._record.document)
-
-
 def _restored(cls: type[ConfigSnapshot[Any]], state: dict[str, Any]) -> ConfigSnapshot[Any]:
     snapshot = cls.__new__(cls)
     for name, value in state.items():
@@ -473,17 +337,10 @@ def _restored(cls: type[ConfigSnapshot[Any]], state: dict[str, Any]) -> ConfigSn
     return snapshot
 
 
-def compose(realm: RealmName, document: Document | None) -> Document:
-    """
-    The configuration that *document* gives: all of it but the realm's section about itself.
+EFFECTIVE_PREFIX = "e:"
+"""Cursors of the effective view: this, then ``realm@etag`` of each realm on which it depends, joined by commas."""
 
-    ``[realm.<own name>]`` says where a realm stands among others and is no configuration.
-    """
-    if document is None:
-        return {}
-    section = document.get("realm")
-    if not isinstance(section, dict) or realm not in section:
-        return document
-    others = {name: value for name, value in section.items() if name != realm}
-    composed = {name: value for name, value in document.items() if name != "realm"}
-    return {**composed, "realm": others} if others else composed
+
+def effective_cursor(point: Point) -> str:
+    """Where a watch of the effective view goes on after *point*."""
+    return EFFECTIVE_PREFIX + ",".join(point.marks)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from realmconf.runtime.arguments import WriteOptions
     from realmconf.runtime.client import Client
     from realmconf.runtime.outcome import Request
+    from realmconf.runtime.results import WriteResult
     from realmconf.runtime.runtime import ConfigRuntime
-    from realmconf.runtime.snapshot import WriteResult
 
     Result = WriteResult[Mapping[str, Any]]
 
@@ -47,13 +47,26 @@ def transaction(
     _check_realms(client, requests)
     if arguments.flag(options.get("dry_run", False), name="dry_run"):
         refuse_inside_change(client.store)
-        judged = preview(client.store, requests, world=client.world, limits=limits)
+        judged = preview(
+            client.store,
+            requests,
+            lineages=client.lineages,
+            world=client.world,
+            limits=limits,
+        )
         return [
             handle.writing.plan(request, found)
             for handle, request, found in zip(handles, requests, judged, strict=True)
         ]
     deadline = client.deadline(options.get("timeout"))
-    done = commit(client.store, requests, world=client.world, limits=limits, deadline=deadline)
+    done = commit(
+        client.store,
+        requests,
+        lineages=client.lineages,
+        world=client.world,
+        limits=limits,
+        deadline=deadline,
+    )
     return [
         handle.writing.result(request, each)
         for handle, request, each in zip(handles, requests, done, strict=True)

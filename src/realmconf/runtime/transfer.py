@@ -8,10 +8,9 @@ put in place of what is there.
 
 from __future__ import annotations
 
-from realmconf.domain.archive import header_line, read_archive, revision_line
+from realmconf.domain.archive import Entry, header_line, read_archive, revision_line, schema_line
 from realmconf.domain.document import same
 from realmconf.domain.names import RealmName
-from realmconf.domain.secrets import redact
 from realmconf.domain.write import Place, Write
 from realmconf.errors import InvalidArgument
 from realmconf.runtime import arguments
@@ -19,16 +18,15 @@ from realmconf.runtime.outcome import Request, commit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from typing import Any
 
-    from realmconf.domain.archive import Entry
     from realmconf.domain.revision import Revision
+    from realmconf.domain.secrets import Secrecy
     from realmconf.runtime.arguments import WriteOptions
     from realmconf.runtime.client import Client, Imported
-    from realmconf.runtime.outcome import Answer
-    from realmconf.runtime.snapshot import WriteResult
-    from realmconf.stores.protocol import Applied, ReadView
+    from realmconf.runtime.results import WriteResult
+    from realmconf.stores.protocol import Head, ReadView
 
 PAGE = 256
 _TAKEN = ("author", "message", "timeout")
@@ -48,13 +46,23 @@ def export(client: Client, *, realms: Iterable[str] | None, redacted: bool) -> I
         created_at=client.world.timestamp(), store=client.info.name, redacted=redacted
     )
     for realm in wanted:
-        for revision in _kept(client, realm):
-            yield revision_line(realm, _redacted(revision) if redacted else revision)
+        yield from _lines(client, realm, redacted=redacted)
 
 
-def _kept(client: Client, realm: RealmName) -> Iterator[Revision]:
+def _lines(client: Client, realm: RealmName, *, redacted: bool) -> Iterator[str]:
+    """The lines of one realm: its schemas, which hold no configuration, and then its revisions."""
     with client.store.view() as view:
         head = view.head(realm)
+        digests = () if head.revision is None else view.schemas(realm)
+        schemas = {digest: view.schema(digest) for digest in digests}
+    for digest, schema in schemas.items():
+        yield schema_line(realm, digest, schema)
+    secrecy = client.lineages.secrecy(realm).replace(key=None) if redacted else None
+    for revision in _kept(client, realm, head):
+        yield revision_line(realm, revision if secrecy is None else _redacted(revision, secrecy))
+
+
+def _kept(client: Client, realm: RealmName, head: Head) -> Iterator[Revision]:
     position = head.floor - 1
     while position < head.generation:
         with client.store.view() as view:
@@ -65,11 +73,11 @@ def _kept(client: Client, realm: RealmName) -> Iterator[Revision]:
         position = page[-1].generation
 
 
-def _redacted(revision: Revision) -> Revision:
-    """*revision* without what looks secret; the same if nothing does."""
+def _redacted(revision: Revision, secrecy: Secrecy) -> Revision:
+    """*revision* without what is secret; the same if nothing is."""
     if revision.document is None:
         return revision
-    document = redact(revision.document)
+    document = secrecy.redact(revision.document)
     if same(document, revision.document):
         return revision
     # Without its salt, because the salt and the digest together confirm a guess.
@@ -90,23 +98,28 @@ def import_lines(
     _check_options(options)
     renamed = {RealmName(old): RealmName(new) for old, new in names.items()}
     done: dict[RealmName, Imported] = {}
-    newest: dict[RealmName, Revision] = {}
+    newest: dict[RealmName, Entry] = {}
     replayed: set[RealmName] = set()
     for number, entry in enumerate(_complete(lines), start=1):
         revision = entry.revision
         target = renamed.get(entry.realm, entry.realm)
-        if target not in newest and client.store.head(target).generation == 0:
-            replayed.add(target)
-        newest[target] = revision
+        if target not in newest:
+            if client.store.head(target).generation == 0:
+                replayed.add(target)
+        elif newest[target].schemas:
+            entry = entry.replace(schemas={**newest[target].schemas, **entry.schemas})
         if target in replayed and not (revision.purged and revision.document is None):
-            _count(done, _place(client, target, revision, "import", options, replay=True), Imported)
+            result = _place(client, target, entry, "import", options, replay=True)
+            _count(done, result, Imported)
+            # They are kept from here on; those that came with a purged revision wait for one that is placed.
+            entry = entry.replace(schemas={})
+        newest[target] = entry
         if progress is not None:
             progress(number)
-    for target, revision in newest.items():
+    for target, entry in newest.items():
         if target not in replayed:
-            _count(
-                done, _place(client, target, revision, "import", options, replay=False), Imported
-            )
+            result = _place(client, target, entry, "import", options, replay=False)
+            _count(done, result, Imported)
     return list(done.values())
 
 
@@ -115,17 +128,31 @@ def _complete(lines: Iterable[str]) -> list[Entry]:
     The revisions of an export, all of them read and checked before the first is taken in.
 
     Raises:
-        InvalidArgument: One has a mark in place of a secret, or is no revision.
+        InvalidArgument: One has a mark in place of a secret, names a schema that is missing, or is no revision.
     """
     entries = list(read_archive(lines))
+    schemas: dict[RealmName, set[str]] = {}
     for entry in entries:
         revision = entry.revision
+        known = schemas.setdefault(entry.realm, set())
+        known.update(entry.schemas)
+        _check_schema(entry.realm, revision, known, source="export")
         if revision.document is not None and not revision.salt and not revision.purged:
             raise InvalidArgument(
                 f"this export is redacted: generation {revision.generation} of realm {entry.realm} has marks "
                 "in place of secrets, so it cannot be imported; export it with its secrets"
             )
     return entries
+
+
+def _check_schema(
+    realm: RealmName, revision: Revision, known: Collection[str], *, source: str
+) -> None:
+    if revision.schema_digest is not None and revision.schema_digest not in known:
+        raise InvalidArgument(
+            f"this {source} is not complete: generation {revision.generation} of realm {realm} names a schema that "
+            "it does not hold"
+        )
 
 
 def _count(done: dict[RealmName, Imported], result: WriteResult[Any], kind: type[Imported]) -> None:
@@ -147,9 +174,16 @@ def restore(
         known = newest.get(revision.realm)
         if known is None or revision.generation > known.generation:
             newest[revision.realm] = revision
+    schemas = client.store.schemas_in(path)
+    entries = [
+        Entry(realm=realm, revision=revision, schemas=schemas.get(realm, {}))
+        for realm, revision in newest.items()
+    ]
+    for entry in entries:
+        _check_schema(entry.realm, entry.revision, entry.schemas, source="backup")
     results = []
-    for number, (realm, revision) in enumerate(newest.items(), start=1):
-        results.append(_place(client, realm, revision, "restore", options, replay=False))
+    for number, entry in enumerate(entries, start=1):
+        results.append(_place(client, entry.realm, entry, "restore", options, replay=False))
         if progress is not None:
             progress(number)
     return results
@@ -165,17 +199,18 @@ def _check_options(options: WriteOptions) -> None:
 def _place(
     client: Client,
     realm: RealmName,
-    revision: Revision,
+    entry: Entry,
     kind: str,
     options: WriteOptions,
     *,
     replay: bool,
 ) -> WriteResult[Any]:
     """
-    Append *revision*'s document to *realm*, above its own number there and here.
+    Append the document of *entry* to *realm*, above its own number there and here, with its schemas.
 
     A replay also takes over who wrote it and why, and its number.
     """
+    revision = entry.revision
     shared = client.authorship(options)
     if replay:
         shared |= {"author": revision.author, "message": revision.message}
@@ -184,7 +219,11 @@ def _place(
         current = view.head(realm)
         if replay:
             generation_min = revision.generation
-        elif current.revision is not None and _same_document(current.revision, revision):
+        elif (
+            current.revision is not None
+            and _is_same(current.revision, revision)
+            and entry.schemas.keys() <= set(view.schemas(realm))
+        ):
             # Nothing to bring back, so nothing is appended.
             generation_min = current.generation
         else:
@@ -193,6 +232,8 @@ def _place(
             document=revision.document,
             kind=kind,
             policy=revision.policy,
+            schema_digest=revision.schema_digest,
+            schemas=entry.schemas,
             restores=revision.generation if kind == "restore" else None,
             generation_min=generation_min,
         )
@@ -205,9 +246,10 @@ def _place(
         prepare=prepare,
         identity=lambda: [kind, str(realm), revision.digest],
     )
-    done: Applied | Answer = commit(
+    done = commit(
         client.store,
         [request],
+        lineages=client.lineages,
         world=client.world,
         limits=client.limits,
         deadline=client.deadline(options.get("timeout")),
@@ -215,7 +257,11 @@ def _place(
     return client.realm(realm).writing.result(request, done)
 
 
-def _same_document(one: Revision, other: Revision) -> bool:
+def _is_same(one: Revision, other: Revision) -> bool:
     if one.document is None or other.document is None:
         return one.tombstone and other.tombstone
-    return same(one.document, other.document) and one.policy == other.policy
+    return (
+        same(one.document, other.document)
+        and one.policy == other.policy
+        and one.schema_digest == other.schema_digest
+    )

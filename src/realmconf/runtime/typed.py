@@ -1,5 +1,6 @@
 """
-Between plain configuration and a caller's type: pydantic models, dataclasses, TypedDict, msgspec structs.
+Between plain configuration and a caller's type: pydantic models, dataclasses, TypedDict, msgspec structs;
+or a JSON Schema in a type's stead.
 
 Decides which library validates which type, and what a violation says: the place,
 a keyword and our own words, never a value and never a library's text, which may
@@ -10,22 +11,29 @@ the types of the standard library.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 
 from realmconf.domain.document import canonical_bytes, check_document
 from realmconf.domain.pointer import ROOT, Pointer, array_index
+from realmconf.domain.secrets import MARK
+from realmconf.domain.shape import calls_secret
+from realmconf.domain.subschemas import References, closure, escaped_reference
+from realmconf.domain.wording import unknown_key
 from realmconf.errors import InvalidArgument, SchemaViolation, StoreNotInstalled
-from realmconf.runtime.adapter import PLAIN, Adapter
+from realmconf.runtime.adapter import PLAIN, Adapter, JsonSchemaAdapter
 from realmconf.runtime.generic import Config
+from realmconf.runtime.sources import JSON_SCHEMA, Secret, stated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from realmconf.domain.document import Document, Value
+    from realmconf.domain.shape import Shape
 
-ACCEPTED = "a pydantic model, a dataclass, a TypedDict, a msgspec Struct, or dict"
+ACCEPTED = "a pydantic model, a dataclass, a TypedDict, a msgspec Struct, a JSON Schema, or dict"
 
 
 def adapter_for(schema: object) -> Adapter[Any]:
@@ -34,6 +42,7 @@ def adapter_for(schema: object) -> Adapter[Any]:
 
     Raises:
         InvalidArgument: It is none of the accepted kinds.
+        InvalidDocument, LimitExceeded: It is a mapping, and no JSON Schema that can be applied.
         StoreNotInstalled: It is a type of the standard library, and no validator for it is installed.
     """
     if schema is None or schema is dict:
@@ -47,6 +56,8 @@ def adapter_for(schema: object) -> Adapter[Any]:
             return MsgspecAdapter(schema)
         if hasattr(schema, "__dataclass_fields__") or _is_typed_dict(schema):
             return _standard(schema)
+    if isinstance(schema, Mapping):
+        return JsonSchemaAdapter(schema)
     raise InvalidArgument(f"schema must be {ACCEPTED}")
 
 
@@ -72,10 +83,79 @@ def _standard(schema: type) -> Adapter[Any]:
     raise StoreNotInstalled("validating dataclasses and TypedDict", extra="pydantic")
 
 
+# --- the schema of a type ------------------------------------------------------------
+
+_LOOSE_FORMATS = ("date-time", "time", "duration")
+"""What the libraries call so may lack an offset from UTC, or have a fraction or sign that JSON Schema's has not."""
+
+
+class _LibraryAdapter(Adapter[Config]):
+    """A type for which a library validates, and of which it can give the JSON Schema."""
+
+    __slots__ = ("_shape",)
+
+    def __init__(self, wanted: type[Config]) -> None:
+        super().__init__(wanted)
+        self._shape: Shape | None = None
+
+    def schema(self) -> Document:
+        from realmconf.domain.schema import check_schema
+
+        return check_schema(_publishable(self._json_schema()))
+
+    def _json_schema(self) -> Document:
+        """
+        The schema as the library makes it, a fresh copy.
+
+        Raises:
+            InvalidArgument: JSON Schema cannot express the type.
+        """
+        raise NotImplementedError
+
+    def missing_keys(self, pointer: Pointer, composed: Document) -> list[str]:
+        """The names of members that the type has at *pointer*, and *composed* has not."""
+        if self._shape is None:
+            from realmconf.domain.shape import NOTHING, Shape
+
+            try:
+                self._shape = Shape.of((self._json_schema(),))
+            except InvalidArgument:
+                self._shape = NOTHING
+        present = pointer.resolve(composed)
+        keys = self._shape.at(pointer).keys
+        return [key for key in keys if isinstance(present, dict) and key not in present]
+
+
+def _publishable(schema: Document) -> Document:
+    """*schema*, which a library made of a type, changed where it would refuse what that type is dumped as."""
+    for one in References(schema).everything():
+        said = one.said
+        if said.get("format") in _LOOSE_FORMATS:
+            said["x-format"] = said.pop("format")
+        if "default" in said and (
+            any(calls_secret(other.said) for other in closure([one])) or _is_masked(said["default"])
+        ):
+            # It would be published, or it is asterisks.
+            del said["default"]
+        if "$ref" in said:
+            # Names of types may have letters that a reference writes as %XX.
+            said["$ref"] = escaped_reference(said["$ref"])
+    return schema
+
+
+def _is_masked(value: Any) -> bool:
+    """Whether a secret was hidden when *value* was written."""
+    if isinstance(value, dict):
+        return any(map(_is_masked, value.values()))
+    if isinstance(value, list):
+        return any(map(_is_masked, value))
+    return value in ("**********", MARK)
+
+
 # --- pydantic ------------------------------------------------------------------------
 
 
-class PydanticAdapter(Adapter[Config]):
+class PydanticAdapter(_LibraryAdapter[Config]):
     """Pydantic models, and whatever its ``TypeAdapter`` takes."""
 
     __slots__ = ("_adapter",)
@@ -102,10 +182,36 @@ class PydanticAdapter(Adapter[Config]):
             found = invalid.errors(include_url=False, include_input=False)
         raise SchemaViolation(
             [
-                _pydantic_violation(entry["type"], entry["loc"], composed, entry.get("ctx", {}))
+                self._violation(entry["type"], entry["loc"], composed, entry.get("ctx", {}))
                 for entry in found
             ]
         )
+
+    def _violation(
+        self, kind: str, location: Iterable[int | str], composed: Document, context: dict[str, Any]
+    ) -> dict[str, str]:
+        violation = _pydantic_violation(kind, location, composed, context)
+        if violation["keyword"] == "additionalProperties":
+            pointer = Pointer.parse(violation["pointer"])
+            if pointer:
+                missing = self.missing_keys(pointer.parent, composed)
+                violation["message"] = unknown_key(pointer[-1], missing)
+        return violation
+
+    def _json_schema(self) -> Document:
+        from pydantic.errors import PydanticUserError
+        from pydantic.json_schema import GenerateJsonSchema
+
+        class Generate(GenerateJsonSchema):
+            # A default that JSON cannot say is left out, and nobody need hear of it.
+            ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
+
+        try:
+            return self._adapter.json_schema(schema_generator=Generate, mode="validation")
+        except PydanticUserError as unusable:
+            raise InvalidArgument(
+                f"schema {self.type.__name__} is not one that JSON Schema can express ({unusable.code})"
+            ) from unusable
 
     def dump(self, config: Config) -> Document:
         return self._dump(config, exclude_defaults=False)
@@ -128,7 +234,8 @@ class PydanticAdapter(Adapter[Config]):
 
 def _revealed(python: Any, json: Any) -> Any:
     """
-    *json* with the secrets that its serialization hides: pydantic writes a ``SecretStr`` as asterisks.
+    *json* with the secrets that its serialization hides: pydantic writes a ``SecretStr`` as asterisks,
+    and a ``Secret`` is written as a mark.  References stay references.
 
     Both are dumps of one model, so they have the same shape wherever no custom serializer made another.
     """
@@ -144,6 +251,11 @@ def _revealed(python: Any, json: Any) -> Any:
         return _sorted_items(
             [_revealed(inner, item) for inner, item in zip(python, json, strict=True)]
         )
+    if isinstance(python, Secret):
+        return stated(python)
+    if json == MARK and isinstance(python, str):
+        # Text that was assigned to such a field, without the model making a secret of it.
+        return python
     reveal = getattr(python, "get_secret_value", None)
     if reveal is not None:
         secret = reveal()
@@ -278,18 +390,33 @@ def _place(location: Iterable[int | str], composed: Document, *, absent_last: bo
 # --- msgspec ---------------------------------------------------------------------------
 
 
-class MsgspecAdapter(Adapter[Config]):
+class MsgspecAdapter(_LibraryAdapter[Config]):
     """msgspec structs, and dataclasses and TypedDict where pydantic is not installed."""
 
     __slots__ = ()
+
+    def _json_schema(self) -> Document:
+        import msgspec
+
+        try:
+            return msgspec.json.schema(self.type, schema_hook=_schema_of)
+        except (TypeError, NotImplementedError) as unusable:
+            raise InvalidArgument(
+                f"schema {self.type.__name__} is not one that JSON Schema can express: "
+                "a type in it, or a default, is none of JSON"
+            ) from unusable
 
     def load(self, composed: Document) -> Config:
         import msgspec
 
         try:
-            return msgspec.convert(composed, self.type)
+            return msgspec.convert(composed, self.type, dec_hook=_decoded)
         except msgspec.ValidationError as invalid:
             violation = _msgspec_violation(str(invalid))
+        if violation["keyword"] == "additionalProperties":
+            pointer = Pointer.parse(violation["pointer"])
+            missing = self.missing_keys(pointer.parent, composed)
+            violation["message"] = unknown_key(pointer[-1], missing)
         raise SchemaViolation([violation])
 
     def dump(self, config: Config) -> Document:
@@ -318,7 +445,29 @@ def _builtins(value: Any) -> Any:
         return _sorted_items([_builtins(item) for item in value])
     import msgspec
 
-    return msgspec.to_builtins(value, str_keys=True, order="deterministic")
+    return msgspec.to_builtins(value, str_keys=True, order="deterministic", enc_hook=_encoded)
+
+
+def _decoded(wanted: type, value: object) -> object:
+    """What msgspec has to be told of types that are not its own: how a ``Secret`` is made."""
+    if isinstance(value, wanted):
+        return value
+    if wanted is Secret and isinstance(value, str):
+        return Secret(value)
+    name = "str" if wanted is Secret else wanted.__name__
+    raise TypeError(f"Expected `{name}`, got `{type(value).__name__}`")
+
+
+def _schema_of(wanted: type) -> Document:
+    if wanted is Secret:
+        return dict(JSON_SCHEMA)
+    raise NotImplementedError(wanted.__name__)
+
+
+def _encoded(value: object) -> object:
+    if isinstance(value, Secret):
+        return stated(value)
+    raise TypeError(f"a document cannot hold a Python {type(value).__name__}")
 
 
 def _without_defaults(config: object, dumped: Document) -> Document:

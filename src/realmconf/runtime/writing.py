@@ -13,6 +13,8 @@ from realmconf.runtime import arguments
 from realmconf.runtime.generic import Config, Generic
 from realmconf.runtime.outcome import (
     Answer,
+    Done,
+    Judged,
     Request,
     commit,
     identity_of,
@@ -20,13 +22,12 @@ from realmconf.runtime.outcome import (
     refuse_inside_change,
     request_of,
 )
-from realmconf.runtime.snapshot import Plan, WriteResult
+from realmconf.runtime.results import Plan, WriteResult
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
     from realmconf.domain.write import Command
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from realmconf.runtime.fitting import Fitting
     from realmconf.runtime.origins import Origins
     from realmconf.runtime.outcome import Judge
-    from realmconf.runtime.snapshot import Source
-    from realmconf.stores.protocol import Applied, Judgement, Notice, ReadView
+    from realmconf.runtime.source import Source
+    from realmconf.stores.protocol import Applied, Notice, ReadView
 
 
 class Writing(Generic[Config]):
@@ -127,11 +128,18 @@ class Writing(Generic[Config]):
         deadline = client.deadline(options.get("timeout"))
         if arguments.flag(options.get("dry_run", False), name="dry_run"):
             refuse_inside_change(client.store)
-            judged = preview(client.store, [request], world=client.world, limits=client.limits)
+            judged = preview(
+                client.store,
+                [request],
+                lineages=client.lineages,
+                world=client.world,
+                limits=client.limits,
+            )
             return self.plan(request, judged[0])
         done = commit(
             client.store,
             [request],
+            lineages=client.lineages,
             world=client.world,
             limits=client.limits,
             deadline=deadline,
@@ -142,58 +150,60 @@ class Writing(Generic[Config]):
 
     # --- results -------------------------------------------------------------------------
 
-    def result(self, request: Request, done: Applied | Answer) -> WriteResult[Config]:
+    def result(self, request: Request, done: Done) -> WriteResult[Config]:
         """What came of a write that was applied, or whose write id was known."""
-        if isinstance(done, Answer):
-            record, before = self._answered(done)
+        what = done.what
+        if isinstance(what, Answer):
+            record, before = self._answered(what)
             return WriteResult(
                 self._source,
                 self._realm,
                 record,
-                _told_again(request, done),
-                changed=done.changed,
+                _told_again(request, what),
+                changed=what.changed,
                 rebased_from=None,
                 write_id=request.write_id,
                 before=before,
             )
-        decision = done.decision
-        earlier = decision.head
+        decision = what.decision
         result = WriteResult(
             self._source,
             self._realm,
-            decision.revision if isinstance(decision, Append) else earlier,
-            done.head.warnings,
+            decision.revision if isinstance(decision, Append) else decision.head,
+            what.head.warnings,
+            point=done.point,
             changed=isinstance(decision, Append),
             rebased_from=decision.rebased_from,
             write_id=request.write_id,
-            before=None if earlier is None else earlier.document,
+            before=decision.head,
         )
         self._origins.remember(result)
         return result
 
-    def plan(self, request: Request, judged: Judgement | Answer) -> Plan[Config]:
+    def plan(self, request: Request, judged: Judged) -> Plan[Config]:
         """What a write would have come to; nothing, if its write id is known."""
-        if isinstance(judged, Answer):
-            record, before = self._answered(judged)
+        what = judged.what
+        if isinstance(what, Answer):
+            record, before = self._answered(what)
             changed, rebased_from = False, None
         else:
-            decision = judged.decision
-            earlier = decision.head
+            decision = what.decision
+            before = decision.head
             changed, rebased_from = isinstance(decision, Append), decision.rebased_from
-            record = decision.revision if isinstance(decision, Append) else earlier
-            before = None if earlier is None else earlier.document
+            record = decision.revision if isinstance(decision, Append) else before
         return Plan(
             self._source,
             self._realm,
             record,
+            point=judged.point,
             changed=changed,
             rebased_from=rebased_from,
             write_id=request.write_id,
             before=before,
         )
 
-    def _answered(self, answer: Answer) -> tuple[Revision | None, Document | None]:
-        """The revision that a known write id made, whatever came after, and the document before it."""
+    def _answered(self, answer: Answer) -> tuple[Revision | None, Revision | None]:
+        """The revision that a known write id made, whatever came after, and the one before it."""
         if not answer.generation:
             return None, None
         with self._client.store.view() as view:
@@ -204,7 +214,7 @@ class Writing(Generic[Config]):
             earlier = view.revisions(
                 self._realm, before=answer.generation, limit=1, newest_first=True
             )
-        return revision, earlier[0].document if earlier else None
+        return revision, earlier[0] if earlier else None
 
 
 def _told_again(request: Request, answer: Answer) -> tuple[Notice, ...]:

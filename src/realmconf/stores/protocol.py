@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Protocol
 
+    from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
     from realmconf.domain.write import Append, Unchanged, Write
@@ -93,7 +94,16 @@ class RealmEntry(Record):
     realm: RealmName
     generation: int
     exists: bool
-    parent: str | None = None
+    parent: RealmName | None = None
+    """The parent that its document names, be it there or not."""
+
+
+class Step(Record):
+    """One revision in the store's order of commits, under the name that its realm has now."""
+
+    position: int
+    realm: RealmName
+    revision: Revision
 
 
 class Proof(Record):
@@ -151,6 +161,53 @@ class ReadView(Protocol):
 
     def realms(self, *, after: str | None = None, limit: int | None = None) -> Sequence[RealmEntry]:
         """Realms that were ever written, by name."""
+        ...
+
+    def children(self, realm: RealmName) -> Sequence[RealmName]:
+        """Live realms whose document names *realm* as its parent, by name; *realm* need not be there."""
+        ...
+
+    def schema(self, digest: str) -> Document:
+        """
+        The schema with this digest, whichever realm it was given for.
+
+        Raises:
+            StoreCorrupt: The store has none: what names it has lost it.
+        """
+        ...
+
+    def schemas(self, realm: RealmName) -> Sequence[str]:
+        """The digests of all schemas that *realm* ever had, oldest first; nothing ever takes one away."""
+        ...
+
+    def position(self, realm: RealmName, generation: int) -> int:
+        """
+        Where the revision at *generation* stands in the store's order of commits.
+
+        Positions of all realms together rise with every revision appended, and never change: a rename keeps them.
+        Another store, and a restored one, has other positions.
+
+        Raises:
+            RevisionNotFound, HistoryCompacted: As ``revision``.
+        """
+        ...
+
+    def as_of(self, realm: RealmName, position: int) -> Revision | None:
+        """
+        The newest revision that *realm*, under the name it has now, had at *position*; None if it had none then.
+
+        Raises:
+            HistoryCompacted: What it had then is below the floor.
+        """
+        ...
+
+    def steps(self, after: Mapping[RealmName, int], *, limit: int) -> Sequence[Step]:
+        """
+        Revisions of several realms, of each those above the generation in *after*, in the order of commits.
+
+        Raises:
+            HistoryCompacted: What follows one of the generations is below its realm's floor (a gap would be silent).
+        """
         ...
 
 
@@ -250,6 +307,7 @@ class Store(Protocol):
     ) -> Sequence[Applied]:
         """
         Run *judge* on the heads inside this store's turn, and append what it decides: all or nothing.
+        The schemas that come with an append are kept beside its realm, for ever.
 
         *judge* may be called again (after a lost race, or a COMMIT that failed) and must have no effects.
         What it raises is raised here, after the state it was judged on is known to be committed; nothing
@@ -287,12 +345,12 @@ class Store(Protocol):
         Move the history of *old* to the name *new* (never written) and append the two judged revisions.
 
         Both names go on counting from the old head: *new* with the document, *old* with a tombstone and a floor there,
-        so no number is ever used twice under either name.
+        so no number is ever used twice under either name.  Both keep the schemas.
         """
         ...
 
     def compact(self, realm: RealmName, *, floor: int, deadline: float) -> Compaction:
-        """Remove revisions below *floor* (never the head). Receipts stay."""
+        """Remove revisions below *floor* (never the head). Receipts and schemas stay."""
         ...
 
     def purge(
@@ -307,6 +365,12 @@ class Store(Protocol):
 
     def revisions_in(self, path: str) -> Iterator[Revision]:
         """Every revision in the backup at *path*, realm by realm, oldest first."""
+        ...
+
+    def schemas_in(self, path: str) -> Mapping[RealmName, Mapping[str, Document]]:
+        """
+        The schemas in the backup at *path*, by digest, oldest first; only realms that have some, by present name.
+        """
         ...
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.domain.diff import Change
+    from realmconf.runtime.explaining import Provenance
     from realmconf.runtime.history import Revision
     from realmconf.surfaces.veil import Veil
 
@@ -83,7 +84,10 @@ ANSWERS: dict[type[errors.RealmconfError], Answer] = {
     errors.WorkingCopyRefused: Answer(status=422, rpc=-32058, exit=4),
     errors.ForkedInTransaction: _MACHINE_UNUSABLE,
     errors.UnsupportedFilesystem: _MACHINE_UNUSABLE,
+    errors.NotPermitted: Answer(status=403, rpc=-32052, exit=8),
     errors.SecretMarkMisplaced: Answer(status=400, rpc=-32061, exit=4),
+    errors.SecretWithheld: Answer(status=403, rpc=-32061, exit=9),
+    errors.SecretUnresolved: Answer(status=None, rpc=None, exit=9),
 }
 
 
@@ -126,15 +130,30 @@ def warnings(given: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def plan(planned: Any, *, veil: Veil) -> dict[str, Any]:
-    """What a dry run answers; nothing was written."""
+    """
+    What a dry run answers; nothing was written.
+
+    ``effective_changes`` is null where the realm's parents cannot be used, of which a warning tells.
+    """
+    effective = effective_changes(planned)
     return {
         "dry_run": True,
         "generation": planned.generation,
         "changes": changes(planned.changes, veil=veil),
-        "effective_changes": changes(planned.effective_changes, veil=veil),
+        "effective_changes": None if effective is None else changes(effective, veil=veil),
         "descendants": [str(realm) for realm in planned.descendants],
         "warnings": warnings(planned.warnings),
     }
+
+
+def effective_changes(planned: Any) -> tuple[Change, ...] | None:
+    """What a plan changes in the composed configuration; None where nobody can tell."""
+    try:
+        found: tuple[Change, ...] = planned.effective_changes
+    except (errors.LineageError, errors.HistoryCompacted):
+        # Own documents are not held up by their relatives.
+        return None
+    return found
 
 
 def changes(given: Iterable[Change], *, veil: Veil) -> list[dict[str, Any]]:
@@ -173,6 +192,28 @@ def revision(given: Revision, *, veil: Veil, with_document: bool) -> dict[str, A
     }
     if with_document:
         shown["document"] = None if given.document is None else veil.over(given.document)
+    return shown
+
+
+def provenance(given: Provenance, *, veil: Veil) -> dict[str, Any]:
+    """Where a value comes from: ``value`` and ``default`` are left out where there is none."""
+    shown: dict[str, Any] = {"pointer": str(given.pointer)}
+    if given.value is not ABSENT:
+        shown["value"] = veil.over(given.value, given.pointer)
+    shown |= {
+        "realm": given.realm,
+        "generation": given.generation,
+        "author": given.author,
+        "surface": given.surface,
+        "message": given.message,
+        "created_at": given.created_at,
+        "at_least": given.at_least,
+        "shadowed": [provenance(one, veil=veil) for one in given.shadowed],
+        "masked_by": given.masked_by,
+    }
+    if given.default is not ABSENT:
+        shown["default"] = veil.over(given.default, given.pointer)
+    shown["parts"] = [provenance(one, veil=veil) for one in given.parts]
     return shown
 
 

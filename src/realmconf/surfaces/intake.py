@@ -1,57 +1,52 @@
 """
 What a surface's input means where it differs from the document it becomes.
 
-Decides two things.  A mark that stands for a redacted secret keeps the stored secret when it
-comes back at its own pointer, and is refused anywhere else.  A JSON number that equals the stored
-one keeps the stored type, because many JSON writers turn ``1.0`` into ``1``.
+Decides two things.  In a text that was shown with marks, a mark that is left where it stood means the secret that
+it stands for.  A JSON number that equals the stored one keeps the stored type, because many JSON writers turn
+``1.0`` into ``1``.  What a mark in a command means is decided in the domain.
 """
 
 from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
-from realmconf.domain.pointer import Pointer
-from realmconf.domain.secrets import MARK, redact
+from realmconf.domain.pointer import ROOT
+from realmconf.domain.secrets import has_mark, unmarked
 from realmconf.errors import SecretMarkMisplaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
-
-def has_mark(value: Any) -> bool:
-    """Whether a mark stands anywhere in *value*."""
-    if isinstance(value, dict):
-        return any(has_mark(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(has_mark(item) for item in value)
-    return isinstance(value, str) and MARK in value
+    from realmconf.domain.pointer import Pointer
+    from realmconf.domain.secrets import Secrecy
 
 
-def with_secrets(value: Any, stored: Any, *, at: Pointer) -> Any:
+def with_secrets(value: Any, shown: Sequence[Any], secrecy: Secrecy, *, at: Pointer = ROOT) -> Any:
     """
-    *value* with every mark replaced by what *stored* (both stand at the pointer *at*) has there.
+    *value* with every mark replaced by what it stands for in one of *shown*, of which its author saw marks.
+
+    All stand at the pointer *at*.  Of a place where two people disagree both sides were shown.
 
     Raises:
-        SecretMarkMisplaced: A mark where nothing secret is stored, inside a longer text, or in an array
-            whose elements have moved, so that it cannot be told whose secret is meant.
+        SecretMarkMisplaced: A mark stands where none was shown, or for another value.
     """
+    if not has_mark(value):
+        return value
     if isinstance(value, dict):
         return {
-            key: with_secrets(item, _member(stored, key), at=at.child(key))
+            _plain_key(key, at): with_secrets(
+                item, [_member(one, key) for one in shown], secrecy, at=at.child(key)
+            )
             for key, item in value.items()
         }
-    if isinstance(value, (list, tuple)):
-        if has_mark(value) and _moved(value, redact(stored, at=at)):
-            raise SecretMarkMisplaced(pointer=str(at))
-        return [
-            with_secrets(item, _element(stored, place), at=at.child(str(place)))
-            for place, item in enumerate(value)
-        ]
-    if not isinstance(value, str) or MARK not in value:
-        return value
-    if value == MARK and stored is not ABSENT and redact(stored, at=at) == MARK:
-        return stored
-    raise SecretMarkMisplaced(pointer=str(at))
+    refusal = SecretMarkMisplaced(pointer=str(at))
+    for one in shown:
+        try:
+            return unmarked(value, one, secrecy, at=at)
+        except SecretMarkMisplaced as misplaced:
+            refusal = misplaced
+    raise refusal
 
 
 def with_stored_number_types(value: Any, stored: Any) -> Any:
@@ -68,11 +63,10 @@ def with_stored_number_types(value: Any, stored: Any) -> Any:
     return stored if _is_number(value) and _is_number(stored) and value == stored else value
 
 
-def _moved(value: Any, shown: Any) -> bool:
-    """Whether *value* has elements of *shown* in other places: one more or less, or in another order."""
-    if not isinstance(shown, list) or len(value) != len(shown):
-        return True
-    return any(item != own and item in shown for item, own in zip(value, shown, strict=True))
+def _plain_key(key: str, at: Pointer) -> str:
+    if has_mark(key):
+        raise SecretMarkMisplaced(pointer=str(at))
+    return key
 
 
 def _is_number(value: object) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from bisect import bisect_right
 
 import apsw
 
@@ -28,7 +29,7 @@ from realmconf.stores.protocol import Receipt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
 
@@ -109,6 +110,7 @@ WHERE realm.id = ? ORDER BY revision.generation DESC LIMIT 1
 """  # noqa: S608 - built from constants
 
 _SELECT = f"SELECT seq, generation, 1, NULL, {_COLUMNS} FROM revision"  # noqa: S608 - built from constants
+_SELECT_STEP = f"SELECT seq, generation, realm, NULL, {_COLUMNS} FROM revision"  # noqa: S608 - built from constants
 
 
 def connect(path: str, *, read_only: bool = False) -> apsw.Connection:
@@ -251,8 +253,9 @@ def insert(
 
 def select_key(connection: apsw.Connection, realm: str) -> int | None:
     """The key of *realm*, or None if it was never written."""
+    # The first comparison finds it in the index, the second is the one that counts.
     key: int | None = connection.execute(
-        "SELECT id FROM realm WHERE name = ? COLLATE BINARY", (str(realm),)
+        "SELECT id FROM realm WHERE name = ?1 AND name = ?1 COLLATE BINARY", (str(realm),)
     ).get
     return key
 
@@ -284,6 +287,77 @@ def select_revisions(
         (realm_id, after, 2**63 - 1 if before is None else before, -1 if limit is None else limit),
     )
     return [to_revision(row) for row in rows]
+
+
+def select_last_position(connection: apsw.Connection) -> int:
+    """The place of the newest revision in the store-wide order; 0 if there is none."""
+    last: int = connection.execute("SELECT ifnull(max(seq), 0) FROM revision").get
+    return last
+
+
+def select_position(connection: apsw.Connection, realm_id: int, generation: int) -> int | None:
+    """The place of a kept revision in the store-wide order."""
+    found: int | None = connection.execute(
+        "SELECT seq FROM revision JOIN realm ON realm.id = revision.realm "
+        "WHERE realm.id = ? AND generation = ? AND generation >= floor",
+        (realm_id, generation),
+    ).get
+    return found
+
+
+def select_as_of(
+    connection: apsw.Connection, realm_id: int, position: int, *, floor: int, newest: int
+) -> Revision | None:
+    """The newest revision between two generations that is not after *position* in the store-wide order."""
+
+    def position_from(generation: int) -> int:
+        found: int = connection.execute(
+            "SELECT seq FROM revision WHERE realm = ? AND generation >= ? ORDER BY generation LIMIT 1",
+            (realm_id, generation),
+        ).get
+        return found
+
+    # Positions rise with the generations of a realm. An index of their own would be a third b-tree in every write.
+    number = bisect_right(range(floor, newest + 1), position, key=position_from)
+    if not number:
+        return None
+    row = connection.execute(
+        f"{_SELECT} WHERE realm = ? AND generation BETWEEN ? AND ? ORDER BY generation DESC LIMIT 1",
+        (realm_id, floor, floor + number - 1),
+    ).fetchone()
+    return None if row is None else to_revision(row)
+
+
+def select_floors(connection: apsw.Connection, realms: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Key and floor of each of *realms* that was ever written."""
+    names = [str(realm) for realm in realms]
+    marks = ", ".join("?" * len(names))
+    rows = connection.execute(
+        f"SELECT name, id, floor FROM realm WHERE name IN ({marks})",  # noqa: S608 - question marks
+        names,
+    )
+    found = {name: (key, floor) for name, key, floor in rows}
+    return {name: found[name] for name in names if name in found}
+
+
+def select_steps(
+    connection: apsw.Connection, after: Mapping[int, int], *, limit: int
+) -> list[tuple[int, int, Revision]]:
+    """Position, realm's key and revision of what follows a generation of each realm, in the store-wide order."""
+    # Of each realm no more than can be asked for, and that from the index alone; then the rows that it comes to.
+    following = " UNION ALL ".join(
+        [
+            "SELECT * FROM (SELECT seq FROM revision WHERE realm = ? AND generation > ? ORDER BY generation LIMIT ?)"
+        ]
+        * len(after)
+    )
+    bound = [
+        value for realm_id, generation in after.items() for value in (realm_id, generation, limit)
+    ]
+    rows = connection.execute(
+        f"{_SELECT_STEP} WHERE seq IN ({following}) ORDER BY seq LIMIT ?", (*bound, limit)
+    )
+    return [(row[0], row[2], to_revision(row)) for row in rows]
 
 
 def to_revision(row: Sequence[Any]) -> Revision:

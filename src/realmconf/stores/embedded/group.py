@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from threading import Lock
 
     from realmconf.domain.names import RealmName
-    from realmconf.stores.embedded.view import Pending
+    from realmconf.stores.embedded.pending import Pending
     from realmconf.stores.protocol import Head, Judgement, Notice, ReadView
 
 BATCH_MAX = 64

@@ -9,13 +9,14 @@ import os
 import apsw
 
 from realmconf.domain.document import canonical_bytes
+from realmconf.domain.lineage import parent_of
 from realmconf.errors import (
     InvalidArgument,
     RealmNotFound,
     StoreUnavailable,
 )
-from realmconf.stores.embedded import database, workrecord
-from realmconf.stores.embedded.view import Pending
+from realmconf.stores.embedded import database, kinship, workrecord
+from realmconf.stores.embedded.pending import Pending
 from realmconf.stores.protocol import Applied, Compaction, Receipt
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ def rename(
     """Give the history of *old* to *new*, and *old* a tombstone that goes on counting."""
     judgements = judge(Pending(turn))
     judged = {judgement.write.realm: judgement for judgement in judgements}
-    placed, left = _revision(judged[new].decision), _revision(judged[old].decision)
+    left = _append(judged[old]).revision
     key = turn.session.realm_id(turn.connection, old)
     if key is None:
         raise RealmNotFound(realm=old)
@@ -66,16 +67,18 @@ def rename(
             "INSERT INTO realm(name, floor) VALUES(?, ?)", (str(old), left.generation)
         )
         old_key = connection.last_insert_rowid()
-        for realm_key, revision, after in (
-            (key, placed, placed.generation - 1),
-            (old_key, left, 0),
-        ):
+        kinship.copy_schemas(connection, key, old_key)
+        for realm_key, judgement in ((key, judged[new]), (old_key, judged[old])):
+            append = _append(judgement)
+            revision = append.revision
+            after = revision.generation - 1 if realm_key == key else 0
             text = "" if revision.document is None else canonical_bytes(revision.document).decode()
             if not database.insert(
                 connection, realm_key, revision, head_generation=after, text=text
             ):
                 raise StoreUnavailable("the realm was written while it was renamed; try again")
-        for realm_key, judgement in ((key, judged[new]), (old_key, judged[old])):
+            kinship.set_parent(connection, realm_key, parent_of(revision.realm, revision.document))
+            kinship.insert_schemas(connection, realm_key, append.schemas)
             if judgement.write.write_id_given:
                 database.insert_receipt(connection, realm_key, _receipt(judgement))
         if working is not None:
@@ -96,9 +99,9 @@ def rename(
     ]
 
 
-def _revision(decision: object) -> Revision:
-    append: Append = decision  # type: ignore[assignment]
-    return append.revision
+def _append(judgement: Judgement) -> Append:
+    append: Append = judgement.decision  # type: ignore[assignment]
+    return append
 
 
 def _receipt(judgement: Judgement) -> Receipt:
@@ -107,7 +110,7 @@ def _receipt(judgement: Judgement) -> Receipt:
         write_id=judgement.write.write_id,
         request=judgement.request,
         outcome="committed",
-        generation=_revision(judgement.decision).generation,
+        generation=_append(judgement).revision.generation,
     )
 
 
@@ -220,11 +223,22 @@ def backup(session: Session, path: str) -> None:
 
 
 def revisions_in(layout: Layout, path: str) -> Iterator[Revision]:
-    """Every revision of a backup; a live store is refused, since opening its files here would drop our locks."""
+    """Every revision of a backup."""
+    _refuse_live(layout, path)
+    return database.revisions_of_copy(path)
+
+
+def schemas_in(layout: Layout, path: str) -> Mapping[RealmName, Mapping[str, Document]]:
+    """The schemas of a backup, by realm and digest."""
+    _refuse_live(layout, path)
+    return kinship.schemas_of_copy(path)
+
+
+def _refuse_live(layout: Layout, path: str) -> None:
+    """Refuse to read this store itself as a backup: opening its files here would drop our locks."""
     try:
         found = os.stat(path)
     except OSError as error:
         raise InvalidArgument(f"cannot read the backup {path}: {error.strerror}") from error
     if os.path.lexists(layout.database) and os.path.samestat(found, os.stat(layout.database)):
         raise InvalidArgument(f"{path} is this store's own database, not a backup of it")
-    return database.revisions_of_copy(path)

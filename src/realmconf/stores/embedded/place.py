@@ -56,6 +56,7 @@ class Place:
         self._headers = headers
         self._extra_schema = extra_schema
         self._retired: list[Session] = []
+        self._upgraded: Session | None = None
         self._guard = threading.Lock()
 
     @property
@@ -124,6 +125,8 @@ class Place:
         if session.writer is None or session.counters is None:
             session.open_for_writing(epoch=self._epoch)
             self._grow_log(session)
+        if self._upgraded is not session:
+            self._upgrade(session)
         return session
 
     def drop(self, session: Session) -> None:
@@ -149,11 +152,12 @@ class Place:
     def forget(self) -> None:
         """In a child after fork: nothing of the parent's is ours."""
         self.session = None
+        self._upgraded = None
         self._retired = []
         self._guard = threading.Lock()
 
     def _create(self) -> Session:
-        from realmconf.stores.embedded import witness
+        from realmconf.stores.embedded import kinship, witness
 
         self.layout.refuse_unfit_filesystem()
         lost = witness.what_is_known(self.layout) if self._recover else None
@@ -161,7 +165,7 @@ class Place:
             witness.set_aside(self.layout)
         database.create(
             self.layout.database,
-            extra_schema=self._extra_schema,
+            extra_schema=kinship.SCHEMA + self._extra_schema,
             meta={
                 "store_id": self.random_bytes(16).hex(),
                 "request_key": self.random_bytes(32),
@@ -174,6 +178,17 @@ class Place:
         if session is None:
             raise StoreUnavailable(f"{self.layout.database} was removed at this moment; try again")
         return session
+
+    def _upgrade(self, session: Session) -> None:
+        """Add what stores of an earlier build lack."""
+        from realmconf.stores.embedded import kinship
+
+        # What the session knows of the store stays: points that its readers hold are older than this.
+        if kinship.KEPT not in session.meta:
+            session.end_leftover_transaction()
+            assert session.writer is not None
+            kinship.add(session.writer)
+        self._upgraded = session
 
     def _grow_log(self, session: Session) -> None:
         writer = session.writer

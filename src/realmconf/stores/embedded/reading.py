@@ -4,22 +4,23 @@ Read views for callers: one consistent point as a context manager, and the prove
 
 from __future__ import annotations
 
-from realmconf.errors import RevisionNotFound
+from realmconf.errors import RevisionNotFound, StoreCorrupt
 from realmconf.stores.embedded.failures import typed
 from realmconf.stores.embedded.view import Rows
 from realmconf.stores.protocol import Head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
     from realmconf.stores.embedded.forking import Gate
     from realmconf.stores.embedded.place import Place
     from realmconf.stores.embedded.session import Session
-    from realmconf.stores.protocol import ReadView, RealmEntry, Receipt
+    from realmconf.stores.protocol import ReadView, RealmEntry, Receipt, Step
 
 
 class View:
@@ -88,6 +89,24 @@ class Nothing:
     def realms(self, *, after: str | None = None, limit: int | None = None) -> Sequence[RealmEntry]:
         return ()
 
+    def children(self, realm: RealmName) -> Sequence[RealmName]:
+        return ()
+
+    def schema(self, digest: str) -> Document:
+        raise StoreCorrupt(f"the store has lost the schema {digest}")
+
+    def schemas(self, realm: RealmName) -> Sequence[str]:
+        return ()
+
+    def position(self, realm: RealmName, generation: int) -> int:
+        raise RevisionNotFound(realm=realm, generation=generation, current=0)
+
+    def as_of(self, realm: RealmName, position: int) -> Revision | None:
+        return None
+
+    def steps(self, after: Mapping[RealmName, int], *, limit: int) -> Sequence[Step]:
+        return ()
+
 
 class Newest:
     """
@@ -124,3 +143,27 @@ class Newest:
     def realms(self, *, after: str | None = None, limit: int | None = None) -> Sequence[RealmEntry]:
         with self._view() as view:
             return view.realms(after=after, limit=limit)
+
+    def children(self, realm: RealmName) -> Sequence[RealmName]:
+        with self._view() as view:
+            return view.children(realm)
+
+    def schema(self, digest: str) -> Document:
+        with self._view() as view:
+            return view.schema(digest)
+
+    def schemas(self, realm: RealmName) -> Sequence[str]:
+        with self._view() as view:
+            return view.schemas(realm)
+
+    def position(self, realm: RealmName, generation: int) -> int:
+        with self._view() as view:
+            return view.position(realm, generation)
+
+    def as_of(self, realm: RealmName, position: int) -> Revision | None:
+        with self._view() as view:
+            return view.as_of(realm, position)
+
+    def steps(self, after: Mapping[RealmName, int], *, limit: int) -> Sequence[Step]:
+        with self._view() as view:
+            return view.steps(after, limit=limit)

@@ -38,15 +38,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    from realmconf.domain.document import Document
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
     from realmconf.stores.embedded.group import Work
+    from realmconf.stores.embedded.pending import Pending
     from realmconf.stores.embedded.reading import View
     from realmconf.stores.embedded.session import Session
     from realmconf.stores.embedded.signals import Signal
     from realmconf.stores.embedded.turn import Turn
     from realmconf.stores.embedded.turns import Held
-    from realmconf.stores.embedded.view import Pending
     from realmconf.stores.embedded.workcopy import WorkingCopies
     from realmconf.stores.protocol import Compaction, Judgement, Notice, Proof, ReadView
 
@@ -348,8 +349,8 @@ class EmbeddedStore:
 
     def _run(self, turn: Turn, work: Work, *, groupable: bool) -> None:
         """Judge and commit *work*, and what waits beside it, in one transaction; each has its verdict afterwards."""
+        from realmconf.stores.embedded.pending import Pending
         from realmconf.stores.embedded.turn import HeadMoved
-        from realmconf.stores.embedded.view import Pending
 
         batch = [work]
         try:
@@ -406,8 +407,8 @@ class EmbeddedStore:
 
     def _run_singly(self, turn: Turn, batch: Sequence[Work], error: Exception) -> None:
         """The common transaction did not happen: decide each again, alone; it may have been judged on the others."""
+        from realmconf.stores.embedded.pending import Pending
         from realmconf.stores.embedded.turn import HeadMoved
-        from realmconf.stores.embedded.view import Pending
 
         if len(batch) == 1 and not isinstance(error, HeadMoved):
             batch[0].error = batch[0].error or error
@@ -540,6 +541,13 @@ class EmbeddedStore:
         return maintenance.revisions_in(self._place.layout, path)
 
     @typed
+    def schemas_in(self, path: str) -> Mapping[RealmName, Mapping[str, Document]]:
+        """See the protocol."""
+        from realmconf.stores.embedded import maintenance
+
+        return maintenance.schemas_in(self._place.layout, path)
+
+    @typed
     def working_copy(self, realm: RealmName) -> WorkingCopyState:
         """See the protocol."""
         self._place.usable()
@@ -578,7 +586,7 @@ class EmbeddedStore:
     ) -> Sequence[Applied]:
         """See the protocol."""
         from realmconf.stores.embedded.group import Work
-        from realmconf.stores.embedded.view import Pending
+        from realmconf.stores.embedded.pending import Pending
 
         work = Work([realm], judge)
         with self._turns.hold(deadline) as turn:
@@ -597,7 +605,7 @@ class EmbeddedStore:
                 working.resolve(
                     turn,
                     realm,
-                    pending.revisions_staged,
+                    pending.appends,
                     receipts=pending.receipts,
                     shown=shown,
                 )

@@ -9,10 +9,11 @@ from __future__ import annotations
 import apsw
 
 from realmconf.errors import InvalidRealm, OutcomeUnknown, RealmconfError
-from realmconf.stores.embedded import database
+from realmconf.stores.embedded import database, kinship
 from realmconf.stores.embedded.counters import ALL_SLOTS, slot_of
 from realmconf.stores.embedded.failures import typed
-from realmconf.stores.embedded.view import Pending, Rows, Staged
+from realmconf.stores.embedded.pending import Pending
+from realmconf.stores.embedded.view import Rows
 from realmconf.stores.protocol import Head
 
 TYPE_CHECKING = False
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from realmconf.domain.names import RealmName
-    from realmconf.domain.revision import Revision
+    from realmconf.domain.write import Append
+    from realmconf.stores.embedded.pending import Staged
     from realmconf.stores.embedded.session import Session
     from realmconf.stores.protocol import Receipt
 
@@ -59,23 +61,21 @@ class Turn(Rows):
 
     def commit(
         self,
-        revisions: Sequence[Revision],
+        appends: Sequence[Append],
         *,
         also: Also | None = None,
         receipts: Sequence[Receipt] = (),
     ) -> None:
         """
-        Append *revisions* and run *also* in one durable transaction; with no revisions, commit *also* alone.
+        Carry *appends* out and run *also* in one durable transaction; with none, commit *also* alone.
 
         Raises:
             OutcomeUnknown: It may or may not have happened; the marks stay odd, the next turn decides.
             StoreFull, StoreReadOnly, StoreUnavailable: Nothing was changed.
         """
         pending = Pending(self)
-        for revision in revisions:
-            head = pending.head(revision.realm)
-            pending.staged.append(Staged(revision, head.generation, None))
-            pending._heads[revision.realm] = head.replace(revision=revision)
+        for append in appends:
+            pending.stage(append)
         self.append(pending.staged, also=also, receipts=receipts)
 
     def append(
@@ -125,7 +125,7 @@ class Turn(Rows):
         if len(staged) == 1 and not receipts and also is None:
             entry = staged[0]
             key = self._realm_id(entry.revision.realm)
-            if key is not None and not entry.steps:
+            if key is not None and entry.alone:
                 # The common write: one autocommit statement, which is its own compare-and-swap.
                 sequence = database.insert(
                     self.connection,
@@ -187,6 +187,10 @@ class Turn(Rows):
             self.connection.execute(
                 "UPDATE realm SET floor = ? WHERE id = ?", (revision.generation, key)
             )
+        if entry.reparents:
+            kinship.set_parent(self.connection, key, entry.parent)
+        if entry.schemas:
+            kinship.insert_schemas(self.connection, key, entry.schemas)
         return sequence
 
     def _key(self, realm: RealmName, created: list[str]) -> int:

@@ -1,24 +1,23 @@
 """
-Reading the record: one consistent point for readers, and the growing head for the holder of the turn.
+Reading the record: what one connection sees, at one point.
 """
 
 from __future__ import annotations
 
-from realmconf.domain.document import canonical_bytes
-from realmconf.errors import HistoryCompacted, RevisionNotFound
-from realmconf.stores.embedded import database
+from realmconf.errors import HistoryCompacted, RevisionNotFound, StoreCorrupt
+from realmconf.stores.embedded import database, kinship
 from realmconf.stores.embedded.failures import typed
-from realmconf.stores.protocol import MINTED, Head, RealmEntry, Receipt
+from realmconf.stores.protocol import MINTED, Head, RealmEntry, Receipt, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import apsw
 
+    from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
-    from realmconf.domain.write import Append
     from realmconf.stores.embedded.session import Session
 
 
@@ -29,6 +28,18 @@ class Rows:
         self.session = session
         self.connection = connection
         self._ids: dict[str, int | None] = {}
+        self._keeps_kinship = kinship.KEPT in session.meta
+
+    @property
+    def keeps_kinship(self) -> bool:
+        """
+        Whether parents and schemas are kept at this point.
+
+        Asked anew where the session is older than that: a point that was there before stays without.
+        """
+        if not self._keeps_kinship:
+            self._keeps_kinship = kinship.is_kept(self.connection)
+        return self._keeps_kinship
 
     def _realm_id(self, realm: RealmName) -> int | None:
         """The realm's key at this point; a cache of its own, since the session's is of today."""
@@ -105,114 +116,97 @@ class Rows:
 
     @typed
     def realms(self, *, after: str | None = None, limit: int | None = None) -> Sequence[RealmEntry]:
+        kept = self.keeps_kinship
+        stated = {} if kept else self._stated_parents()
         rows = self.connection.execute(
-            "SELECT name, (SELECT generation FROM revision WHERE realm = realm.id ORDER BY generation DESC LIMIT 1), "
+            f"SELECT name, {'parent' if kept else 'NULL'}, "  # noqa: S608 - built from constants
+            "(SELECT generation FROM revision WHERE realm = realm.id ORDER BY generation DESC LIMIT 1), "
             "(SELECT tombstone FROM revision WHERE realm = realm.id ORDER BY generation DESC LIMIT 1) "
             "FROM realm WHERE name > ? COLLATE BINARY ORDER BY name COLLATE BINARY LIMIT ?",
             ("" if after is None else str(after), -1 if limit is None else limit),
         )
         return [
             RealmEntry(
-                realm=database.trusted_name(name), generation=generation, exists=not tombstone
+                realm=database.trusted_name(name),
+                generation=generation,
+                exists=not tombstone,
+                parent=stated.get(name) if parent is None else database.trusted_name(parent),
             )
-            for name, generation, tombstone in rows
+            for name, parent, generation, tombstone in rows
             if generation is not None
         ]
 
+    def _stated_parents(self) -> dict[str, RealmName]:
+        """The parent of each realm that names one, from the documents."""
+        return {name: parent for _, name, parent in kinship.stated_parents(self.connection)}
 
-class Staged:
-    """A revision to append, the generation it must follow, and its document's bytes if they are at hand."""
-
-    __slots__ = ("canonical", "follows", "revision")
-
-    def __init__(self, revision: Revision, follows: int, canonical: bytes | None) -> None:
-        self.revision = revision
-        self.follows = follows
-        self.canonical = canonical
-
-    @property
-    def steps(self) -> bool:
-        """Whether it steps over numbers that a lost history may have used."""
-        return self.revision.generation != self.follows + 1
-
-    def text(self) -> str:
-        """The document as it is stored; empty for a tombstone."""
-        document = self.revision.document
-        if document is None:
-            return ""
-        return (self.canonical or canonical_bytes(document)).decode()
-
-
-class Pending(Rows):
-    """
-    The ``ReadView`` of a batch: the record, and on top of it what earlier writes of the same transaction append.
-    """
-
-    def __init__(self, rows: Rows) -> None:
-        super().__init__(rows.session, rows.connection)
-        self._rows = rows
-        self._heads: dict[str, Head] = {}
-        self._appended: dict[tuple[str, int], Revision] = {}
-        self._receipts: dict[tuple[str, str], Receipt] = {}
-        self.staged: list[Staged] = []
-
-    def _realm_id(self, realm: RealmName) -> int | None:
-        return self._rows._realm_id(realm)
-
-    @property
-    def revisions_staged(self) -> list[Revision]:
-        return [staged.revision for staged in self.staged]
-
-    @property
-    def receipts(self) -> list[Receipt]:
-        return list(self._receipts.values())
-
-    def stage(self, decision: Append) -> Head:
-        """Make the decided revision the head, for the judgements that follow."""
-        revision = decision.revision
-        before = self.head(revision.realm)
-        staged = Staged(revision, before.generation, decision.canonical)
-        self.staged.append(staged)
-        # A revision that steps over numbers leaves nothing below it to read.
-        head = before.replace(
-            revision=revision, floor=revision.generation if staged.steps else before.floor
-        )
-        self._heads[revision.realm] = head
-        self._appended[revision.realm, revision.generation] = revision
-        return head
-
-    def stage_receipt(self, receipt: Receipt) -> None:
-        self._receipts[receipt.realm, receipt.write_id] = receipt
-
-    def head(self, realm: RealmName) -> Head:
-        return self._heads.get(realm) or self._rows.head(realm)
-
-    def revision(self, realm: RealmName, generation: int) -> Revision:
-        return self._appended.get((realm, generation)) or super().revision(realm, generation)
-
-    def revisions(
-        self,
-        realm: RealmName,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        limit: int | None = None,
-        newest_first: bool = False,
-    ) -> Sequence[Revision]:
-        mine = [
-            revision
-            for (name, generation), revision in self._appended.items()
-            if name == realm and generation > after and (before is None or generation < before)
+    @typed
+    def children(self, realm: RealmName) -> Sequence[RealmName]:
+        if self.keeps_kinship:
+            return kinship.select_children(self.connection, realm)
+        return [
+            database.trusted_name(name)
+            for name, parent in sorted(self._stated_parents().items())
+            if parent == realm
         ]
-        if not mine:
-            return super().revisions(
-                realm, after=after, before=before, limit=limit, newest_first=newest_first
-            )
-        recorded = self._rows.revisions(realm, after=after, before=before)
-        found = sorted(
-            [*recorded, *mine], key=lambda revision: revision.generation, reverse=newest_first
-        )
-        return found[:limit] if limit is not None else found
 
-    def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:
-        return self._receipts.get((realm, write_id)) or self._rows.receipt(realm, write_id)
+    @typed
+    def schema(self, digest: str) -> Document:
+        found = kinship.select_schema(self.connection, digest) if self.keeps_kinship else None
+        if found is None:
+            raise StoreCorrupt(f"the store has lost the schema {digest}")
+        return found
+
+    @typed
+    def schemas(self, realm: RealmName) -> Sequence[str]:
+        key = self._realm_id(realm) if self.keeps_kinship else None
+        return [] if key is None else kinship.select_schemas(self.connection, key)
+
+    @typed
+    def position(self, realm: RealmName, generation: int) -> int:
+        key = self._realm_id(realm)
+        found = None if key is None else database.select_position(self.connection, key, generation)
+        if found is None:
+            # Whichever of the two reasons there is not to find it.
+            self.revision(realm, generation)
+            raise StoreCorrupt(f"generation {generation} of realm {realm} has lost its place")
+        return found
+
+    @typed
+    def as_of(self, realm: RealmName, position: int) -> Revision | None:
+        head = self.head(realm)
+        key = self._realm_id(realm)
+        if head.revision is None or key is None:
+            return None
+        newest = database.select_position(self.connection, key, head.generation)
+        if newest is not None and newest <= position:
+            # Most of a chain has not changed since.
+            return head.revision
+        found = database.select_as_of(
+            self.connection, key, position, floor=head.floor, newest=head.generation
+        )
+        if found is None and head.floor > 1:
+            raise HistoryCompacted(head.floor - 1, head.floor, realm=realm)
+        return found
+
+    @typed
+    def steps(self, after: Mapping[RealmName, int], *, limit: int) -> Sequence[Step]:
+        known = database.select_floors(self.connection, after)
+        names: dict[int, RealmName] = {}
+        following: dict[int, int] = {}
+        for realm, generation in after.items():
+            if realm not in known:
+                continue
+            key, floor = known[realm]
+            if generation + 1 < floor:
+                raise HistoryCompacted(generation + 1, floor, realm=realm)
+            names[key] = realm
+            following[key] = generation
+        if not following:
+            return []
+        return [
+            Step(position=position, realm=names[key], revision=revision)
+            for position, key, revision in database.select_steps(
+                self.connection, following, limit=limit
+            )
+        ]

@@ -2,7 +2,7 @@
 Judging a text against the record, and committing an edit as a revision of its own.
 
 Decides who is the author of a hand edit and what its revision says; what the text
-means is decided in ``domain.workfile``.
+means is decided in ``domain.workfile``, whether it may stand in ``workadmit``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import os
 from realmconf.domain import workfile
 from realmconf.domain.names import LIMITS
 from realmconf.domain.revision import GENESIS, Policy, seal
+from realmconf.domain.write import Append
 from realmconf.errors import HistoryCompacted, RevisionNotFound
 from realmconf.stores.embedded import workrecord
 from realmconf.stores.embedded.files import digest_of
+from realmconf.stores.embedded.workadmit import Gate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,16 +36,23 @@ REVISIONS_SEARCHED = 64
 class Adopter:
     """Judges texts, and takes in those that are edits."""
 
-    def __init__(self, stamp: Callable[[], tuple[str, str]], *, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        stamp: Callable[[], tuple[str, str]],
+        request_key: Callable[[], bytes],
+        *,
+        limits: Limits = LIMITS,
+    ) -> None:
         self._stamp = stamp
         self._limits = limits
+        self._gate = Gate(request_key, limits=limits)
 
     def judge(
         self, rows: Reading, head: Head, *, content: bytes, digest: bytes, seen: int | None
     ) -> Verdict:
         """What *content* means; *seen* is the generation its file was last known to be in step with."""
         realm = head.realm
-        return workfile.judge(
+        verdict = workfile.judge(
             workfile.Observation(
                 realm=realm,
                 text=content,
@@ -54,10 +63,12 @@ class Adopter:
                 rendered=()
                 if seen is None
                 else workrecord.rendered_since(rows.connection, realm, seen),
+                shape=self._gate.shape(rows, realm),
             ),
             _revision_at(rows, realm),
             limits=self._limits,
         )
+        return self._gate.admitted(rows, head, verdict)
 
     def base_document(
         self, rows: Reading, realm: RealmName, generation: int | None
@@ -94,7 +105,11 @@ class Adopter:
             return False
         revision = self._adoption(turn, head, verdict, digest=digest, owner=owner)
         turn.commit(
-            [revision],
+            [
+                Append(
+                    revision=revision, schemas=self._gate.kept_by(turn, head, verdict.document)
+                )
+            ],
             also=lambda connection: workrecord.take_in(
                 connection, realm, digest=digest, generation=revision.generation, text=text
             ),

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import apsw
 
     from realmconf.domain.names import Limits, RealmName
-    from realmconf.domain.revision import Revision
+    from realmconf.domain.write import Append
     from realmconf.stores.embedded.workexamine import Finding
     from realmconf.stores.embedded.workhost import Host, Writing
     from realmconf.stores.embedded.workplace import Placer
@@ -75,7 +75,9 @@ class WorkingCopies:
         self._sleep = sleep
         self._limits = limits
         self._given_placer = placer
-        self._examiner = Examiner(self._files, host.root, host.stamp, limits=limits)
+        self._examiner = Examiner(
+            self._files, host.root, host.stamp, host.request_key, limits=limits
+        )
         self._memories: dict[str, Memory] = {}
         self._renderer = Renderer(
             host, self, self._placer, clock=clock, header=header, limits=limits
@@ -226,13 +228,13 @@ class WorkingCopies:
         self,
         turn: Writing,
         realm: RealmName,
-        revisions: Sequence[Revision],
+        appends: Sequence[Append],
         *,
         receipts: Sequence[Receipt] = (),
         shown: Collection[str] | None = None,
     ) -> None:
         """
-        Commit *revisions* (one that settles the matter, or none) with *receipts*, and let go of what was in its way.
+        Commit *appends* (one that settles the matter, or none) with *receipts*, and let go of what was in its way.
 
         The turn is held, and ``settle(…, tolerant=True)`` was called in it.  A file that
         is broken, contested or without a record is rendered over; contested edits
@@ -258,7 +260,7 @@ class WorkingCopies:
                     text = workfile.without_header(look.content.decode()) if lost else None
                     workrecord.disown(connection, realm, digest=look.digest, text=text)
 
-            turn.commit(revisions, also=disown, receipts=receipts)
+            turn.commit(appends, also=disown, receipts=receipts)
             for name in kept:
                 self._examiner.let_go(desk, name, shown)
         self.memory(realm).settled = False

@@ -99,13 +99,14 @@ class Examiner:
         files: Files,
         root: str,
         stamp: Callable[[], tuple[str, str]],
+        request_key: Callable[[], bytes],
         *,
         limits: Limits = LIMITS,
     ) -> None:
         self._files = files
         self._root = root
         self._bytes_max = text_bytes_max(limits)
-        self._adopter = Adopter(stamp, limits=limits)
+        self._adopter = Adopter(stamp, request_key, limits=limits)
         self._beside = Beside(files, self._adopter, bytes_max=self._bytes_max)
 
     def examine(self, turn: Writing, realm: RealmName) -> Finding:

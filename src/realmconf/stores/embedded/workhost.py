@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     import apsw
 
+    from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
+    from realmconf.domain.write import Append
     from realmconf.stores.protocol import Head, Receipt
 else:
     Protocol = object
@@ -47,18 +49,26 @@ class Reading(Protocol):
         """As in ``ReadView``."""
         ...
 
+    def schema(self, digest: str) -> Document:
+        """As in ``ReadView``."""
+        ...
+
+    def schemas(self, realm: RealmName) -> Sequence[str]:
+        """As in ``ReadView``."""
+        ...
+
 
 class Writing(Reading, Protocol):
     """The record as the holder of the turn sees it: nobody else changes it."""
 
     def commit(
         self,
-        revisions: Sequence[Revision],
+        appends: Sequence[Append],
         *,
         also: Callable[[apsw.Connection], None] | None = None,
         receipts: Sequence[Receipt] = (),
     ) -> None:
-        """Append *revisions*, keep *receipts* and run *also*, in one durable transaction."""
+        """Carry *appends* out, keep *receipts* and run *also*, in one durable transaction."""
         ...
 
 
@@ -82,6 +92,10 @@ class Host(Protocol):
 
     def stamp(self) -> tuple[str, str]:
         """The time, for display, and a fresh salt: what an adoption is sealed with."""
+        ...
+
+    def request_key(self) -> bytes:
+        """The secret of the store, under which marks are made."""
         ...
 
     def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]:

@@ -21,8 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
-    from realmconf.domain.revision import Revision
     from realmconf.stores.memory.hints import Signal
     from realmconf.stores.protocol import Judgement
 
@@ -60,6 +60,10 @@ class Memory:
     def __init__(self) -> None:
         self.histories: dict[str, History] = {}
         self.receipts: dict[str, OrderedDict[str, Receipt]] = {}
+        self.schemas: dict[str, Document] = {}
+        """By digest: what any realm was ever given."""
+        self.position = 0
+        """How many revisions were appended."""
         self.turn = Turn()
         self.guard = threading.RLock()
         """Held while the state moves from one point to the next, and to see one point."""
@@ -112,18 +116,25 @@ class Memory:
             raise ForkedInTransaction
         next_histories: dict[str, History] = dict(moved or {})
         receipts: list[Receipt] = []
+        schemas: dict[str, Document] = {}
+        position = self.position
         for judgement in judgements:
             write, decision = judgement.write, judgement.decision
             realm = write.realm
             if isinstance(decision, Append):
                 before = next_histories.get(realm) or self.histories.get(realm)
-                next_histories[realm] = self._extended(realm, before, decision.revision)
+                position += 1
+                next_histories[realm] = self._extended(realm, before, decision, position)
+                schemas |= decision.schemas
                 receipts.append(_receipt(judgement, "committed", decision.revision.generation))
             elif write.write_id_given:
                 head = decision.head
                 receipts.append(
                     _receipt(judgement, "unchanged", 0 if head is None else head.generation)
                 )
+        # Before the step: whoever sees a revision that names a schema finds it.
+        self.schemas.update(schemas)
+        self.position = position
         if next_histories or receipts:
             self.publish(next_histories, receipts, every_word=moved is not None)
         return [
@@ -135,21 +146,29 @@ class Memory:
             for judgement in judgements
         ]
 
-    def _extended(self, realm: RealmName, before: History | None, revision: Revision) -> History:
+    def _extended(
+        self, realm: RealmName, before: History | None, append: Append, position: int
+    ) -> History:
+        revision = append.revision
         if before is None:
             self.refuse_case_twin(realm)
-            return History(realm, [revision], floor=revision.generation)
+            schemas = tuple(append.schemas)
+            return History(
+                realm, [revision], [position], floor=revision.generation, schemas=schemas
+            )
         current = before.head.generation
         if revision.generation <= current:
             raise GenerationConflict(revision.generation - 1, current, realm=realm)
         # What a refused transaction left behind its count belongs to no history.
-        revisions = (
-            before.revisions
-            if len(before.revisions) == before.count
-            else before.revisions[: before.count]
-        )
+        revisions, positions = before.revisions, before.positions
+        if len(revisions) != before.count:
+            revisions, positions = revisions[: before.count], positions[: before.count]
         revisions.append(revision)
-        return History(realm, revisions, floor=before.floor)
+        positions.append(position)
+        schemas = before.schemas
+        if append.schemas:
+            schemas = tuple(dict.fromkeys((*schemas, *append.schemas)))
+        return History(realm, revisions, positions, floor=before.floor, schemas=schemas)
 
     def refuse_case_twin(self, realm: RealmName) -> None:
         """Raise if the name differs by case alone from one that was written: a file system may take them for one."""

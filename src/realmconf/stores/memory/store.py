@@ -6,7 +6,7 @@ import os
 import weakref
 from contextlib import contextmanager
 
-from realmconf.domain.archive import header_line, read_archive, revision_line
+from realmconf.domain.archive import header_line, read_archive, revision_line, schema_line
 from realmconf.errors import InvalidArgument, StoreReadOnly, StoreUnavailable
 from realmconf.stores.memory.hints import Signal
 from realmconf.stores.memory.state import RECEIPTS_KEPT, ProofWords
@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from realmconf.domain.archive import Entry
+    from realmconf.domain.document import Document
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
     from realmconf.stores.memory.state import Memory
@@ -69,7 +71,7 @@ class MemoryStore:
         self._check_open()
         with self._memory.guard:
             histories = dict(self._memory.histories)
-        yield View(histories, self._memory.receipts)
+        yield View(histories, self._memory.receipts, self._memory.schemas)
 
     def apply(
         self,
@@ -121,13 +123,16 @@ class MemoryStore:
                 raise InvalidArgument(f"realm {new} has a history of its own")
             if new.folded != old.folded:
                 memory.refuse_case_twin(new)
-            moved = History(new, source.revisions[: source.count], floor=source.floor)
-            applied = memory.append(judgements, moved={new: moved})
-            tombstone = memory.histories[old].head.revision
-            assert tombstone is not None
-            memory.publish(
-                {old: History(old, [tombstone], floor=tombstone.generation)}, every_word=True
+            moved = History(
+                new,
+                source.revisions[: source.count],
+                source.positions[: source.count],
+                floor=source.floor,
+                schemas=source.schemas,
             )
+            applied = memory.append(judgements, moved={new: moved})
+            left = memory.histories[old]
+            memory.publish({old: left.since(left.head.generation)}, every_word=True)
             return applied
 
     def compact(self, realm: RealmName, *, floor: int, deadline: float) -> Compaction:
@@ -136,9 +141,9 @@ class MemoryStore:
             if history is None:
                 return Compaction(realm=realm, floor=1, removed=0)
             floor = max(history.floor, min(floor, history.head.generation))
-            kept = history.revisions[history.index(floor) : history.count]
-            self._memory.publish({realm: History(realm, kept, floor=floor)}, every_word=True)
-            return Compaction(realm=realm, floor=floor, removed=history.count - len(kept))
+            kept = history.since(floor)
+            self._memory.publish({realm: kept}, every_word=True)
+            return Compaction(realm=realm, floor=floor, removed=history.count - kept.count)
 
     def purge(
         self, realm: RealmName, generation: int, *, document: object, deadline: float
@@ -150,20 +155,22 @@ class MemoryStore:
                 .replace(document=document, salt="", purged=True)
             )
             history = self._memory.histories[realm]
-            revisions = history.revisions[: history.count]
-            revisions[history.index(generation)] = purged
-            self._memory.publish(
-                {realm: History(realm, revisions, floor=history.floor)}, every_word=True
-            )
+            copied = history.since(history.floor)
+            copied.revisions[copied.index(generation)] = purged
+            self._memory.publish({realm: copied}, every_word=True)
             return purged
 
     def backup(self, path: str) -> None:
         with self.view() as view:
             lines = [header_line(store="memory")]
             for entry in view.realms():
-                floor = view.head(entry.realm).floor
-                revisions = view.revisions(entry.realm, after=floor - 1)
-                lines += [revision_line(entry.realm, revision) for revision in revisions]
+                realm = entry.realm
+                lines += [
+                    schema_line(realm, digest, view.schema(digest))
+                    for digest in view.schemas(realm)
+                ]
+                revisions = view.revisions(realm, after=view.head(realm).floor - 1)
+                lines += [revision_line(realm, revision) for revision in revisions]
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
@@ -176,10 +183,21 @@ class MemoryStore:
             os.fsync(file.fileno())
 
     def revisions_in(self, path: str) -> Iterator[Revision]:
+        for entry in self._entries_in(path):
+            yield entry.revision
+
+    def schemas_in(self, path: str) -> Mapping[RealmName, Mapping[str, Document]]:
+        found: dict[RealmName, dict[str, Document]] = {}
+        for entry in self._entries_in(path):
+            if entry.schemas:
+                found.setdefault(entry.realm, {}).update(entry.schemas)
+        return found
+
+    @staticmethod
+    def _entries_in(path: str) -> Iterator[Entry]:
         try:
             with open(path, encoding="utf-8") as file:
-                for entry in read_archive(file):
-                    yield entry.revision
+                yield from read_archive(file)
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidArgument(f"{path} cannot be read as a backup") from error
 
@@ -199,7 +217,7 @@ class MemoryStore:
             yield
 
     def _live(self) -> View:
-        return View(self._memory.histories, self._memory.receipts)
+        return View(self._memory.histories, self._memory.receipts, self._memory.schemas)
 
     def _check_open(self) -> None:
         if self._closed:

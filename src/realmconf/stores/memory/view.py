@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 
-from realmconf.errors import HistoryCompacted, RevisionNotFound
-from realmconf.stores.protocol import Head, RealmEntry
+from realmconf.domain.lineage import parent_of
+from realmconf.errors import HistoryCompacted, RevisionNotFound, StoreCorrupt
+from realmconf.stores.protocol import Head, RealmEntry, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
     from realmconf.stores.protocol import Receipt
@@ -21,16 +23,39 @@ if TYPE_CHECKING:
 class History:
     """
     One realm's revisions.  A history is replaced, never changed: *revisions* only grows and *count* says how
-    much of it belongs to this one, so a view that holds it stays at its point.
+    much of it belongs to this one, so a view that holds it stays at its point.  *positions* are those of the
+    revisions, index by index; *schemas* the digests of all that the realm ever had.
     """
 
-    __slots__ = ("count", "floor", "head", "revisions")
+    __slots__ = ("count", "floor", "head", "parent", "positions", "revisions", "schemas")
 
-    def __init__(self, realm: RealmName, revisions: list[Revision], *, floor: int = 1) -> None:
+    def __init__(
+        self,
+        realm: RealmName,
+        revisions: list[Revision],
+        positions: list[int],
+        *,
+        floor: int = 1,
+        schemas: tuple[str, ...] = (),
+    ) -> None:
         self.revisions = revisions
+        self.positions = positions
         self.count = len(revisions)
         self.floor = floor
+        self.schemas = schemas
         self.head = Head(realm=realm, revision=revisions[-1], floor=floor)
+        self.parent = parent_of(realm, revisions[-1].document)
+
+    def since(self, floor: int) -> History:
+        """This history without the revisions below *floor*, in lists of its own."""
+        first = self.index(floor)
+        return History(
+            self.head.realm,
+            self.revisions[first : self.count],
+            self.positions[first : self.count],
+            floor=floor,
+            schemas=self.schemas,
+        )
 
     def index(self, generation: int) -> int:
         """Where *generation* is or would be: a restore may have stepped over numbers."""
@@ -42,25 +67,40 @@ class History:
 class View:
     """A point to read from; the live state for whoever holds the turn, since nothing moves then."""
 
-    def __init__(self, histories: Mapping[str, History], receipts: Receipts) -> None:
+    def __init__(
+        self,
+        histories: Mapping[str, History],
+        receipts: Receipts,
+        schemas: Mapping[str, Document],
+    ) -> None:
         self._histories = histories
         self._receipts = receipts
+        # Of every realm and by their content: one that was added since is the same at every point.
+        self._schemas = schemas
 
     def head(self, realm: RealmName) -> Head:
         history = self._histories.get(realm)
         return Head(realm=realm, revision=None) if history is None else history.head
 
     def revision(self, realm: RealmName, generation: int) -> Revision:
+        history, index = self._find(realm, generation)
+        return history.revisions[index]
+
+    def position(self, realm: RealmName, generation: int) -> int:
+        history, index = self._find(realm, generation)
+        return history.positions[index]
+
+    def _find(self, realm: RealmName, generation: int) -> tuple[History, int]:
         history = self._histories.get(realm)
         current = 0 if history is None else history.head.generation
         if history is None or not 1 <= generation <= current:
             raise RevisionNotFound(realm=realm, generation=generation, current=current)
         if generation < history.floor:
             raise HistoryCompacted(generation, history.floor, realm=realm)
-        found = history.revisions[history.index(generation)]
-        if found.generation != generation:
+        index = history.index(generation)
+        if history.revisions[index].generation != generation:
             raise RevisionNotFound(realm=realm, generation=generation, current=current)
-        return found
+        return history, index
 
     def revisions(
         self,
@@ -93,10 +133,59 @@ class View:
 
     def realms(self, *, after: str | None = None, limit: int | None = None) -> Sequence[RealmEntry]:
         names = sorted(name for name in self._histories if after is None or name > after)
-        return [self._entry(self._histories[name].head) for name in names[:limit]]
+        return [self._entry(self._histories[name]) for name in names[:limit]]
 
     @staticmethod
-    def _entry(head: Head) -> RealmEntry:
+    def _entry(history: History) -> RealmEntry:
+        head = history.head
         revision = head.revision
         exists = revision is not None and not revision.tombstone
-        return RealmEntry(realm=head.realm, generation=head.generation, exists=exists)
+        return RealmEntry(
+            realm=head.realm, generation=head.generation, exists=exists, parent=history.parent
+        )
+
+    def children(self, realm: RealmName) -> Sequence[RealmName]:
+        found = (one.head.realm for one in self._histories.values() if one.parent == realm)
+        return sorted(found)
+
+    def schema(self, digest: str) -> Document:
+        try:
+            return self._schemas[digest]
+        except KeyError:
+            raise StoreCorrupt(f"the store has lost the schema {digest}") from None
+
+    def schemas(self, realm: RealmName) -> Sequence[str]:
+        history = self._histories.get(realm)
+        return () if history is None else history.schemas
+
+    def as_of(self, realm: RealmName, position: int) -> Revision | None:
+        history = self._histories.get(realm)
+        if history is None:
+            return None
+        number = bisect_right(history.positions, position, 0, history.count)
+        if number:
+            return history.revisions[number - 1]
+        if history.floor > 1:
+            raise HistoryCompacted(history.floor - 1, history.floor, realm=realm)
+        return None
+
+    def steps(self, after: Mapping[RealmName, int], *, limit: int) -> Sequence[Step]:
+        found: list[Step] = []
+        for realm, generation in after.items():
+            history = self._histories.get(realm)
+            if history is None:
+                continue
+            if generation + 1 < history.floor:
+                raise HistoryCompacted(generation + 1, history.floor, realm=realm)
+            first = history.index(generation + 1)
+            last = min(history.count, first + limit)
+            found += [
+                Step(
+                    position=history.positions[index],
+                    realm=realm,
+                    revision=history.revisions[index],
+                )
+                for index in range(first, last)
+            ]
+        found.sort(key=lambda step: step.position)
+        return found[:limit]

@@ -12,13 +12,14 @@ from realmconf.surfaces.cli.formats import json_line, json_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, TextIO
 
+    from realmconf.domain.names import RealmName
     from realmconf.runtime.client import Client
     from realmconf.runtime.locate import Located
+    from realmconf.runtime.results import WriteResult
     from realmconf.runtime.runtime import ConfigRuntime
-    from realmconf.runtime.snapshot import WriteResult
     from realmconf.surfaces.cli.parsing import Request
     from realmconf.surfaces.cli.terminal import Terminal
     from realmconf.surfaces.veil import Veil
@@ -67,11 +68,34 @@ class Call:
         return bool(self.request.output == "json")
 
     @property
+    def shows_secrets(self) -> bool:
+        """Whether ``--show-secrets`` was given, which only a few commands take."""
+        return bool(getattr(self.request, "show_secrets", False))
+
+    # --- what may be shown
+
+    @property
     def veil(self) -> Veil:
-        """What may be shown: no literal that looks secret, unless ``--show-secrets`` was given."""
+        """Over the values of the realm that was named or located: a new one, so take it once for each answer."""
+        return self.veil_of(self.located.realm)
+
+    def veil_of(self, realm: RealmName) -> Veil:
+        """Over the values of *realm*: no secret is shown, unless ``--show-secrets`` was given."""
         from realmconf.surfaces.veil import Veil
 
-        return Veil(shows_secrets=bool(getattr(self.request, "show_secrets", False)))
+        return Veil(
+            shows_secrets=self.shows_secrets, secrecy=lambda: self.client.lineages.secrecy(realm)
+        )
+
+    def veil_of_plan(self, planned: Any, *, others: Sequence[RealmName] = ()) -> Veil:
+        """Over what a dry run answers, which may hold values of realms that are only tried as parents, and of *others*."""
+        from realmconf.surfaces.veil import Veil
+
+        lineages = self.client.lineages
+        return Veil(
+            shows_secrets=self.shows_secrets,
+            secrecy=lambda: lineages.secrecy_once(planned.realm_id, planned.point, others=others),
+        )
 
     # --- the client
 
@@ -110,6 +134,8 @@ class Call:
             author=self.request.author,
             surface="cli",
             timeout=TIMEOUT_SECONDS if timeout is None else timeout,
+            # Who may print secrets may still not be made to move one by a patch of somebody else's.
+            sees_secrets=False,
         )
         # By the URL: asking the store what it promises loads more than a whole read does.
         if self.located.store.startswith("memory:"):

@@ -79,9 +79,7 @@ WRITE_ID = Option(
     help="makes a retry safe: the same id and request get the first answer",
 )
 DRY_RUN = Option(names=("--dry-run",), help="print what would change, and change nothing")
-SHOW_SECRETS = Option(
-    names=("--show-secrets",), help="print literals that look secret, instead of a mark"
-)
+SHOW_SECRETS = Option(names=("--show-secrets",), help="print secrets in clear text, not as marks")
 
 WRITING = (
     EXPECTED_GENERATION,
@@ -122,6 +120,16 @@ def _realm(destination: str, label: str, meaning: str) -> Operand:
     return Operand(destination=destination, label=label, kind="realm", help=meaning)
 
 
+def _action(*choices: str) -> Operand:
+    return Operand(
+        destination="action",
+        label="|".join(choices),
+        kind="choice",
+        choices=choices,
+        help="what to do",
+    )
+
+
 def _file(meaning: str, *, required: bool) -> Operand:
     return Operand(destination="file", label="FILE", kind="file", help=meaning, required=required)
 
@@ -150,12 +158,16 @@ COMMANDS: tuple[Command, ...] = (
         group=READING,
         summary="print the configuration, or one value of it",
         details="A single string, number or boolean is printed bare. A whole configuration in JSON or YAML is "
-        "the envelope: the configuration with its generation, realm and view.",
+        "the envelope: the configuration with its generation, realm and view. Where the realm's parents cannot be "
+        "used there is only --own.",
         run=_MODULES + "reading:get",
         operands=(OPTIONAL_PATH,),
         options=(
             Option(names=("--own",), help="only what the realm itself states"),
-            Option(names=("--effective",), help="what applies to the realm (default)"),
+            Option(
+                names=("--effective",),
+                help="what applies to the realm, with all that it inherits (default)",
+            ),
             Option(
                 names=("--at",),
                 kind="revision",
@@ -169,12 +181,21 @@ COMMANDS: tuple[Command, ...] = (
         exclusive=(("own", "effective"), ("at", "effective")),
     ),
     Command(
+        name="explain",
+        group=READING,
+        summary="print where a value comes from, what it shadows, and who masks it",
+        details="Of the effective configuration: the realm that states the value, since which generation, who wrote "
+        "it, when and why. Of a section, a line for each value in it.",
+        run=_MODULES + "explaining:explain",
+        operands=(OPTIONAL_PATH,),
+    ),
+    Command(
         name="watch",
         group=READING,
         summary="print every change as it happens",
-        details="A line for each change, or a JSON line for each generation. Each generation comes once and in order; "
-        "where that cannot be kept, a reset is printed. --exec gets marks in place of secrets, unless --show-secrets "
-        "is given. Ends with Ctrl-C.",
+        details="A line for each change, or a JSON line for each generation, also of the realms that are inherited "
+        "from. Each comes once and in order; where that cannot be kept, a reset is printed. --exec gets marks in "
+        "place of secrets. Ends with Ctrl-C.",
         run=_MODULES + "watching:watch",
         operands=(OPTIONAL_PATH,),
         options=(
@@ -194,7 +215,6 @@ COMMANDS: tuple[Command, ...] = (
             Option(
                 names=("-n", "--count"), kind="count", label="N", help="end after N generations"
             ),
-            SHOW_SECRETS,
         ),
     ),
     # --- change
@@ -203,7 +223,8 @@ COMMANDS: tuple[Command, ...] = (
         group=CHANGING,
         summary="set one value",
         details='VALUE is read as exactly one TOML value (12, 0.5, true, [1, 2], "text"), else it is taken '
-        "as text. Put -- before a VALUE that starts with a dash.",
+        "as text; and where the schema wants text, as text in the first place. Put -- before a VALUE that starts "
+        "with a dash.",
         run=_MODULES + "writing:set_value",
         operands=(
             PATH,
@@ -229,20 +250,27 @@ COMMANDS: tuple[Command, ...] = (
         name="unset",
         group=CHANGING,
         summary="remove one value",
+        details="What the realm states itself. A value that it inherits is left out with --mask.",
         run=_MODULES + "writing:unset",
         operands=(PATH,),
-        options=WRITING,
-        exclusive=ONE_PRECONDITION,
+        options=(
+            Option(names=("--mask",), help="also do not inherit what is inherited there"),
+            Option(
+                names=("--unmask",), help="inherit again what --mask left out, and remove nothing"
+            ),
+            *WRITING,
+        ),
+        exclusive=(("mask", "unmask"), *ONE_PRECONDITION),
     ),
     Command(
         name="replace",
         group=CHANGING,
         summary="replace the whole document",
-        details="Takes TOML or JSON: a bare document, or what `get --own --format json` printed, whose generation "
-        "is then the expected one. A mark that stands for a secret keeps the stored secret. Empty standard input is "
-        "refused: an empty document is --toml ''.",
+        details="Takes TOML, JSON or YAML: a bare document, or what `get --own --format json` printed, whose "
+        "generation is then the expected one. A mark that stands for a secret keeps the stored secret. Empty "
+        "standard input is refused: an empty document is --toml ''.",
         run=_MODULES + "writing:replace",
-        operands=(_file("TOML or JSON; - or nothing: standard input", required=False),),
+        operands=(_file("TOML, JSON or YAML; - or nothing: standard input", required=False),),
         options=(
             Option(names=("--toml",), kind="text", label="TEXT", help="the document as TOML"),
             _json_text("the document as JSON"),
@@ -256,7 +284,7 @@ COMMANDS: tuple[Command, ...] = (
         summary="apply a merge patch (RFC 7396)",
         details="Objects are merged key by key, everything else is replaced, null removes.",
         run=_MODULES + "writing:patch",
-        operands=(_file("JSON or TOML; - or nothing: standard input", required=False),),
+        operands=(_file("JSON, TOML or YAML; - or nothing: standard input", required=False),),
         options=(_json_text("the patch as JSON"), *WRITING),
         exclusive=(("file", "json"), *ONE_PRECONDITION),
     ),
@@ -292,7 +320,6 @@ COMMANDS: tuple[Command, ...] = (
                 names=("--before",), kind="revision", label="G", help="only generations before G"
             ),
             Option(names=("-p", "--patch"), help="with the changes of each"),
-            SHOW_SECRETS,
         ),
     ),
     Command(
@@ -301,7 +328,6 @@ COMMANDS: tuple[Command, ...] = (
         summary="print one generation: its record and its changes",
         run=_MODULES + "history:show",
         operands=(_generation("generation", "G", "the generation"),),
-        options=(SHOW_SECRETS,),
     ),
     Command(
         name="diff",
@@ -313,15 +339,14 @@ COMMANDS: tuple[Command, ...] = (
             _generation("a", "A", "from this generation", required=False),
             _generation("b", "B", "to this one", required=False),
         ),
-        options=(SHOW_SECRETS,),
     ),
     Command(
         name="blame",
         group=HISTORY,
-        summary="print who set each value",
+        summary="print who set each value of the realm's own document",
+        details="What the realm inherits is not in it: explain tells of that too.",
         run=_MODULES + "history:blame",
         operands=(OPTIONAL_PATH,),
-        options=(SHOW_SECRETS,),
     ),
     Command(
         name="rollback",
@@ -357,6 +382,7 @@ COMMANDS: tuple[Command, ...] = (
         name="status",
         group=FILES,
         summary="print the state of the working copy, and what to do about it",
+        details="Also tells where the effective configuration does not fit its schema, or cannot be composed.",
         run=_MODULES + "working_copy:status",
         options=(Option(names=("--all",), help="of every realm of the store"),),
     ),
@@ -388,7 +414,13 @@ COMMANDS: tuple[Command, ...] = (
                 names=("--from",),
                 kind="file",
                 label="FILE",
-                help="start with this document (TOML or JSON)",
+                help="start with this document (TOML, JSON or YAML)",
+            ),
+            Option(
+                names=("--schema",),
+                kind="file",
+                label="FILE|NAME",
+                help="attach this JSON Schema: a file (JSON, TOML or YAML), or the name of a built-in one",
             ),
             MESSAGE,
         ),
@@ -401,7 +433,60 @@ COMMANDS: tuple[Command, ...] = (
         options=(
             Option(names=("--after",), kind="text", label="NAME", help="only names after this one"),
             LIMIT,
+            Option(names=("--tree",), help="those that have a document, each below its parent"),
         ),
+        exclusive=(("tree", "after"), ("tree", "limit")),
+    ),
+    Command(
+        name="parent",
+        group=REALMS,
+        summary="show or change what the realm inherits from",
+        details="Every realm also inherits from `global`, if there is one. A parent that would make a realm inherit "
+        "from itself, that does not exist, or that makes the chain too long is refused.",
+        run=_MODULES + "lineage:parent",
+        operands=(
+            _action("show", "set", "unset"),
+            _realm("name", "NAME", "with set: the parent").replace(required=False),
+        ),
+        options=WRITING,
+        exclusive=ONE_PRECONDITION,
+    ),
+    Command(
+        name="schema",
+        group=REALMS,
+        summary="show or change what the realm's configuration must be",
+        details="A JSON Schema (2020-12). It is versioned with the realm, applies to every write to it and to the "
+        "realms that inherit from it, and judges the effective configuration. What it calls secret stays secret.",
+        run=_MODULES + "schemas:schema",
+        operands=(
+            _action("show", "set", "unset"),
+            Operand(
+                destination="source",
+                label="FILE|NAME",
+                kind="file",
+                required=False,
+                help="with set: a file (JSON, TOML or YAML; -: standard input), or the name of a built-in schema",
+            ),
+        ),
+        options=(
+            Option(
+                names=("--patch",),
+                kind="file",
+                label="FILE",
+                help="with set: a merge patch that makes the document fit, in the same generation",
+            ),
+            *WRITING,
+        ),
+        exclusive=ONE_PRECONDITION,
+    ),
+    Command(
+        name="validate",
+        group=REALMS,
+        summary="print everything in which the configuration does not fit its schemas",
+        details="Exit code 4 if there is anything. With FILE: what it would be with that as the realm's own document; "
+        "nothing is written.",
+        run=_MODULES + "schemas:validate",
+        operands=(_file("TOML, JSON or YAML; -: standard input", required=False),),
     ),
     Command(
         name="rename",
@@ -431,13 +516,7 @@ COMMANDS: tuple[Command, ...] = (
         "history_keep=N|all (generations that compact keeps).",
         run=_MODULES + "realms:policy",
         operands=(
-            Operand(
-                destination="action",
-                label="show|set",
-                kind="choice",
-                choices=("show", "set"),
-                help="what to do",
-            ),
+            _action("show", "set"),
             Operand(
                 destination="settings",
                 label="KEY=VALUE",
@@ -455,7 +534,8 @@ COMMANDS: tuple[Command, ...] = (
         name="export",
         group=STORE,
         summary="write the history of every realm, or of one, as JSON Lines",
-        details="Secrets are left out unless --show-secrets is given; an export that lacks some cannot be imported.",
+        details="Marks stand in place of secrets unless --show-secrets is given; an export that lacks some cannot be "
+        "imported.",
         run=_MODULES + "maintenance:export",
         operands=(_file("a new file; - or nothing: standard output", required=False),),
         options=(SHOW_SECRETS,),

@@ -7,14 +7,22 @@ realms`` and ``realmconf completion paths`` print what there is to choose from, 
 
 from __future__ import annotations
 
+from itertools import islice
+
+from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.surfaces.cli.commands import COMMANDS, GLOBAL_OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from realmconf.domain.shape import Shape
     from realmconf.surfaces.cli.call import Call
-    from realmconf.surfaces.cli.table import Command, Option
+    from realmconf.surfaces.cli.table import Operand, Option
+
+SCHEMA_DEPTH_MAX = 4
+SCHEMA_KEYS_MAX = 1_000
+"""A schema may refer to itself, and nobody completes far into it."""
 
 
 def completion(call: Call) -> None:
@@ -31,13 +39,25 @@ def _candidates(call: Call, wanted: str) -> set[str]:
     if wanted == "realms":
         return {str(one.realm) for one in call.client.realms()}
     from realmconf.domain.diff import leaves
-    from realmconf.domain.pointer import Pointer
 
-    config = call.realm().get().composed
-    found = {pointer for pointer, _ in leaves(config)}
+    snapshot = call.realm().get()
+    point = snapshot.point
+    if point.problem is not None:
+        found = {pointer for pointer, _ in leaves(snapshot.document or {})}
+    else:
+        found = {pointer for pointer, _ in leaves(point.composed.config)}
+        found |= set(islice(_keys_of(point.composed.shape, ROOT), SCHEMA_KEYS_MAX))
     # Sections too: `get agent` is as good as `get agent.model`.
     found |= {Pointer(pointer[:depth]) for pointer in found for depth in range(1, len(pointer))}
     return {pointer.dotted for pointer in found if pointer}
+
+
+def _keys_of(shape: Shape, at: Pointer) -> Iterator[Pointer]:
+    """The places that schemas name: what `set` may be meant for, though nothing stands there yet."""
+    if len(at) < SCHEMA_DEPTH_MAX:
+        for key in shape.keys:
+            yield at.child(key)
+            yield from _keys_of(shape.member(key), at.child(key))
 
 
 # --- bash -----------------------------------------------------------------------------
@@ -51,7 +71,7 @@ _BASH_ACTIONS = {
 
 def bash_script() -> str:
     """For ``~/.bashrc``: ``eval "$(realmconf completion bash)"``."""
-    valued = sorted({name for option in _all_options() if option.kind for name in option.names})
+    valued = sorted({name for option in GLOBAL_OPTIONS if option.kind for name in option.names})
     lines = [
         "# Completion of realmconf for bash.",
         "_realmconf_ask() {",
@@ -73,8 +93,8 @@ def bash_script() -> str:
         "            *) command=${COMP_WORDS[place]}; break ;;",
         "        esac",
         "    done",
-        '    case "$previous" in',
-        *(f"        {line}" for line in _bash_option_cases()),
+        '    case "$command:$previous" in',
+        *(f"        {line}" for line in _bash_value_cases()),
         "    esac",
         '    case "$command:$word" in',
         f'        :-*) _realmconf_words "{_spellings(GLOBAL_OPTIONS)} --help --version" ;;',
@@ -83,33 +103,41 @@ def bash_script() -> str:
     for command in COMMANDS:
         options = _spellings((*command.options, *GLOBAL_OPTIONS))
         lines.append(f'        {command.name}:-*) _realmconf_words "{options} --help" ;;')
-        action = _bash_operand_action(command)
+        actions = filter(None, map(_bash_operand_action, command.operands))
+        action = next(actions, None)
         if action:
             lines.append(f"        {command.name}:*) {action} ;;")
     lines += ["    esac", "}", "complete -F _realmconf realmconf", ""]
     return "\n".join(lines)
 
 
-def _bash_option_cases() -> Iterator[str]:
-    seen: set[str] = set()
-    for option in _all_options():
-        names = [name for name in option.names if name not in seen]
-        if option.kind is None or not names:
-            continue
-        seen.update(names)
-        action = _BASH_ACTIONS.get(option.kind, "COMPREPLY=()")
-        if option.choices:
-            action = f'_realmconf_words "{" ".join(option.choices)}"'
-        yield f"{'|'.join(names)}) {action}; return ;;"
+def _bash_value_cases() -> Iterator[str]:
+    """After an option its values; after a first operand that is a choice what follows it."""
+    for option in GLOBAL_OPTIONS:
+        yield from _bash_option_case("*", option)
+    for command in COMMANDS:
+        for option in command.options:
+            yield from _bash_option_case(command.name, option)
+        first, *others = command.operands or (None,)
+        if first is not None and first.choices and others:
+            action = _bash_operand_action(others[0]) or "COMPREPLY=()"
+            chosen = "|".join(f"{command.name}:{choice}" for choice in first.choices)
+            yield f"{chosen}) {action}; return ;;"
 
 
-def _bash_operand_action(command: Command) -> str | None:
-    for operand in command.operands:
-        if operand.choices:
-            return f'_realmconf_words "{" ".join(operand.choices)}"'
-        if operand.kind in _BASH_ACTIONS:
-            return _BASH_ACTIONS[operand.kind]
-    return None
+def _bash_option_case(command: str, option: Option) -> Iterator[str]:
+    if option.kind is None:
+        return
+    action = _BASH_ACTIONS.get(option.kind, "COMPREPLY=()")
+    if option.choices:
+        action = f'_realmconf_words "{" ".join(option.choices)}"'
+    yield f"{'|'.join(f'{command}:{name}' for name in option.names)}) {action}; return ;;"
+
+
+def _bash_operand_action(operand: Operand) -> str | None:
+    if operand.choices:
+        return f'_realmconf_words "{" ".join(operand.choices)}"'
+    return _BASH_ACTIONS.get(operand.kind)
 
 
 # --- zsh ------------------------------------------------------------------------------
@@ -217,12 +245,6 @@ def _fish_option(option: Option, *, condition: str | None) -> str:
 
 
 # --- parts ----------------------------------------------------------------------------
-
-
-def _all_options() -> Iterator[Option]:
-    yield from GLOBAL_OPTIONS
-    for command in COMMANDS:
-        yield from command.options
 
 
 def _spellings(options: tuple[Option, ...]) -> str:

@@ -1,7 +1,7 @@
 """
 Documents and patches as input: from a file, standard input or an argument.
 
-Decides how TOML and JSON are told apart, how much is read, and what a printed envelope means
+Decides how TOML, JSON and YAML are told apart, how much is read, and what a printed envelope means
 when it comes back.  What a document may contain is decided in the domain.
 """
 
@@ -15,12 +15,16 @@ from realmconf.errors import InvalidArgument, InvalidDocument, LimitExceeded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, BinaryIO
 
     from realmconf.surfaces.cli.call import Call
 
 INPUT_BYTES_MAX = 4 * LIMITS.document_bytes
 """Layout and comments may make a text this much larger than its canonical form."""
+
+YAML_BYTES_MAX = 262_144
+"""Its parser is slow; whoever has more has it as JSON too."""
 
 STANDARD_INPUT = "-"
 EFFECTIVE_VIEW = "effective view"
@@ -71,8 +75,8 @@ def read_input(call: Call, *, file: str | None, toml: str | None, json: str | No
     """
     Whichever of the three was given, parsed; else standard input.
 
-    A name ending in ``.json`` or ``.toml`` says what a file is; else what starts with ``{`` is JSON (no
-    TOML document does), and everything else TOML.
+    A name ending in ``.json``, ``.toml``, ``.yaml`` or ``.yml`` says what a file is; else what starts with ``{`` is
+    JSON (no TOML document does), and everything else TOML.
     """
     if toml is not None:
         return Input(value=_from_toml(toml), is_json=False)
@@ -127,6 +131,8 @@ def read_document(
 
 
 def _parsed(text: bytes, *, name: str) -> Input:
+    if name.endswith((".yaml", ".yml")):
+        return Input(value=_from_yaml(text), is_json=False)
     if name.endswith(".json") or (not name.endswith(".toml") and text.lstrip()[:1] == b"{"):
         return Input(value=_from_json(text), is_json=True)
     return Input(value=_from_toml(text), is_json=False)
@@ -161,3 +167,52 @@ def _from_json(text: str | bytes) -> Any:
     from realmconf.domain.jsontext import parse_json
 
     return parse_json(text)
+
+
+def _from_yaml(text: bytes) -> Any:
+    """
+    One YAML document of plain values, without aliases, which a few lines of would fill any memory.
+
+    Raises:
+        InvalidDocument: It is none.
+        StoreNotInstalled: The YAML library is an optional package.
+    """
+    try:
+        from ruamel.yaml import YAML
+    except ImportError:
+        from realmconf.errors import StoreNotInstalled
+
+        raise StoreNotInstalled("YAML input", extra="yaml") from None
+    from ruamel.yaml.error import YAMLError
+
+    if len(text) > YAML_BYTES_MAX:
+        raise LimitExceeded("yaml_bytes", len(text), maximum=YAML_BYTES_MAX)
+    try:
+        decoded = text.decode("utf-8")
+        _refuse_yaml_bombs(YAML(typ="safe", pure=True).parse(decoded))
+        return YAML(typ="safe", pure=True).load(decoded)
+    except UnicodeDecodeError:
+        raise InvalidDocument("not UTF-8") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        # Without the parser's own words: they quote the text.
+        raise InvalidDocument(
+            "not YAML of plain values",
+            line=None if mark is None else mark.line + 1,
+            column=None if mark is None else mark.column + 1,
+        ) from None
+    except (ValueError, OverflowError, RecursionError):
+        raise InvalidDocument("a value is out of every range") from None
+
+
+def _refuse_yaml_bombs(events: Iterable[Any]) -> None:
+    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+
+    depth = 0
+    for event in events:
+        if isinstance(event, AliasEvent):
+            raise InvalidDocument("YAML with aliases is not taken: write out what they stand for")
+        depth += isinstance(event, CollectionStartEvent)
+        depth -= isinstance(event, CollectionEndEvent)
+        if depth > LIMITS.depth + 1:
+            raise LimitExceeded("depth", depth, maximum=LIMITS.depth)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from realmconf.domain.frozen import thaw
 from realmconf.domain.merge import Merged, merge_three
 from realmconf.domain.names import LIMITS
-from realmconf.domain.pointer import Pointer
 from realmconf.domain.toml import parse_toml, render
 from realmconf.domain.workfile import header_line, without_header
 from realmconf.errors import (
@@ -25,6 +24,7 @@ from realmconf.errors import (
 )
 from realmconf.surfaces.cli.editor import EditedText
 from realmconf.surfaces.cli.markers import Dispute, with_markers
+from realmconf.surfaces.cli.terminal import error_lines
 from realmconf.surfaces.cli.working_copy import clean_text, refuse_unsettled
 from realmconf.surfaces.cli.writing import print_result, write_options
 from realmconf.surfaces.intake import with_secrets
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from realmconf.domain.pointer import Pointer
     from realmconf.surfaces.cli.call import Call
 
+MEND = "Mend it and save, or leave it as it is to give up."
 UNUSABLE = (InvalidDocument, LimitExceeded, SchemaViolation, SecretMarkMisplaced)
 """What is wrong with the text itself, and may be mended in it."""
 
@@ -52,7 +54,7 @@ def edit(call: Call) -> None:
         call,
         realm,
         base=head,
-        shown=plain(head),
+        shown=[plain(head)],
         write=lambda document, newest: realm.set(document, expected=newest, **options),
     )
     text = clean_text(realm, head.generation)
@@ -74,7 +76,7 @@ def resolve_in_editor(call: Call, realm: Any, state: Any) -> Any:
     head = realm.get()
     options = write_options(call)
 
-    def editing(shown: dict[str, Any]) -> Editing:
+    def editing(shown: list[dict[str, Any]]) -> Editing:
         return Editing(
             call,
             realm,
@@ -90,14 +92,14 @@ def resolve_in_editor(call: Call, realm: Any, state: Any) -> Any:
     try:
         mine = parse_toml(text).document
     except UNUSABLE as unusable:
-        return editing(plain(head)).until_written(text, note=str(unusable))
+        return editing([plain(head)]).until_written(text, note=str(unusable))
     base = parse_toml(state.base_text or "").document
     merged = merge_three(base, plain(head), mine)
     blamed = culprits(realm, merged.contested, after=state.file_generation or 0)
     disputed = disputed_text(
         call, merged, mine=mine, theirs=plain(head), blamed=blamed, text=text, head=head
     )
-    return editing(without(merged.document, merged.contested)).until_written(disputed, note=CHOOSE)
+    return editing([merged.document, mine]).until_written(disputed, note=CHOOSE)
 
 
 class Editing:
@@ -105,7 +107,8 @@ class Editing:
     One text on its way from the editor into the realm.
 
     *base* is the snapshot that the text in the editor was made from, and moves on with each merge that
-    the user has seen.  *shown* is the document that the text shows with marks in place of secrets.
+    the user has seen.  *shown* are the documents of which the text shows values, with marks in place of secrets: where
+    two are at odds, a mark of either side is good for that side's value.
     """
 
     def __init__(
@@ -114,7 +117,7 @@ class Editing:
         realm: Any,
         *,
         base: Any,
-        shown: dict[str, Any],
+        shown: list[dict[str, Any]],
         write: Callable[[dict[str, Any], Any], Any],
     ) -> None:
         self._call = call
@@ -151,7 +154,7 @@ class Editing:
                     problem, text, note = undecided.conflict, undecided.text, undecided.note
                 except UNUSABLE as unusable:
                     problem = unusable
-                    note = f"{unusable}\nMend it and save, or leave it as it is to give up."
+                    note = "\n".join([*error_lines(unusable), MEND])
                 else:
                     self._file.discard()
                     return result
@@ -161,7 +164,8 @@ class Editing:
 
     def _written(self, text: str) -> Any:
         parsed = parse_toml(text.encode("utf-8", "surrogateescape")).document
-        mine = with_secrets(parsed, self._shown, at=Pointer())
+        veil = self._call.veil_of(self._realm.realm_id)
+        mine = with_secrets(parsed, self._shown, veil.secrecy)
         while True:
             head = self._realm.get()
             document = mine if head == self._base else self._merged(mine, head, text=text)
@@ -209,7 +213,7 @@ class Editing:
             self._call, merged, mine=mine, theirs=plain(head), blamed=blamed, text=text, head=head
         )
         self._base = head
-        self._shown = without(merged.document, merged.contested)
+        self._shown = [merged.document, mine]
         raise Undecided(conflict, text=disputed)
 
 
@@ -279,22 +283,6 @@ def disputed_text(
         text=without_header(text),
         header=header_line(head.realm_id, head.generation),
     )
-
-
-def without(document: dict[str, Any], places: Iterable[Pointer]) -> dict[str, Any]:
-    """*document* less what stands at *places*: a mark there would not say whose secret is meant."""
-    for place in places:
-        document = _removed(document, place)
-    return document
-
-
-def _removed(document: dict[str, Any], place: Pointer) -> dict[str, Any]:
-    key, *below = place
-    rest = {name: value for name, value in document.items() if name != key}
-    inner = document.get(key)
-    if below and isinstance(inner, dict):
-        rest[key] = _removed(inner, Pointer(below))
-    return rest
 
 
 def plain(snapshot: Any) -> dict[str, Any]:

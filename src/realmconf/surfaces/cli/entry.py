@@ -108,14 +108,16 @@ def _answered(words: Sequence[str]) -> int:
         sys.stdout.write(str(help_wanted))
         return DONE
     except UsageError as error:
-        _report("usage", str(error), {"code": "usage", "message": str(error)}, words)
+        usage = {"code": "usage", "message": str(error)}
+        _report("usage", str(error), as_json=usage, words=words)
         if not wants_json(words):
             sys.stderr.write(error.usage + "\n")
         return USAGE
     except RealmconfError as error:
+        from realmconf.surfaces.cli.terminal import error_lines
         from realmconf.surfaces.envelope import answer_to, error_object
 
-        _report(error.code, str(error), error_object(error), words)
+        _report(error.code, *error_lines(error), as_json=error_object(error), words=words)
         return answer_to(error).exit
     except OutputFailed as failed:
         sys.stderr.write(f"realmconf: standard output: {failed}\n")
@@ -125,7 +127,7 @@ def _answered(words: Sequence[str]) -> int:
         raise
     except Exception as defect:  # noqa: BLE001 - the one place that turns a defect into an answer
         text = _as_request_for_report(defect)
-        _report("defect", text, {"code": "defect", "message": text}, words)
+        _report("defect", text, as_json={"code": "defect", "message": text}, words=words)
         return DEFECT
     return DONE if code is None else code
 
@@ -137,7 +139,7 @@ def _function(place: str) -> Callable[[Call], int | None]:
     return function
 
 
-def _report(code: str, text: str, as_json: dict[str, Any], words: Sequence[str]) -> None:
+def _report(code: str, *lines: str, as_json: dict[str, Any], words: Sequence[str]) -> None:
     if wants_json(words):
         from realmconf.surfaces.cli.formats import json_text
 
@@ -146,7 +148,9 @@ def _report(code: str, text: str, as_json: dict[str, Any], words: Sequence[str])
         from realmconf.surfaces.cli.terminal import printable
 
         sys.stdout.flush()
-        sys.stderr.write(f"realmconf: {printable(text)} [{code}]\n")
+        text, *more = map(printable, lines)
+        sys.stderr.write(f"realmconf: {text} [{code}]\n")
+        sys.stderr.writelines(f"  {line}\n" for line in more)
 
 
 def _as_request_for_report(defect: Exception) -> str:

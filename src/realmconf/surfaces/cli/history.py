@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.history import Revision
     from realmconf.runtime.runtime import ConfigRuntime
     from realmconf.surfaces.cli.call import Call
+    from realmconf.surfaces.veil import Veil
 
 
 def log(call: Call) -> None:
@@ -28,18 +29,19 @@ def log(call: Call) -> None:
     request = call.request
     realm = _looked_at(call)
     revisions = list(islice(newest_first(realm, before=request.before), request.limit))
+    veil = call.veil
     if call.json:
         call.print_json(
             [
-                envelope.revision(one, veil=call.veil, with_document=False)
-                | (_changes_as_json(call, realm, one) if request.patch else {})
+                envelope.revision(one, veil=veil, with_document=False)
+                | (_changes_as_json(realm, one, veil=veil) if request.patch else {})
                 for one in revisions
             ]
         )
     elif request.patch:
         for place, one in enumerate(revisions):
             call.print(*([""] if place else []), *_record_lines(call, one))
-            call.print(*_change_lines(call, realm, one))
+            call.print(*_change_lines(call, realm, one, veil=veil))
     else:
         call.print(*log_table(call, revisions))
 
@@ -50,11 +52,12 @@ def show(call: Call) -> None:
     one = realm.at(call.request.generation).revision
     # A generation from 1 on has a revision, or there was an error.
     assert one is not None
+    veil = call.veil
     if call.json:
-        shown = envelope.revision(one, veil=call.veil, with_document=True)
-        call.print_json(shown | _changes_as_json(call, realm, one))
+        shown = envelope.revision(one, veil=veil, with_document=True)
+        call.print_json(shown | _changes_as_json(realm, one, veil=veil))
         return
-    call.print(*_record_lines(call, one), *_change_lines(call, realm, one))
+    call.print(*_record_lines(call, one), *_change_lines(call, realm, one, veil=veil))
 
 
 def diff(call: Call) -> None:
@@ -80,7 +83,7 @@ def diff(call: Call) -> None:
 
 
 def blame(call: Call) -> None:
-    """Print, for each value of the document, the revision that set it."""
+    """Print, for each value of the own document, the revision that set it."""
     from realmconf.domain.blame import blame as attribute
 
     realm = _looked_at(call)
@@ -89,20 +92,21 @@ def blame(call: Call) -> None:
     if below and below.resolve(head.document or {}) is ABSENT:
         raise ValueNotFound(realm=head.realm_id, pointer=str(below), generation=head.generation)
     found = [one for one in attribute(newest_first(realm)) if one.pointer.within(below)]
+    veil = call.veil
     if call.json:
         call.print_json(
             [
                 {
                     "pointer": str(one.pointer),
-                    "value": call.veil.over(one.value, one.pointer),
+                    "value": veil.over(one.value, one.pointer),
                     "at_least": one.at_least,
-                    **envelope.revision(one.revision, veil=call.veil, with_document=False),
+                    **envelope.revision(one.revision, veil=veil, with_document=False),
                 }
                 for one in found
             ]
         )
         return
-    call.print(*blame_table(call, found))
+    call.print(*blame_table(call, found, veil=veil))
 
 
 # --- tables ---------------------------------------------------------------------------
@@ -119,24 +123,24 @@ def log_table(call: Call, revisions: Iterable[Revision]) -> list[str]:
                 one.author,
                 one.surface,
                 _kind(one),
-                _shortened(one.message),
+                shortened(one.message),
             )
             for one in revisions
         ),
     )
 
 
-def blame_table(call: Call, found: Iterable[Blame]) -> list[str]:
+def blame_table(call: Call, found: Iterable[Blame], *, veil: Veil) -> list[str]:
     """One line for each value."""
     return call.terminal.table(
         ("generation", "time (utc)", "author", "message", "value"),
         (
             (
-                ("<= " if one.at_least else "") + str(one.revision.generation),
+                since(one.revision.generation, at_least=one.at_least),
                 moment(one.revision.created_at),
                 one.revision.author,
-                _shortened(one.revision.message),
-                f"{one.pointer.dotted} = {toml_value(call.veil.over(one.value, one.pointer))}",
+                shortened(one.revision.message),
+                f"{one.pointer.dotted} = {toml_value(veil.over(one.value, one.pointer))}",
             )
             for one in found
         ),
@@ -175,18 +179,18 @@ def _changes_of(realm: Any, one: Revision) -> tuple[Change, ...] | None:
         return None
 
 
-def _changes_as_json(call: Call, realm: Any, one: Revision) -> dict[str, Any]:
+def _changes_as_json(realm: Any, one: Revision, *, veil: Veil) -> dict[str, Any]:
     changes = _changes_of(realm, one)
-    return {"changes": None if changes is None else envelope.changes(changes, veil=call.veil)}
+    return {"changes": None if changes is None else envelope.changes(changes, veil=veil)}
 
 
-def _change_lines(call: Call, realm: Any, one: Revision) -> list[str]:
+def _change_lines(call: Call, realm: Any, one: Revision, *, veil: Veil) -> list[str]:
     changes = _changes_of(realm, one)
     if changes is None:
         return [
             "  (what it changed is not known any more: it was purged, or what was before it is gone)"
         ]
-    return call.terminal.changes(changes, veil=call.veil, indent="  ")
+    return call.terminal.changes(changes, veil=veil, indent="  ")
 
 
 def _record_lines(call: Call, one: Revision) -> list[str]:
@@ -208,7 +212,13 @@ def _kind(one: Revision) -> str:
     return f"{one.kind} of {one.restores}" if one.restores else one.kind
 
 
-def _shortened(message: str) -> str:
+def since(generation: int, *, at_least: bool) -> str:
+    """The generation that gave a value; one that is as old as the kept history may have had it from an older one."""
+    return f"{'<= ' if at_least else ''}{generation}"
+
+
+def shortened(message: str) -> str:
+    """What a column of a table has room for."""
     line = message.partition("\n")[0]
     if len(line) <= MESSAGE_COLUMN_CHARACTERS:
         return line

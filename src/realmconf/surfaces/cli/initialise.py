@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
+from realmconf.domain.document import check_document
 from realmconf.domain.names import workspace_realm
 from realmconf.runtime.client import connect
 from realmconf.runtime.locate import current_folder
 from realmconf.runtime.project import clone_copies, make_project, take_in
+from realmconf.surfaces.cli.schemas import given_schema
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ def init(call: Call) -> None:
     request = call.request
     folder = current_folder()
     source = getattr(request, "from")
-    given = None if source is None else read_document(call, file=source).document
+    # Both are read before anything is made.
+    given = None if source is None else check_document(read_document(call, file=source).document)
+    schema = None if request.schema is None else given_schema(call, request.schema)
     project = make_project(
         folder, realm=request.realm, default=workspace_realm(os.path.realpath(folder))
     )
@@ -34,12 +38,14 @@ def init(call: Call) -> None:
         )
     message = request.message or "taken in from a fresh clone"
     taken = take_in(project.root, copies, author=request.author, message=message) if copies else []
-    with connect(project.root, author=request.author, surface="cli") as client:
+    with connect(project.root, author=request.author, surface="cli", sees_secrets=False) as client:
         realm = client.realm(project.realm)
-        if given is not None:
-            realm.set(
-                given, create=True, message=request.message or f"from {os.path.basename(source)}"
-            )
+        why = request.message or ("" if source is None else f"from {os.path.basename(source)}")
+        if schema is not None:
+            # With the document in one revision, which then fits from the start.
+            realm.set_schema(schema, patch=given, message=why, create=given is not None)
+        elif given is not None:
+            realm.set(given, create=True, message=why)
         generation = realm.get().generation
     if call.json:
         call.print_json(

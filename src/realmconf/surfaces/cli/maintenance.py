@@ -83,9 +83,11 @@ def restore(call: Call) -> None:
     done = call.client.restore(
         call.request.file, progress=_progress(call, "realms"), **write_options(call)
     )
+    for one in done:
+        call.warn(one.warnings)
     _tell(
         call,
-        [envelope.receipt(one, veil=call.veil) for one in done],
+        [envelope.receipt(one, veil=call.veil_of(one.realm_id)) for one in done],
         *(
             f"{one.realm_id}: generation={one.generation}{'' if one.changed else ' (the same already)'}"
             for one in done

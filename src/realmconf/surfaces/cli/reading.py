@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
-from realmconf.domain.pointer import Pointer
+from realmconf.domain.pointer import ROOT
 from realmconf.errors import ValueNotFound
 
 TYPE_CHECKING = False
@@ -22,14 +22,17 @@ def get(call: Call) -> None:
     realm = call.realm()
     view = OWN if request.own or request.at is not None else EFFECTIVE
     snapshot = realm.get() if request.at is None else realm.at(request.at)
+    # Where there is no effective view, the first look at it is the error.
+    config = snapshot.document if view == OWN else snapshot.composed
     call.warn(snapshot.warnings)
     if not snapshot.exists:
         was = "has no document" if snapshot.generation else "was never written"
         call.say(f"realm {snapshot.realm_id} {was}")
-    if request.path is None or request.path == Pointer():
-        _print_whole(call, snapshot, view=view, form=form)
+    if call.shows_secrets:
+        call.say("warning: secrets are printed in clear text")
+    if request.path is None or request.path == ROOT:
+        _print_whole(call, snapshot, config, view=view, form=form)
         return
-    config = snapshot.document if view == OWN else snapshot.composed
     value = request.path.resolve(config)
     if value is ABSENT:
         raise ValueNotFound(
@@ -62,15 +65,14 @@ def _form(call: Call) -> str:
     return agreed[output, form]
 
 
-def _print_whole(call: Call, snapshot: Any, *, view: str, form: str) -> None:
+def _print_whole(call: Call, snapshot: Any, config: Any, *, view: str, form: str) -> None:
     if form == "toml":
         from realmconf.surfaces.cli.documents import EFFECTIVE_VIEW
         from realmconf.surfaces.cli.formats import toml_text
 
-        config = snapshot.document if view == OWN else snapshot.composed
         header = f"# realmconf: {snapshot.realm_id}, generation {snapshot.generation}"
         if view == EFFECTIVE:
-            header += f", {EFFECTIVE_VIEW}"
+            header += f", {EFFECTIVE_VIEW}{_inherited(snapshot)}"
         text = toml_text(call.veil.over(dict(config or {})), header=header)
         if call.request.with_generation:
             call.print(f"# generation = {snapshot.generation}")
@@ -79,6 +81,13 @@ def _print_whole(call: Call, snapshot: Any, *, view: str, form: str) -> None:
     from realmconf.surfaces.envelope import envelope
 
     _print_value(call, envelope(snapshot, view=view, veil=call.veil), form=form)
+
+
+def _inherited(snapshot: Any) -> str:
+    """A further line of comment that names the realms whose values are in it."""
+    _, *ancestors = snapshot.lineage
+    named = ", ".join(f"{one.realm} (generation {one.generation})" for one in ancestors)
+    return f"\n# inherits from {named}" if named else ""
 
 
 def _print_value(call: Call, value: Any, *, form: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from realmconf.errors import InvalidArgument
 from realmconf.surfaces.cli.values import count
-from realmconf.surfaces.cli.writing import print_result, write_options
+from realmconf.surfaces.cli.writing import print_result, refuse_options_of_writes, write_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,15 +14,25 @@ if TYPE_CHECKING:
 
 
 def realms(call: Call) -> None:
-    """List the realms of the store, by name."""
+    """List the realms of the store, by name or as a tree."""
     found = call.client.realms(after=call.request.after, limit=call.request.limit)
     if call.json:
         call.print_json(
             [
-                {"realm": str(one.realm), "generation": one.generation, "exists": one.exists}
+                {
+                    "realm": str(one.realm),
+                    "generation": one.generation,
+                    "exists": one.exists,
+                    "parent": one.parent,
+                }
                 for one in found
             ]
         )
+        return
+    if call.request.tree:
+        from realmconf.surfaces.cli.lineage import tree
+
+        call.print(*tree(call, found))
         return
     call.print(
         *call.terminal.table(
@@ -38,13 +48,15 @@ def realms(call: Call) -> None:
 def rename(call: Call) -> None:
     """Move a realm's history to a new name."""
     request = call.request
-    print_result(call, call.client.rename(request.old, request.new, **write_options(call)))
+    result = call.client.rename(request.old, request.new, **write_options(call))
+    print_result(call, result, source=request.old)
 
 
 def copy(call: Call) -> None:
     """Start a realm with another one's document."""
     request = call.request
-    print_result(call, call.client.copy(request.old, request.new, **write_options(call)))
+    result = call.client.copy(request.old, request.new, **write_options(call))
+    print_result(call, result, source=request.old)
 
 
 def policy(call: Call) -> None:
@@ -59,6 +71,7 @@ def policy(call: Call) -> None:
         return
     if request.settings:
         raise InvalidArgument("policy show takes no settings")
+    refuse_options_of_writes(call)
     found = realm.policy
     if call.json:
         call.print_json(

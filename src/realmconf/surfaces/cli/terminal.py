@@ -9,6 +9,7 @@ here already redacted.
 from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
+from realmconf.errors import SchemaViolation
 from realmconf.surfaces.cli.formats import toml_value
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
     from realmconf.domain.diff import Change
+    from realmconf.errors import RealmconfError
     from realmconf.surfaces.veil import Veil
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}
@@ -88,3 +90,20 @@ class Terminal:
 def moment(created_at: str) -> str:
     """An RFC 3339 time as people read it in a table: ``2026-03-01 12:30:05``, UTC."""
     return created_at[:19].replace("T", " ")
+
+
+def violation_lines(violations: Iterable[Mapping[str, Any]]) -> list[str]:
+    """One line for each violation of a schema: where, and what is wrong there."""
+    return [
+        f"{printable(str(one['pointer'])) or '/'}: {printable(str(one['message']))}"
+        for one in violations
+    ]
+
+
+def error_lines(error: RealmconfError) -> list[str]:
+    """The text of *error*; where it is about a schema, with every violation on a line of its own."""
+    if not isinstance(error, SchemaViolation):
+        return [str(error)]
+    of_realm = f" of realm {error.realm}" if error.realm else ""
+    said = f"the configuration{of_realm} does not fit its schema"
+    return [said, *violation_lines(error.violations)]

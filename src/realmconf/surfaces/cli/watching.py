@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import Pointer
-from realmconf.errors import InvalidArgument
+from realmconf.errors import HistoryCompacted, InvalidArgument, LineageError
 from realmconf.surfaces import envelope
 from realmconf.surfaces.cli.formats import json_line
 from realmconf.surfaces.cli.terminal import moment, printable
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.domain.diff import Change
+    from realmconf.errors import RealmconfError
     from realmconf.surfaces.cli.call import Call
+    from realmconf.surfaces.veil import Veil
 
 
 def watch(call: Call) -> None:
@@ -36,25 +38,32 @@ def watch(call: Call) -> None:
             for change in snapshot.changes
             if change.pointer.within(below) or below.within(change.pointer)
         ]
-        if not changes and not snapshot.reset and below:
+        problem = _problem(snapshot, view=view)
+        if not changes and not snapshot.reset and below and problem is None:
             continue
+        veil = call.veil
         if call.json:
-            _print_json(call, snapshot, changes)
+            _print_json(call, snapshot, changes, problem=problem, veil=veil)
         else:
-            _print_lines(call, snapshot, changes)
+            _print_lines(call, snapshot, changes, problem=problem, veil=veil)
         if request.exec is not None:
-            _run(call, request.exec, snapshot, view=view, below=below)
+            _run(call, request.exec, snapshot, view=view, below=below, veil=veil)
         if remaining is not None:
             remaining -= 1
             if not remaining:
                 return
 
 
+def _problem(snapshot: Any, *, view: str) -> RealmconfError | None:
+    """Why there is no effective view of this step."""
+    problem: RealmconfError | None = None if view == "own" else snapshot.point.problem
+    return problem
+
+
 def _cursor(text: str, realm: Any, *, view: str) -> Any:
     """Where to start: a generation of the realm, an etag or a cursor."""
     if not (text.isascii() and text.isdigit()):
         return text
-    from realmconf.errors import HistoryCompacted
     from realmconf.surfaces.cli.values import generation
 
     number = generation(text)
@@ -67,39 +76,54 @@ def _cursor(text: str, realm: Any, *, view: str) -> Any:
         return 0
 
 
-def _print_json(call: Call, snapshot: Any, changes: Iterable[Change]) -> None:
-    call.print_json_line(
-        {
-            "realm": str(snapshot.realm_id),
-            "generation": snapshot.generation,
-            "event": _event(snapshot),
-            "cursor": str(snapshot.cursor),
-            **_authorship(snapshot),
-            "changes": envelope.changes(changes, veil=call.veil),
-        }
-    )
+def _print_json(
+    call: Call,
+    snapshot: Any,
+    changes: Iterable[Change],
+    *,
+    problem: RealmconfError | None,
+    veil: Veil,
+) -> None:
+    shown = {
+        "realm": str(snapshot.realm_id),
+        "generation": snapshot.generation,
+        "event": _event(snapshot),
+        "cursor": str(snapshot.cursor),
+        **_authorship(snapshot.step),
+        "changes": envelope.changes(changes, veil=veil),
+    }
+    if problem is not None:
+        shown["error"] = envelope.error_object(problem)
+    call.print_json_line(shown)
 
 
-def _print_lines(call: Call, snapshot: Any, changes: Iterable[Change]) -> None:
-    made = _authorship(snapshot)
+def _print_lines(
+    call: Call,
+    snapshot: Any,
+    changes: Iterable[Change],
+    *,
+    problem: RealmconfError | None,
+    veil: Veil,
+) -> None:
+    step = snapshot.step
     terminal = call.terminal
-    prefix = terminal.paint(f"{snapshot.generation}", "yellow")
-    if made:
-        prefix += (
-            "  "
-            + terminal.paint(moment(made["created_at"]), "dim")
-            + "  "
-            + printable(made["author"])
-        )
+    is_own = step is None or step.realm == snapshot.realm_id
+    name = f"{snapshot.generation}" if is_own else f"{step.realm} {step.generation}"
+    prefix = terminal.paint(name, "yellow")
+    if step is not None:
+        made = terminal.paint(moment(step.created_at), "dim")
+        prefix += f"  {made}  {printable(step.author)}"
     suffix = (
-        terminal.paint(f"  ({printable(made['message'])})", "dim") if made.get("message") else ""
+        terminal.paint(f"  ({printable(step.message)})", "dim") if step and step.message else ""
     )
-    if snapshot.reset:
+    if problem is not None:
+        call.print(f"{prefix}  {printable(str(problem))}{suffix}")
+    elif snapshot.reset:
         call.print(f"{prefix}  reset: read the whole configuration again")
-    elif not snapshot.exists:
+    elif _event(snapshot) == "delete":
         call.print(f"{prefix}  deleted{suffix}")
     else:
-        lines = terminal.changes(changes, veil=call.veil)
+        lines = terminal.changes(changes, veil=veil)
         call.print(*(f"{prefix}  {line}{suffix}" for line in lines or ["no change of a value"]))
     call.flush()
 
@@ -107,32 +131,39 @@ def _print_lines(call: Call, snapshot: Any, changes: Iterable[Change]) -> None:
 def _event(snapshot: Any) -> str:
     if snapshot.reset:
         return "reset"
-    return "change" if snapshot.exists else "delete"
+    step = snapshot.step
+    is_deleted = step is not None and step.realm == snapshot.realm_id and step.tombstone
+    return "delete" if is_deleted else "change"
 
 
-def _authorship(snapshot: Any) -> dict[str, Any]:
-    made = snapshot.revision
-    if made is None:
+def _authorship(step: Any) -> dict[str, Any]:
+    """Who made the step, and in which realm: one that is inherited makes steps too."""
+    if step is None:
         return {}
     return {
-        "author": made.author,
-        "surface": made.surface,
-        "message": made.message,
-        "created_at": made.created_at,
+        "step": {"realm": str(step.realm), "generation": step.generation},
+        "author": step.author,
+        "surface": step.surface,
+        "message": step.message,
+        "created_at": step.created_at,
     }
 
 
-def _run(call: Call, command: str, snapshot: Any, *, view: str, below: Pointer) -> None:
+def _run(call: Call, command: str, snapshot: Any, *, view: str, below: Pointer, veil: Veil) -> None:
     """
     Run *command* in a shell with the new configuration as one line of JSON on its standard input.
 
-    Its failure is said, and does not end the watch.
+    Its failure is said, and does not end the watch; nor does a step at which there is no configuration.
     """
     import subprocess
 
-    config = snapshot.document if view == "own" else snapshot.composed
+    try:
+        config = snapshot.document if view == "own" else snapshot.composed
+    except (LineageError, HistoryCompacted) as problem:
+        call.say(f"generation {snapshot.generation}: the command is not run: {problem}")
+        return
     value = below.resolve(config or {})
-    shown = call.veil.over(None if value is ABSENT else value, below)
+    shown = veil.over(None if value is ABSENT else value, below)
     finished = subprocess.run(
         ["/bin/sh", "-c", command],
         check=False,

@@ -51,18 +51,22 @@ MEANINGS = {
 
 
 def status(call: Call) -> None:
-    """Print the state of the working copy of the realm, or of all."""
+    """Print the state of the working copy of the realm, or of all, and whether the configuration is valid."""
+    from realmconf.surfaces.cli.validity import validity_as_json, validity_lines, validity_of
+
     if call.request.all:
         realms = [call.client.realm(one.realm) for one in call.client.realms()]
     else:
         realms = [call.realm()]
-    states = [_with_file(realm.working_copy()) for realm in realms]
+    found = [
+        (_with_file(realm.working_copy()), validity_of(call, realm.realm_id)) for realm in realms
+    ]
     if call.json:
-        shown = [state_as_json(state) for state in states]
+        shown = [state_as_json(state) | validity_as_json(validity) for state, validity in found]
         call.print_json(shown if call.request.all else shown[0])
         return
-    for state in states:
-        call.print(*state_lines(call, state))
+    for state, validity in found:
+        call.print(*state_lines(call, state), *validity_lines(call, validity))
 
 
 def resolve(call: Call) -> None:

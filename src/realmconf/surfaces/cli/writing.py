@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import Pointer
-from realmconf.errors import GenerationRequired, InvalidArgument
+from realmconf.errors import InvalidArgument, InvalidDocument, LimitExceeded
 from realmconf.surfaces.cli.formats import toml_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
+    from realmconf.domain.names import RealmName
     from realmconf.surfaces.cli.call import Call
+    from realmconf.surfaces.veil import Veil
 
 
 # --- commands ----------------------------------------------------------------------
@@ -25,37 +26,47 @@ if TYPE_CHECKING:
 
 def set_value(call: Call) -> None:
     """Set the value at one pointer; print what was stored and its type."""
-    from realmconf.domain.edit import edited
-    from realmconf.domain.write import Edit
-    from realmconf.surfaces.intake import has_mark, with_secrets
-
-    path = call.request.path
-    value = _one_value(call)
+    request = call.request
+    path = request.path
+    text = _given_text(call)
     realm = call.realm()
-    if has_mark(value):
-
-        def kept(draft: dict[str, Any]) -> dict[str, Any]:
-            meant = with_secrets(value, path.resolve(draft), at=path)
-            return edited(draft, Edit(assignments=((path, meant),)))
-
-        result = _updated(realm, kept, write_options(call))
+    if request.text or request.stdin:
+        value: Any = text
     else:
-        result = realm.set_value(path, value, **write_options(call))
-    if not call.json and not call.request.dry_run:
-        shown = call.veil.over(value, path)
-        call.print(f"{path.dotted} = {toml_value(shown)} ({type_name(value)})")
+        value = read_value(text, at=path, types=_types_at(realm, path))
+    result = realm.set_value(path, value, **write_options(call))
+    if not call.json and not request.dry_run:
+        stored = path.resolve(result.document or {})
+        if stored is ABSENT:
+            # Of a write id that is known, what it made may be gone.
+            stored = value
+        shown = call.veil_of(result.realm_id).over(stored, path)
+        call.print(f"{path.dotted} = {toml_value(shown)} ({type_name(stored)})")
     print_result(call, result)
 
 
 def unset(call: Call) -> None:
-    """Remove the value at one pointer."""
-    print_result(call, call.realm().unset(call.request.path, **write_options(call)))
+    """Remove the value at one pointer, or mask what is inherited there."""
+    from realmconf.surfaces.cli import masks
+
+    request = call.request
+    realm = call.realm()
+    options = write_options(call)
+    if request.mask:
+        result = masks.mask(realm, request.path, options)
+    elif request.unmask:
+        result = masks.unmask(realm, request.path, options)
+    else:
+        result = realm.unset(request.path, **options)
+    print_result(call, result)
+    if not request.unmask:
+        call.say(*masks.what_is_left(result, request.path, masked=request.mask))
 
 
 def replace(call: Call) -> None:
     """Replace the whole own document."""
     from realmconf.surfaces.cli.documents import read_document
-    from realmconf.surfaces.intake import has_mark, with_secrets, with_stored_number_types
+    from realmconf.surfaces.intake import with_stored_number_types
 
     request = call.request
     given = read_document(call, file=request.file, toml=request.toml, json=request.json)
@@ -71,64 +82,40 @@ def replace(call: Call) -> None:
     }:
         # Whoever sends an envelope back says which state it was made from.
         options["expected_generation"] = given.generation
-    if has_mark(document):
-        result = _updated(realm, lambda draft: with_secrets(document, draft, at=Pointer()), options)
-    else:
-        result = realm.set(document, **options)
-    print_result(call, result)
+    print_result(call, realm.set(document, **options))
 
 
 def patch(call: Call) -> None:
     """Apply a merge patch to the own document."""
-    from realmconf.domain.patch import check_patch, merge
+    from realmconf.domain.patch import check_patch
     from realmconf.surfaces.cli.documents import read_input
-    from realmconf.surfaces.intake import has_mark, with_secrets, with_stored_number_types
+    from realmconf.surfaces.intake import with_stored_number_types
 
     given = read_input(call, file=call.request.file, toml=None, json=call.request.json)
     realm = call.realm()
     merged = check_patch(given.value)
     if given.is_json:
         merged = with_stored_number_types(merged, realm.get().document)
-    options = write_options(call)
-    if has_mark(merged):
-        result = _updated(
-            realm, lambda draft: merge(draft, with_secrets(merged, draft, at=Pointer())), options
-        )
-    else:
-        result = realm.patch(merged, **options)
-    print_result(call, result)
+    print_result(call, realm.patch(merged, **write_options(call)))
 
 
 def json_patch(call: Call) -> None:
     """Apply a JSON Patch to the own document."""
-    from realmconf.domain.jsonpatch import apply_operations, check_operations
+    from realmconf.domain.jsonpatch import check_operations
     from realmconf.surfaces.cli.documents import read_json
-    from realmconf.surfaces.intake import has_mark, with_secrets, with_stored_number_types
+    from realmconf.surfaces.intake import with_stored_number_types
 
     operations = check_operations(read_json(call, file=call.request.file, json=call.request.json))
     realm = call.realm()
+    stored = realm.get().document
 
-    def meant(operation: dict[str, Any], stored: Any) -> dict[str, Any]:
+    def typed(operation: dict[str, Any]) -> dict[str, Any]:
         if "value" not in operation:
             return operation
-        place = Pointer.parse_json_pointer(operation["path"])
-        inserted = operation["op"] == "add" and isinstance(place.parent.resolve(stored), list)
-        # What stands at the place of an insertion is another element, and keeps its secrets.
-        there = ABSENT if inserted else place.resolve(stored)
-        value = with_stored_number_types(operation["value"], there)
-        return {**operation, "value": with_secrets(value, there, at=place)}
+        there = Pointer.parse_json_pointer(operation["path"]).resolve(stored)
+        return {**operation, "value": with_stored_number_types(operation["value"], there)}
 
-    options = write_options(call)
-    if any(has_mark(operation.get("value")) for operation in operations):
-        result = _updated(
-            realm,
-            lambda draft: apply_operations(draft, [meant(one, draft) for one in operations]),
-            options,
-        )
-    else:
-        stored = realm.get().document
-        result = realm.json_patch([meant(one, stored) for one in operations], **options)
-    print_result(call, result)
+    print_result(call, realm.json_patch([typed(one) for one in operations], **write_options(call)))
 
 
 def rollback(call: Call) -> None:
@@ -144,60 +131,55 @@ def delete(call: Call) -> None:
 # --- arguments and answers that all of them share -------------------------------------------
 
 
+OPTIONS = (
+    "expected_generation",
+    "expected",
+    "create",
+    "on_conflict",
+    "depends_on",
+    "message",
+    "write_id",
+    "dry_run",
+)
+"""What every write takes, as the runtime names it."""
+
+
 def write_options(call: Call) -> dict[str, Any]:
-    """The options that every write takes, as the runtime names them; only those that were given."""
-    request = call.request
-    given = {
-        name: getattr(request, name, None)
-        for name in (
-            "expected_generation",
-            "expected",
-            "create",
-            "on_conflict",
-            "depends_on",
-            "message",
-            "write_id",
-            "dry_run",
-        )
-    }
+    """The options of a write that were given."""
+    given = {name: getattr(call.request, name, None) for name in OPTIONS}
     return {
         name: value for name, value in given.items() if value is not None and value is not False
     }
 
 
-def _updated(
-    realm: Any, change: Callable[[dict[str, Any]], object], options: dict[str, Any]
-) -> Any:
+def refuse_options_of_writes(call: Call) -> None:
     """
-    The result of *change*, which takes only the stored secrets from the head it is called with.
+    Make sure that a command that also writes, and only reads this time, was given nothing that is for writing.
 
     Raises:
-        GenerationRequired: The person has not said which state theirs was made from, and the policy asks for it.
+        InvalidArgument: A precondition is never ignored.
     """
-    if not options.keys() & {"expected_generation", "expected", "create"}:
-        head = realm.get()
-        if head.record is not None and head.record.policy.require_generation:
-            raise GenerationRequired(realm=str(realm.realm_id), current=head.generation)
-    return realm.update(change, **options)
+    given = [f"--{name.replace('_', '-')}" for name in write_options(call)]
+    if given:
+        action = f"{call.request.command.name} {call.request.action}"
+        raise InvalidArgument(f"{action} takes no {given[0]}: it writes nothing")
 
 
-def print_result(call: Call, result: Any) -> None:
-    """What a write or a dry run answers."""
+def print_result(call: Call, result: Any, *, source: RealmName | None = None) -> None:
+    """What a write or a dry run answers; *source* is another realm whose document it takes."""
     from realmconf.surfaces import envelope
 
     if getattr(call.request, "dry_run", False):
+        veil = call.veil_of_plan(result, others=() if source is None else (source,))
         if call.json:
-            call.print_json(envelope.plan(result, veil=call.veil))
-            return
-        call.print(*call.terminal.changes(result.changes, veil=call.veil))
-        call.warn(result.warnings)
-        call.say("dry run: nothing was written")
-        call.print(f"generation={result.generation}")
+            call.print_json(envelope.plan(result, veil=veil))
+        else:
+            _print_plan(call, result, veil=veil)
         return
     call.wrote(result)
     call.warn(result.warnings)
     if call.json:
-        call.print_json(envelope.receipt(result, veil=call.veil))
+        call.print_json(envelope.receipt(result, veil=call.veil_of(result.realm_id)))
         return
     if not result.changed:
         call.say("nothing to change")
@@ -206,15 +188,34 @@ def print_result(call: Call, result: Any) -> None:
     call.print(f"generation={result.generation}")
 
 
+def _print_plan(call: Call, planned: Any, *, veil: Veil) -> None:
+    from realmconf.surfaces.envelope import effective_changes
+
+    terminal = call.terminal
+    own, effective = planned.changes, effective_changes(planned)
+    call.print(*terminal.changes(own, veil=veil))
+    if effective is not None and effective != own:
+        call.print(terminal.paint("effective:", "dim"))
+        changed = terminal.changes(effective, veil=veil, indent="  ")
+        call.print(*(changed or ["  no change"]))
+    if planned.descendants:
+        names = ", ".join(planned.descendants)
+        call.print(f"{terminal.paint('realms that inherit a change:', 'dim')} {names}")
+    call.warn(planned.warnings)
+    call.say("dry run: nothing was written")
+    call.print(f"generation={planned.generation}")
+
+
 def type_name(value: Any) -> str:
     """What people call the type of *value*."""
+    # A boolean is an integer to Python, so it comes first.
     names = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array"}
-    return names.get(type(value), "table")
+    return next((name for kind, name in names.items() if isinstance(value, kind)), "table")
 
 
-def _one_value(call: Call) -> Any:
+def _given_text(call: Call) -> str:
     """
-    The value that ``set`` was given: one TOML value, else text.
+    The value that ``set`` was given, as text.
 
     Raises:
         InvalidArgument: None was given, or two were.
@@ -234,18 +235,45 @@ def _one_value(call: Call) -> Any:
         return text.removesuffix("\n").removesuffix("\r")
     if request.value is None:
         raise InvalidArgument("a value is missing: give VALUE, or --stdin")
-    return request.value if request.text else read_value(request.value, at=request.path)
+    return str(request.value)
 
 
-def read_value(text: str, *, at: Pointer) -> Any:
+def _types_at(realm: Any, path: Pointer) -> frozenset[str]:
+    """The JSON types that schemas allow at *path*; empty for any, and where nobody can tell."""
+    point = realm.get().point
+    if point.problem is not None or not point.composed.schemas:
+        return frozenset()
+    types: frozenset[str] = point.composed.shape.at(path).types
+    return types
+
+
+def read_value(text: str, *, at: Pointer, types: frozenset[str] = frozenset()) -> Any:
     """
     *text* as exactly one TOML value, else as the text it is.
+
+    Where one of *types* (JSON Schema's words; empty: any) is ``string``, and the TOML value is of none of them,
+    it is the text too: ``1.10`` is a version there, and no number.
 
     Raises:
         InvalidDocument: It is a TOML value that no document may hold, such as a number beyond 64 bits.
     """
+    try:
+        value = _toml_or_text(text, at=at)
+    except (InvalidDocument, LimitExceeded):
+        if "string" in types:
+            return text
+        raise
+    if "string" not in types:
+        return value
+    from realmconf.domain.shape import json_type
+
+    found = json_type(value)
+    fits = found in types or (found == "integer" and "number" in types)
+    return value if fits else text
+
+
+def _toml_or_text(text: str, *, at: Pointer) -> Any:
     from realmconf.domain.toml import parse_toml
-    from realmconf.errors import InvalidDocument
 
     def parsed(line: str) -> Any:
         try:

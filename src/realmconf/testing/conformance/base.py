@@ -16,6 +16,7 @@ import pytest
 
 from realmconf.domain.names import LIMITS, RealmName
 from realmconf.domain.revision import GENESIS, Revision, seal
+from realmconf.domain.schema import schema_digest
 from realmconf.domain.write import Append, SetDocument, Unchanged, Write
 from realmconf.stores.protocol import Judgement
 from realmconf.stores.registry import open_store
@@ -103,9 +104,17 @@ def appending(
     *,
     write_id: str | None = None,
     request: str = "request",
+    schemas: Sequence[Document] = (),
     **fields: Any,
 ) -> Callable[[ReadView], Sequence[Judgement]]:
-    """A judgement that appends *document* to whatever is there; a *write_id* counts as given."""
+    """
+    A judgement that appends *document* to whatever is there; a *write_id* counts as given.
+
+    *schemas* come with it; the revision names the first.
+    """
+    by_digest = {schema_digest(schema): schema for schema in schemas}
+    if by_digest:
+        fields["schema_digest"] = next(iter(by_digest))
     minted = write_id or f"minted-{next(_serial)}"
 
     def judge(view: ReadView) -> Sequence[Judgement]:
@@ -113,7 +122,7 @@ def appending(
         return [
             Judgement(
                 write=write_to(realm, minted, given=write_id is not None),
-                decision=Append(revision=revision),
+                decision=Append(revision=revision, schemas=by_digest),
                 request=request,
             )
         ]

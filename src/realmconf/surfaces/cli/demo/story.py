@@ -20,6 +20,7 @@ from realmconf.surfaces.cli.demo.agent import COMMENTS, DOCUMENT_TEXT, REALM
 from realmconf.surfaces.cli.demo.cast import Cast
 from realmconf.surfaces.cli.demo.processes import COMPARE, LAST_MESSAGE, UPDATE
 from realmconf.surfaces.cli.history import blame_table, log_table, newest_first
+from realmconf.surfaces.veil import Veil
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -207,7 +208,8 @@ class Story:
         self._title("Blame")
         from realmconf.domain.blame import blame
 
-        call.print(*blame_table(call, blame(newest_first(realm))))
+        veil = Veil(secrecy=lambda: realm.client.lineages.secrecy(realm.realm_id))
+        call.print(*blame_table(call, blame(newest_first(realm)), veil=veil))
         self._title("Figures")
         self._figures(written, watched, generation=last.generation)
 

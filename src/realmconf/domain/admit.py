@@ -1,0 +1,119 @@
+"""
+May what was decided stand among its relatives?
+
+Decides that a realm's parent exists and gives no cycle, and that the composed configuration fits every
+schema owned at or above it.  Judged on a point at which all writes of a transaction are in place already,
+so that a parent and its child can come into being together.  What a write means for those who inherit it
+never refuses it: a child must not veto its parent.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.lineage import links, own_section, resolve
+from realmconf.domain.names import LIMITS
+from realmconf.errors import SchemaViolation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Protocol
+
+    from realmconf.domain.composition import Composed, Composer
+    from realmconf.domain.document import Document
+    from realmconf.domain.lineage import Chain
+    from realmconf.domain.names import Limits, RealmName
+    from realmconf.domain.revision import Revision
+
+    class Heads(Protocol):
+        """What is asked of a point."""
+
+        def head(self, realm: RealmName, /) -> Any: ...
+
+
+_UNJUDGED = frozenset(("delete", "policy", "import", "restore", "migrate", "rename"))
+"""Kinds that bring back or carry on what was right in its time and place, perhaps before its relatives are there."""
+
+
+class Successor:
+    """A head that is decided and not yet committed."""
+
+    __slots__ = ("floor", "moved_to", "realm", "revision", "warnings")
+
+    def __init__(self, head: Any, revision: Revision) -> None:
+        self.realm = revision.realm
+        self.revision: Revision | None = revision
+        self.floor = head.floor
+        self.moved_to = head.moved_to
+        self.warnings: tuple[Any, ...] = ()
+
+    @property
+    def generation(self) -> int:
+        return 0 if self.revision is None else self.revision.generation
+
+
+class Upcoming:
+    """*view* as it will be when *revisions* are committed."""
+
+    def __init__(self, view: Heads, revisions: Sequence[Revision]) -> None:
+        self._view = view
+        self._heads = {
+            revision.realm: Successor(view.head(revision.realm), revision) for revision in revisions
+        }
+
+    def head(self, realm: RealmName) -> Any:
+        """The head of *realm* then."""
+        return self._heads.get(realm) or self._view.head(realm)
+
+
+def check(
+    before: Revision | None,
+    revision: Revision,
+    view: Heads,
+    *,
+    composer: Composer,
+    limits: Limits = LIMITS,
+) -> Chain:
+    """
+    Admit *revision*, which follows *before* and is the head of its realm in *view*; gives its chain.
+
+    Raises:
+        InvalidDocument: The section about itself is malformed.
+        LineageCycle, LineageTooDeep, ParentNotFound: The parent that it newly names cannot be one.
+        SchemaViolation: The composed configuration does not fit a schema at or above the realm.
+    """
+    realm = revision.realm
+    chain = resolve(realm, view.head, limits=limits)
+    document = revision.document
+    if document is None or revision.kind in _UNJUDGED:
+        return chain
+    earlier = None if before is None else before.document
+    if own_section(realm, document) != own_section(realm, earlier):
+        stated = links(realm, document)
+        if chain.problem is not None and stated.parent != _parent(realm, earlier):
+            raise chain.problem
+    if chain.problem is None and any(
+        head.revision is not None and head.revision.schema_digest for head in chain.heads
+    ):
+        composed = composer.compose(chain.heads, chain.names)
+        found = violations_of(composed)
+        if found:
+            raise SchemaViolation(found, realm=realm)
+    return chain
+
+
+def _parent(realm: RealmName, document: Document | None) -> Any:
+    own = own_section(realm, document)
+    return None if own is None else own.get("parent")
+
+
+def violations_of(composed: Composed) -> tuple[dict[str, str], ...]:
+    """Everything in which a composed configuration does not fit the schemas that govern it."""
+    if not composed.schemas:
+        return ()
+    from realmconf.domain.schema import violations
+
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for digest, schema in composed.schemas:
+        for one in violations(digest, schema, composed.config):
+            found.setdefault((one["pointer"], one["keyword"]), one)
+    return tuple(found[place] for place in sorted(found))

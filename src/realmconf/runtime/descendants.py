@@ -1,0 +1,167 @@
+"""
+What a change of a realm means for those who inherit it.
+
+Decides whom a change concerns and what is said of it.  Looks outside of any turn, on a point of its own: nobody
+waits for it, and it never refuses a write, since a child must not veto its parent.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.admit import violations_of
+from realmconf.domain.composition import Composer
+from realmconf.domain.document import ABSENT, same
+from realmconf.domain.names import GLOBAL
+from realmconf.domain.record import Record
+from realmconf.stores.protocol import Head, Notice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+    from realmconf.domain.diff import Change
+    from realmconf.domain.names import RealmName
+    from realmconf.domain.pointer import Pointer
+    from realmconf.domain.revision import Revision
+    from realmconf.runtime.client import Client
+    from realmconf.runtime.lineages import Point
+    from realmconf.runtime.results import WriteResult
+    from realmconf.stores.protocol import ReadView
+
+NAMED_MAX = 5
+"""Realms and places that one warning names."""
+
+
+class Heir(Record):
+    """One descendant, had the change not been made, and with it."""
+
+    realm: RealmName
+    before: Any
+    after: Any
+
+    @property
+    def differs(self) -> bool:
+        """Whether its readers see a difference."""
+        if self.before.problem is not None or self.after.problem is not None:
+            return (self.before.problem is None) != (self.after.problem is None)
+        return not same(self.before.composed.config, self.after.composed.config)
+
+
+def descendants(client: Client, realm: RealmName) -> list[RealmName]:
+    """The live realms that inherit from *realm*, by name; from ``global`` all others do."""
+    with client.store.view() as view:
+        return sorted(_below(view, realm))
+
+
+def _below(view: ReadView, realm: RealmName) -> Iterator[RealmName]:
+    if realm == GLOBAL:
+        yield from (
+            entry.realm for entry in view.realms() if entry.exists and entry.realm != GLOBAL
+        )
+        return
+    seen = {realm}
+    waiting = [realm]
+    while waiting:
+        for child in view.children(waiting.pop()):
+            if child not in seen:
+                seen.add(child)
+                waiting.append(child)
+                yield child
+
+
+def changed_by(client: Client, result: WriteResult[Any]) -> tuple[RealmName, ...]:
+    """The descendants whose composed configuration a write changes, by name."""
+    return tuple(sorted(heir.realm for heir in _heirs(client, result) if heir.differs))
+
+
+def aftermath(client: Client, result: WriteResult[Any]) -> tuple[Notice, ...]:
+    """What a write means for those who inherit the realm, as warnings."""
+    changes = [change for change in result.changes if change.after is not ABSENT]
+    overridden: dict[Pointer, list[RealmName]] = {}
+    invalid: dict[RealmName, str] = {}
+    orphaned: list[RealmName] = []
+    for heir in _heirs(client, result):
+        if heir.after.problem is not None:
+            if heir.before.problem is None:
+                orphaned.append(heir.realm)
+            continue
+        if heir.before.problem is not None:
+            continue
+        for change in changes:
+            if _does_not_reach(heir, change):
+                overridden.setdefault(change.pointer, []).append(heir.realm)
+        if heir.after.composed.schemas and heir.differs:
+            found = violations_of(heir.after.composed)
+            if found and not violations_of(heir.before.composed):
+                invalid[heir.realm] = f"{found[0]['pointer'] or '/'}: {found[0]['message']}"
+    return tuple(_told(result.realm_id, overridden, invalid, sorted(orphaned)))
+
+
+def _does_not_reach(heir: Heir, change: Change) -> bool:
+    """Whether a value that was changed is the same to the readers of *heir*: a nearer realm states or masks it."""
+    place = change.pointer
+    after = place.resolve(heir.after.composed.config)
+    return same(place.resolve(heir.before.composed.config), after) and not same(after, change.after)
+
+
+def _heirs(client: Client, result: WriteResult[Any]) -> Iterator[Heir]:
+    """Each descendant under the realm as it was before a write and as it is after it; the rest as it stands now."""
+    lineages = client.lineages
+    realm = result.realm_id
+    composers = (Composer(lineages.schema), Composer(lineages.schema))
+    with client.store.view() as view:
+        names = list(_below(view, realm))
+        for name in names:
+            before, after = (
+                _under(lineages.point_of, composers[place], view, name, realm, revision)
+                for place, revision in enumerate((result.before, result.record))
+            )
+            yield Heir(realm=name, before=before, after=after)
+
+
+def _under(
+    point_of: Callable[[Callable[[RealmName], Any], RealmName], Point],
+    composer: Composer,
+    view: ReadView,
+    name: RealmName,
+    realm: RealmName,
+    revision: Revision | None,
+) -> Point:
+    standing = Head(realm=realm, revision=revision)
+    point = point_of(lambda wanted: standing if wanted == realm else view.head(wanted), name)
+    if point.problem is None:
+        point.compose_with(composer)
+    return point
+
+
+def _told(
+    realm: RealmName,
+    overridden: dict[Pointer, list[RealmName]],
+    invalid: dict[RealmName, str],
+    orphaned: list[RealmName],
+) -> Iterator[Notice]:
+    for pointer, names in list(overridden.items())[:NAMED_MAX]:
+        yield Notice(
+            code="overridden", message=f"{pointer or '/'} is overridden in {listed(sorted(names))}"
+        )
+    if len(overridden) > NAMED_MAX:
+        message = f"{len(overridden) - NAMED_MAX} more values of realm {realm} are overridden in nearer realms"
+        yield Notice(code="overridden", message=message)
+    for name in sorted(invalid)[:NAMED_MAX]:
+        message = (
+            f"the configuration of realm {name} does not fit its schema any more: {invalid[name]}"
+        )
+        yield Notice(code="descendant_invalid", message=message)
+    if len(invalid) > NAMED_MAX:
+        message = f"so it is with {listed(sorted(invalid)[NAMED_MAX:])}"
+        yield Notice(code="descendant_invalid", message=message)
+    if orphaned:
+        message = f"{listed(orphaned)} cannot be composed any more: see realmconf explain, or set another parent"
+        yield Notice(code="descendant_orphaned", message=message)
+
+
+def listed(names: Sequence[RealmName]) -> str:
+    """Some realms in words, the first few by name."""
+    shown = ", ".join(names[:NAMED_MAX])
+    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+    return f"{'realm' if len(names) == 1 else 'realms'} {shown}{more}"

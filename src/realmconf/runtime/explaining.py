@@ -1,0 +1,182 @@
+"""
+Explaining a value: who gave it, when and why, and what it shadows.
+
+Decides which revision a value is owed to; which realm states it is decided in ``domain.provenance``.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.document import ABSENT, same
+from realmconf.domain.provenance import contributions, parts_of
+from realmconf.domain.record import Record
+from realmconf.domain.revision import GENESIS
+from realmconf.errors import HistoryCompacted, ValueNotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from realmconf.domain.composition import Composed
+    from realmconf.domain.document import Absent, Value
+    from realmconf.domain.names import RealmName
+    from realmconf.domain.pointer import Pointer
+    from realmconf.domain.provenance import Contribution
+    from realmconf.domain.revision import Revision
+    from realmconf.runtime.client import Client
+    from realmconf.runtime.lineages import Point
+    from realmconf.stores.protocol import ReadView
+
+PAGE = 64
+
+
+class Provenance(Record):
+    """
+    Where one value comes from.
+
+    ``realm`` states it, and has since ``generation``, which ``author`` made at ``created_at`` with ``message``.  All
+    five are None where no realm that counts states it: the value is a part of several (``parts``), masked, or absent
+    with a ``default``.  ``repr`` leaves out what looks secret.
+    """
+
+    pointer: Pointer
+    value: Value | Absent
+    """``ABSENT`` where nothing stands there any more: it is masked, or never was stated."""
+    realm: RealmName | None
+    generation: int | None
+    author: str | None
+    surface: str | None
+    message: str | None
+    created_at: str | None
+    at_least: bool = False
+    """The value is older than the kept history: the generation is the oldest that is known to have it."""
+    shadowed: tuple[Provenance, ...] = ()
+    """What further realms state there and this one's readers do not see, the nearest first."""
+    masked_by: RealmName | None = None
+    """The realm that does not take the value, for which there is none, or none of this one."""
+    default: Value | Absent = ABSENT
+    """What the schema says applies where nothing is stated; it is never stored."""
+    parts: tuple[Provenance, ...] = ()
+    """Of an object, or of an array put together from several realms: each leaf."""
+
+    def __repr__(self) -> str:
+        # Reprs end up in logs.
+        from realmconf.domain.secrets import redact
+
+        value = redact(self.value, at=self.pointer)
+        return (
+            f"Provenance({str(self.pointer)!r}, value={value!r}, realm={self.realm!r}, "
+            f"generation={self.generation}, shadowed={len(self.shadowed)}, masked_by={self.masked_by!r})"
+        )
+
+
+def explain(client: Client, point: Point, pointer: Pointer) -> Provenance:
+    """See ``ConfigRuntime.explain``."""
+    composed = point.composed
+    with client.store.view() as view:
+        explainer = _Explainer(view, point)
+        found = explainer.of(composed, pointer)
+        parts = tuple(explainer.of(composed, place) for place in parts_of(composed, pointer))
+    if found.value is ABSENT and not found.shadowed and found.default is ABSENT:
+        raise ValueNotFound(
+            realm=point.realm, pointer=str(pointer), generation=point.head.generation
+        )
+    return found.replace(parts=parts)
+
+
+class _Explainer:
+    """Looks values up in the histories of a chain, each page of which is read once."""
+
+    def __init__(self, view: ReadView, point: Point) -> None:
+        self._view = view
+        self._pages: dict[RealmName, list[Revision]] = {}
+        self._heads = dict(zip(point.names, point.heads, strict=True))
+
+    def of(self, composed: Composed, pointer: Pointer) -> Provenance:
+        # Of the root even a realm without a document states something: nothing.
+        found = [
+            one
+            for one in contributions(composed, pointer)
+            if one.member.revision is not None and one.member.revision.document is not None
+        ]
+        value = pointer.resolve(composed.config)
+        default = composed.shape.at(pointer).default
+        counting = [one for one in found if one.counts]
+        others = tuple(
+            self._stated(one, pointer)
+            for one in found
+            if not one.counts or (counting and one is not counting[0] and not _is_part(value))
+        )
+        if not counting:
+            masks = [one.masked_by for one in found if one.masked_by is not None]
+            return _nowhere(pointer, default).replace(
+                shadowed=others, masked_by=masks[0] if masks else None
+            )
+        stated = self._stated(counting[0], pointer)
+        return stated.replace(value=value, shadowed=others, default=default)
+
+    def _stated(self, one: Contribution, pointer: Pointer) -> Provenance:
+        realm = one.member.realm
+        revision, at_least = self._since(realm, one.pointer)
+        return Provenance(
+            pointer=pointer,
+            value=one.value,
+            realm=realm,
+            generation=revision.generation,
+            author=revision.author,
+            surface=revision.surface,
+            message=revision.message,
+            created_at=revision.created_at,
+            at_least=at_least,
+            masked_by=one.masked_by,
+        )
+
+    def _since(self, realm: RealmName, pointer: Pointer) -> tuple[Revision, bool]:
+        """The newest revision of *realm* that changed what stands at *pointer*; whether it may be older still."""
+        newer: Revision | None = None
+        for revision in self._newest_first(realm):
+            if newer is not None and not same(_at(newer, pointer), _at(revision, pointer)):
+                return newer, False
+            newer = revision
+        assert newer is not None
+        return newer, newer.generation > 1 and newer.previous != GENESIS
+
+    def _newest_first(self, realm: RealmName) -> Iterator[Revision]:
+        pages = self._pages.setdefault(realm, [self._heads[realm].revision])
+        place = 0
+        while True:
+            if place == len(pages):
+                try:
+                    more = self._view.revisions(
+                        realm, before=pages[-1].generation, limit=PAGE, newest_first=True
+                    )
+                except HistoryCompacted:
+                    return
+                if not more:
+                    return
+                pages.extend(more)
+            yield pages[place]
+            place += 1
+
+
+def _at(revision: Revision, pointer: Pointer) -> Any:
+    return ABSENT if revision.document is None else pointer.resolve(revision.document)
+
+
+def _is_part(value: Value | Absent) -> bool:
+    """Whether *value* may be put together from what several realms state."""
+    return isinstance(value, (dict, list))
+
+
+def _nowhere(pointer: Pointer, default: Value | Absent) -> Provenance:
+    return Provenance(
+        pointer=pointer,
+        value=ABSENT,
+        realm=None,
+        generation=None,
+        author=None,
+        surface=None,
+        message=None,
+        created_at=None,
+        default=default,
+    )

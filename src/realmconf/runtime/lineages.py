@@ -1,0 +1,353 @@
+"""
+Points: the heads of a realm's whole chain, all of one moment, and what they compose to.
+
+Decides how a consistent point is had and when a known one is as good as a new one.  What a chain is
+and what it composes to is decided in ``domain``; whether a head is the newest, in the store.
+"""
+
+from __future__ import annotations
+
+from realmconf.domain.composition import Composer
+from realmconf.domain.lineage import own_section, resolve, schemas_in_reach
+from realmconf.domain.names import GLOBAL
+from realmconf.domain.revision import DIGEST_SHOWN, GENESIS
+from realmconf.domain.shape import NOTHING, Shape
+from realmconf.errors import HistoryCompacted, RevisionNotFound
+from realmconf.stores.protocol import Head
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from realmconf.domain.composition import Composed
+    from realmconf.domain.document import Document
+    from realmconf.domain.lineage import Chain
+    from realmconf.domain.names import Limits, RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.domain.secrets import Secrecy
+    from realmconf.domain.write import Append
+    from realmconf.errors import LineageError
+    from realmconf.stores.protocol import ReadView, Store
+
+POINTS_KEPT = 4_096
+SCHEMAS_KEPT = 1_024
+
+
+class Point:
+    """
+    A realm and those it inherits from, as they stood at one moment.
+
+    ``heads`` and ``names`` are the members, the realm itself first; ``watched`` also names those on which it depends
+    that are not there, and ``watched_heads`` are their heads, in the same order.
+    """
+
+    __slots__ = ("_composed", "_lineages", "heads", "names", "problem", "watched", "watched_heads")
+
+    def __init__(
+        self,
+        lineages: Lineages,
+        chain: Chain,
+        watched_heads: tuple[Any, ...],
+    ) -> None:
+        self._lineages = lineages
+        self.heads: tuple[Any, ...] = chain.heads
+        self.names: tuple[RealmName, ...] = chain.names
+        self.watched: tuple[RealmName, ...] = chain.watched
+        self.watched_heads = watched_heads
+        self.problem: LineageError | HistoryCompacted | None = chain.problem
+        self._composed: Composed | None = None
+
+    @property
+    def head(self) -> Any:
+        """The realm's own."""
+        return self.heads[0]
+
+    @property
+    def realm(self) -> RealmName:
+        """Whose point it is."""
+        return self.names[0]
+
+    @property
+    def is_lone(self) -> bool:
+        """Whether there is nothing to inherit."""
+        return len(self.heads) == 1
+
+    @property
+    def composed(self) -> Composed:
+        """
+        What the realm's readers see.
+
+        Raises:
+            LineageCycle, LineageTooDeep, ParentNotFound: The chain cannot be used.
+            HistoryCompacted: What a member stated then is erased.
+        """
+        if self.problem is not None:
+            raise self.problem
+        if self._composed is None:
+            self._composed = self._lineages.composer.compose(self.heads, self.names)
+        return self._composed
+
+    def compose_with(self, composer: Composer) -> None:
+        """Let *composer* make what ``composed`` gives, instead of the one that remembers for everybody."""
+        self._composed = composer.compose(self.heads, self.names)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Each watched realm's generation and digest: what a cursor of the effective view is made of."""
+        return tuple(
+            f"{name}@{etag_of(head.revision)}"
+            for name, head in zip(self.watched, self.watched_heads, strict=True)
+        )
+
+
+def etag_of(revision: Revision | None) -> str:
+    """``<generation>-<digest12>``; of a realm never written ``0-000000000000``."""
+    if revision is None:
+        return f"0-{GENESIS[:DIGEST_SHOWN]}"
+    return f"{revision.generation}-{revision.digest[:DIGEST_SHOWN]}"
+
+
+class Lineages:
+    """The points, compositions and schemas of one client. Thread-safe: what one overwrites is only made again."""
+
+    def __init__(self, store: Store, *, limits: Limits) -> None:
+        self._store = store
+        self._limits = limits
+        self._points: dict[RealmName, Point] = {}
+        self._schemas: dict[str, Document] = {}
+        self._secrecies: dict[tuple[RealmName, tuple[str, ...]], Secrecy] = {}
+        self.composer = Composer(self.schema)
+
+    # --- points -------------------------------------------------------------------------
+
+    def point(self, realm: RealmName, *, adopt: bool = True) -> Point:
+        """The newest point of *realm*; the same object as long as nothing in it has changed."""
+        store = self._store
+        found: dict[RealmName, Head] = {}
+
+        def head_of(name: RealmName) -> Head:
+            head = found.get(name)
+            if head is None:
+                head = found[name] = store.head(name, adopt=adopt)
+            return head
+
+        chain = resolve(realm, head_of, limits=self._limits)
+        if not self._is_one_point(chain, found):
+            # They were read one after the other, and nothing in memory shows that they stood together.
+            own = found[realm]
+            found.clear()
+            with store.view() as view:
+                chain = resolve(
+                    realm, lambda name: found.setdefault(name, view.head(name)), limits=self._limits
+                )
+            if own.warnings and _same(own.revision, found[realm].revision):
+                found[realm] = own
+        return self._kept(chain, found)
+
+    def peek(self, realm: RealmName) -> Point | None:
+        """The known point of *realm* if it can be proved without I/O, else None."""
+        known = self._points.get(realm)
+        peek = self._store.peek
+        if known is None:
+            return None
+        for name, head in zip(known.watched, known.watched_heads, strict=True):
+            if peek(name) is not head:
+                return None
+        return known
+
+    def point_of(self, head_of: Callable[[RealmName], Any], realm: RealmName) -> Point:
+        """The point of *realm* among heads of one moment."""
+        found: dict[RealmName, Any] = {}
+
+        def once(name: RealmName) -> Any:
+            head = found.get(name)
+            if head is None:
+                head = found[name] = head_of(name)
+            return head
+
+        chain = resolve(realm, once, limits=self._limits)
+        return Point(self, chain, tuple(found[name] for name in chain.watched))
+
+    def of_chain(self, chain: Chain, head_of: Callable[[RealmName], Any]) -> Point:
+        """The point of a chain that was resolved among the heads that *head_of* gives."""
+        return Point(self, chain, tuple(head_of(name) for name in chain.watched))
+
+    def _is_one_point(self, chain: Chain, found: dict[RealmName, Head]) -> bool:
+        """Whether the heads of *chain*, collected one after the other, stood together at one moment."""
+        others = chain.watched[1:]
+        if not others or all(name == GLOBAL and found[name].generation == 0 for name in others):
+            # What was never written by the end had not been written at the beginning.
+            return True
+        peek = self._store.peek
+        # Each was known before the first of these looks, and is unchanged in one after it.
+        return all(peek(name) is found[name] for name in chain.watched)
+
+    def _kept(self, chain: Chain, found: dict[RealmName, Head]) -> Point:
+        known = self._points.get(chain.names[0])
+        heads = tuple(found[name] for name in chain.watched)
+        if (
+            known is not None
+            and known.watched == chain.watched
+            and all(one is other for one, other in zip(known.watched_heads, heads, strict=True))
+        ):
+            return known
+        point = Point(self, chain, heads)
+        if len(self._points) >= POINTS_KEPT:
+            self._points.clear()
+        self._points[chain.names[0]] = point
+        return point
+
+    # --- then -----------------------------------------------------------------------------
+
+    def then(self, view: ReadView, realm: RealmName, position: int) -> Point:
+        """
+        The point of *realm* as it was at a *position* in the store's order of commits.
+
+        Raises:
+            HistoryCompacted: What a member stated then is gone.
+        """
+
+        def head_of(name: RealmName) -> Head:
+            return Head(realm=name, revision=view.as_of(name, position))
+
+        return self.point_of(head_of, realm)
+
+    def point_at(self, view: ReadView, realm: RealmName, generation: int | None) -> Point:
+        """
+        The point of *realm* at one of its generations, or now if none is named.
+
+        Now, too, where that generation is gone: a write against it is refused in any case.
+        """
+        if generation is not None and generation != view.head(realm).generation:
+            try:
+                return (
+                    self.never(realm)
+                    if generation == 0
+                    else self.then(view, realm, view.position(realm, generation))
+                )
+            except (RevisionNotFound, HistoryCompacted):
+                pass
+        return self.point_of(view.head, realm)
+
+    def never(self, realm: RealmName) -> Point:
+        """The point of a realm before anything was written."""
+        return self.point_of(lambda name: Head(realm=name, revision=None), realm)
+
+    def instead(self, point: Point, revision: Revision | None) -> Point:
+        """*point*, had its realm stood at *revision*; whom it does not know is asked for now."""
+        known = dict(zip(point.watched, point.watched_heads, strict=True))
+        known[point.realm] = Head(realm=point.realm, revision=revision)
+
+        def head_of(name: RealmName) -> Any:
+            return known.get(name) or self._store.head(name, adopt=False)
+
+        return self.point_of(head_of, point.realm)
+
+    # --- schemas and secrecy ----------------------------------------------------------------
+
+    def schema(self, digest: str) -> Document:
+        """The schema with this digest, which never changes."""
+        found = self._schemas.get(digest)
+        if found is None:
+            with self._store.view() as view:
+                found = view.schema(digest)
+            self.remember(digest, found)
+        return found
+
+    def remember(self, digest: str, schema: Document) -> None:
+        """Keep a schema that is at hand."""
+        if len(self._schemas) >= SCHEMAS_KEPT:
+            self._schemas.clear()
+        self._schemas[digest] = schema
+
+    def secrecy(self, realm: RealmName, view: ReadView | None = None) -> Secrecy:
+        """
+        What is secret in *realm*: by name, by place, and by every schema that it and its ancestors ever had.
+        """
+        if view is None:
+            with self._store.view() as opened:
+                return self.secrecy(realm, opened)
+        digests = self.schemas_of(realm, view)
+        known = self._secrecies.get((realm, digests))
+        if known is None:
+            known = self._secrecy(realm, digests, view)
+            if len(self._secrecies) >= POINTS_KEPT:
+                self._secrecies.clear()
+            self._secrecies[realm, digests] = known
+        return known
+
+    def secrecy_once(
+        self, realm: RealmName, point: Point, *, others: Sequence[RealmName] = ()
+    ) -> Secrecy:
+        """
+        What is secret in *realm* and would be, once it stood at *point*, with values of *others* in it.
+
+        For a plan: a parent that is only tried, or the realm that a copy would be made of, brings its secrets along.
+        """
+        from realmconf.domain.secrets import Secrecy
+
+        with self._store.view() as view:
+            digests = dict.fromkeys(
+                digest
+                for name in (*others, *reversed(point.watched), realm)
+                for digest in self.schemas_of(name, view)
+            )
+            schemas = self.schemas_in(view, tuple(digests))
+        if point.problem is None:
+            schemas |= dict(point.composed.schemas)
+        shape = Shape.of(list(schemas.values()))
+        return Secrecy(realm=realm, shape=shape, key=self._store.request_key)
+
+    def shape(self, realm: RealmName, view: ReadView) -> Shape:
+        """What the schemas at or above *realm* say of its configuration; nothing, if its parents cannot be used."""
+        point = self.point_of(view.head, realm)
+        return NOTHING if point.problem is not None else point.composed.shape
+
+    def keeping_secrets(self, decision: Append, view: ReadView) -> Append:
+        """
+        *decision*, which *view* does not have yet, with all that the realm's chain ever knew of secrets.
+
+        A realm that leaves its chain, or ends, takes the schemas of its ancestors along: what they called
+        secret stays so in what it has stated.
+        """
+        before, revision = decision.head, decision.revision
+        if before is None or before.document is None:
+            return decision
+        realm = revision.realm
+        if revision.document is not None and own_section(realm, before.document) == own_section(
+            realm, revision.document
+        ):
+            return decision
+        inherited = self.schemas_of(realm, view)
+        if not inherited:
+            return decision
+        taken = self.schemas_in(view, inherited)
+        return decision.replace(schemas={**taken, **decision.schemas})
+
+    def schemas_in(self, view: ReadView, digests: Sequence[str]) -> dict[str, Document]:
+        """Schemas by their digests."""
+        return {digest: self._schema_in(view, digest) for digest in digests}
+
+    def _schema_in(self, view: ReadView, digest: str) -> Document:
+        found = self._schemas.get(digest)
+        if found is None:
+            found = view.schema(digest)
+            self.remember(digest, found)
+        return found
+
+    def schemas_of(self, realm: RealmName, view: ReadView) -> tuple[str, ...]:
+        """The digests of every schema that *realm*, its ancestors and ``global`` ever had, the root's first."""
+        return schemas_in_reach(realm, view, limits=self._limits)
+
+    def _secrecy(self, realm: RealmName, digests: Sequence[str], view: ReadView) -> Secrecy:
+        from realmconf.domain.secrets import Secrecy
+
+        shape = Shape.of(list(self.schemas_in(view, digests).values()))
+        return Secrecy(realm=realm, shape=shape, key=self._store.request_key)
+
+
+def _same(one: Revision | None, other: Revision | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.digest == other.digest

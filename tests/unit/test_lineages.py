@@ -1,0 +1,340 @@
+"""Realms that inherit: one point, typed errors of effective reads, what a change means for others."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from realmconf import (
+    ABSENT,
+    GenerationConflict,
+    HistoryCompacted,
+    InvalidArgument,
+    InvalidDocument,
+    LineageCycle,
+    LineageTooDeep,
+    ParentNotFound,
+    ValueNotFound,
+)
+
+
+@pytest.fixture
+def family(client):
+    """``global`` <- ``org`` <- ``team``."""
+    client.realm("global").set({"agent": {"model": "g", "retries": 1}, "region": "eu"})
+    client.realm("org").set({"agent": {"model": "o"}, "realm": {"org": {}}})
+    client.realm("team").set({"agent": {"tools": ["a"]}, "realm": {"team": {"parent": "org"}}})
+    return client
+
+
+def codes(result):
+    return [warning.code for warning in result.warnings]
+
+
+# --- what a realm is -------------------------------------------------------------------------
+
+
+def test_a_realm_has_what_its_ancestors_state(family):
+    """G9: the nearest wins, key by key; the root is the implicit tail, and the section about itself takes no part."""
+    snapshot = family.realm("team").get()
+    assert snapshot.config == {
+        "agent": {"model": "o", "retries": 1, "tools": ["a"]},
+        "region": "eu",
+    }
+    assert snapshot.document == {"agent": {"tools": ["a"]}, "realm": {"team": {"parent": "org"}}}
+    assert [(one.realm, one.generation) for one in snapshot.lineage] == [
+        ("team", 1),
+        ("org", 1),
+        ("global", 1),
+    ]
+
+
+def test_a_child_that_patches_one_key_inherits_everything_else(family):
+    """G10: nothing inherited is ever in its own file, also after its parent changes."""
+    team = family.realm("team")
+    team.patch({"agent": {"retries": 9}})
+    family.realm("org").patch({"agent": {"model": "o2", "new": True}})
+    assert team.get().config["agent"] == {
+        "model": "o2",
+        "retries": 9,
+        "new": True,
+        "tools": ["a"],
+    }
+    assert team.get().document["agent"] == {"tools": ["a"], "retries": 9}
+
+
+def test_a_mask_takes_an_inherited_value_away(family):
+    """``unset`` of the section about itself; what the realm states itself stays."""
+    team = family.realm("team")
+    team.set_value("realm.team.unset", ["agent.model", "/region"])
+    assert team.get().config == {"agent": {"retries": 1, "tools": ["a"]}}
+    team.set_value("region", "us")
+    assert team.get().config["region"] == "us"
+
+
+def test_the_same_snapshot_while_nothing_changed(family):
+    """Reading again gives the same object; a change anywhere in the lineage gives a new one."""
+    team = family.realm("team")
+    first = team.get()
+    assert team.get() is first
+    family.realm("other").set({"x": 1})
+    assert team.get() is first
+    family.realm("global").set_value("region", "us")
+    assert team.get() is not first
+    assert team.get().config["region"] == "us"
+    assert team.current["region"] == "us"
+
+
+def test_a_realm_never_written_has_the_defaults_of_the_root(family):
+    """Of a realm without a document only ``global`` is inherited."""
+    snapshot = family.realm("fresh").get()
+    assert not snapshot.exists
+    assert snapshot.config == {"agent": {"model": "g", "retries": 1}, "region": "eu"}
+    assert family.realm("fresh").envelope(view="own").config is None
+
+
+def test_the_root_comes_into_being_under_those_who_read(client):
+    """A read that found no ``global`` sees it as soon as there is one."""
+    team = client.realm("team")
+    team.set({"a": 1})
+    assert team.get().config == {"a": 1}
+    assert team.get().config == {"a": 1}
+    client.realm("global").set({"b": 2})
+    assert team.get().config == {"a": 1, "b": 2}
+    client.realm("global").delete()
+    assert team.get().config == {"a": 1}
+
+
+def test_a_generation_is_composed_of_what_was_true_then(family):
+    """``at`` gives what its readers saw when it was committed."""
+    team = family.realm("team")
+    team.set_value("n", 2)
+    family.realm("org").set_value("agent.model", "later")
+    team.set_value("n", 3)
+    assert team.at(2).config["agent"]["model"] == "o"
+    assert team.at(3).config["agent"]["model"] == "later"
+    assert [one.generation for one in team.at(2).lineage] == [2, 1, 1]
+    family.realm("org").set_value("x", 1)
+    family.compact(keep=1, realm="org")
+    assert team.at(2).document["n"] == 2
+    with pytest.raises(HistoryCompacted):
+        team.at(2).config  # noqa: B018
+
+
+def test_a_snapshot_travels_with_what_it_was_composed_of(family):
+    """Pickled, it still says its configuration, lineage and cursor."""
+    snapshot = family.realm("team").get()
+    copy = pickle.loads(pickle.dumps(snapshot))
+    assert (copy.config, copy.composed, copy.lineage) == (
+        snapshot.config,
+        snapshot.composed,
+        snapshot.lineage,
+    )
+
+
+# --- parents -----------------------------------------------------------------------------------
+
+
+def test_parents_that_cannot_be_are_refused(family):
+    """A cycle, a missing parent, a parent of the root: typed, and nothing is changed."""
+    before = [entry.generation for entry in family.realms()]
+    with pytest.raises(LineageCycle):
+        family.realm("org").set_parent("team")
+    with pytest.raises(LineageCycle):
+        family.realm("org").set_parent("org")
+    with pytest.raises(ParentNotFound):
+        family.realm("org").set_parent("nobody")
+    with pytest.raises(LineageCycle):
+        family.realm("global").set_parent("org")
+    with pytest.raises(InvalidDocument):
+        family.realm("org").set_value("realm.org.parent", "no such name!")
+    with pytest.raises(InvalidDocument):
+        family.realm("org").set_value("realm.org.unset", "agent")
+    assert [entry.generation for entry in family.realms()] == before
+
+
+def test_a_lineage_has_sixteen_realms_at_most(client):
+    """``global`` at its end does not count."""
+    client.realm("global").set({"depth": 0})
+    client.realm("r1").set({"r1": 1})
+    for number in range(2, 17):
+        client.realm(f"r{number}").set({f"r{number}": 1})
+        client.realm(f"r{number}").set_parent(f"r{number - 1}")
+    assert len(client.realm("r16").get().lineage) == 17
+    with pytest.raises(LineageTooDeep):
+        client.realm("r17").set({"realm": {"r17": {"parent": "r16"}}})
+
+
+def test_a_parent_that_is_deleted_is_an_error_of_effective_reads_alone(family):
+    """Own documents go on; the root is not blamed, and a new parent mends it."""
+    team = family.realm("team")
+    family.realm("org").delete()
+    snapshot = team.get()
+    with pytest.raises(ParentNotFound):
+        snapshot.config  # noqa: B018
+    assert "lineage_error" in codes(snapshot)
+    assert snapshot.document["agent"] == {"tools": ["a"]}
+    assert team.set_value("x", 1).generation == 2
+    team.set_parent(None)
+    assert team.get().config["region"] == "eu"
+
+
+def test_a_parent_and_its_child_are_born_together(client):
+    """A transaction is judged with all of it in place, in whatever order its parts come."""
+    client.transaction(
+        [
+            ("child", {"set": {"realm": {"child": {"parent": "parent"}}}}),
+            ("parent", {"set": {"a": 1}}),
+        ]
+    )
+    assert client.realm("child").get().config == {"a": 1}
+    assert client.realm("child").parent == "parent"
+    assert {entry.realm: entry.parent for entry in client.realms()} == {
+        "child": "parent",
+        "parent": None,
+    }
+
+
+def test_heirs_are_listed(family):
+    """All that inherit, nearly or remotely; of the root all others."""
+    family.realm("alone").set({})
+    assert family.descendants("org") == ["team"]
+    assert family.descendants("team") == []
+    assert family.descendants("global") == ["alone", "org", "team"]
+
+
+def test_a_rename_of_a_parent_says_whom_it_leaves_behind(family):
+    """Their documents are their own; who renames is told."""
+    result = family.rename("org", "corp")
+    assert "descendant_orphaned" in codes(result)
+    with pytest.raises(ParentNotFound):
+        family.realm("team").get().config  # noqa: B018
+    family.realm("team").set_parent("corp")
+    assert family.realm("team").get().config["agent"]["model"] == "o"
+
+
+# --- explain ---------------------------------------------------------------------------------------
+
+
+def test_a_value_is_explained(family):
+    """Who gave it, in which generation, why; what it shadows, nearest first."""
+    org = family.realm("org")
+    org.set_value("agent.model", "o2", message="cheaper", author="ann")
+    org.set_value("unrelated", 1)
+    found = family.realm("team").explain("agent.model")
+    assert (found.value, found.realm, found.generation) == ("o2", "org", 2)
+    assert (found.author, found.message) == ("ann", "cheaper")
+    assert [(one.realm, one.value, one.generation) for one in found.shadowed] == [
+        ("global", "g", 1)
+    ]
+
+
+def test_a_masked_value_is_explained(family):
+    """Nothing stands there, and it is said who masks what."""
+    team = family.realm("team")
+    team.set_value("realm.team.unset", ["region"])
+    found = team.explain("region")
+    assert found.value is ABSENT
+    assert found.masked_by == "team"
+    assert [(one.realm, one.value, one.masked_by) for one in found.shadowed] == [
+        ("global", "eu", "team")
+    ]
+    with pytest.raises(ValueNotFound):
+        team.explain("nothing.at.all")
+
+
+def test_an_object_is_explained_by_its_leaves(family):
+    """Each leaf has an origin of its own."""
+    found = family.realm("team").explain("agent")
+    assert {str(one.pointer): one.realm for one in found.parts} == {
+        "/agent/model": "org",
+        "/agent/retries": "global",
+        "/agent/tools": "team",
+    }
+
+
+def test_a_value_is_as_old_as_its_last_change(client):
+    """A rollback, a delete and a new start are changes; a write elsewhere is none."""
+    realm = client.realm("a")
+    realm.set({"v": 1})
+    realm.set({"v": 2})
+    realm.rollback(to=1)
+    realm.set_value("w", 1)
+    assert realm.explain("v").generation == 3
+    realm.delete()
+    realm.set({"v": 1, "w": 2})
+    assert realm.explain("v").generation == 6
+    client.compact(keep=1)
+    realm.set_value("z", 1)
+    assert (realm.explain("v").generation, realm.explain("v").at_least) == (6, True)
+
+
+# --- what a change means for others ------------------------------------------------------------------
+
+
+def test_a_write_says_where_it_is_overridden(family):
+    """The value of a nearer realm stands, and who writes a farther one is told."""
+    result = family.realm("global").set_value("agent.model", "new")
+    assert "overridden" in codes(result)
+    assert "/agent/model" in result.warnings[0].message
+    assert "overridden" not in codes(family.realm("global").set_value("agent.retries", 7))
+
+
+def test_a_dry_run_names_those_whose_configuration_would_change(family):
+    """Before a write to a parent: what changes in effect, and for whom."""
+    plan = family.realm("org").set_value("agent.retries", 5, dry_run=True)
+    assert plan.descendants == ("team",)
+    assert [(str(one.pointer), one.before, one.after) for one in plan.effective_changes] == [
+        ("/agent/retries", 1, 5)
+    ]
+    assert family.realm("team").get().config["agent"]["retries"] == 1
+    again = family.realm("org").set_value("agent.retries", 1, dry_run=True)
+    assert again.descendants == ()
+    assert again.effective_changes == ()
+
+
+def test_those_who_cannot_be_composed_any_more_are_named(family):
+    """Deleting a parent is a warning about its children."""
+    assert "descendant_orphaned" in codes(family.realm("org").delete())
+
+
+# --- models ------------------------------------------------------------------------------------------
+
+
+def test_a_configuration_on_its_way_back_pins_nothing_inherited(family):
+    """G10: the whole composed configuration is written, and only what was changed is stored."""
+    team = family.realm("team")
+    snapshot = team.get()
+    changed = snapshot.config.copy()
+    changed["agent"]["retries"] = 2
+    family.realm("org").set_value("agent.model", "meanwhile")
+    result = team.set(changed, base=snapshot, expected_generation=1)
+    assert result.document == {
+        "agent": {"tools": ["a"], "retries": 2},
+        "realm": {"team": {"parent": "org"}},
+    }
+    assert team.get().config["agent"] == {"model": "meanwhile", "retries": 2, "tools": ["a"]}
+
+
+def test_a_number_does_not_tell_two_compositions_apart(family):
+    """A generation under which the parent went on has been several configurations: the snapshot says which."""
+    team = family.realm("team", schema=dict)
+    config = team.get().config
+    family.realm("org").set_value("agent.model", "later")
+    assert team.get().config is not config
+    with pytest.raises(InvalidArgument, match="base"):
+        team.set(config, expected_generation=1)
+    family.realm("alone").set({})
+    only = family.realm("alone").get()
+    assert not family.realm("alone").set(only.config, base=only).changed
+
+
+def test_a_write_against_an_older_lineage_conflicts_in_its_own_generation_alone(family):
+    """A parent that went on is no conflict: the precondition is on the realm itself."""
+    team = family.realm("team")
+    snapshot = team.get()
+    family.realm("org").set_value("x", 1)
+    assert team.patch({"y": 1}, expected=snapshot).generation == 2
+    with pytest.raises(GenerationConflict):
+        team.patch({"y": 2}, expected=snapshot)
