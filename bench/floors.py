@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, socket
@@ -97,6 +97,22 @@ def selecting(path: Path, document: str) -> Callable[[], object]:
 
     def select() -> object:
         return connection.execute("SELECT document FROM head WHERE realm = ?", (1,)).fetchone()[0]
+
+    return select
+
+
+def selecting_all(path: Path, documents: Sequence[str]) -> Callable[[], list[str]]:
+    """SELECT of all rows, newest first: what reading a whole history costs at least."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("CREATE TABLE revision (generation INTEGER PRIMARY KEY, document TEXT)")
+    connection.execute("BEGIN")
+    connection.executemany("INSERT INTO revision(document) VALUES (?)", [(d,) for d in documents])
+    connection.execute("COMMIT")
+
+    def select() -> list[str]:
+        rows = connection.execute("SELECT document FROM revision ORDER BY generation DESC")
+        return [text for (text,) in rows]
 
     return select
 

@@ -66,12 +66,14 @@ class Populator:
         self._client.close()
 
 
-def populated(root: Path, method: str, count: int) -> Path:
+def populated(
+    root: Path, method: str, count: int, *, target: str = "bench.growth:Populator"
+) -> Path:
     """A store at *root* that an actor has filled."""
     elsewhere = MEMORY if os.access(MEMORY, os.W_OK) else root.parent
     with tempfile.TemporaryDirectory(prefix="realmconf-bench-", dir=elsewhere) as folder:
         made = Path(folder) / "realms"
-        with Actor("bench.growth:Populator", root=str(made)) as populator:
+        with Actor(target, root=str(made)) as populator:
             assert populator.call(method, count=count) == count
         shutil.copytree(made, root)
     os.sync()

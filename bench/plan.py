@@ -4,7 +4,19 @@ Which measurement yields which goals: the one table of them.
 
 from __future__ import annotations
 
-from bench import contention, growth, patches, reads, startup, watching, workingcopy, writes
+from bench import (
+    contention,
+    growth,
+    heirs,
+    lineage,
+    patches,
+    reads,
+    schemas,
+    startup,
+    watching,
+    workingcopy,
+    writes,
+)
 from bench.results import Measure
 
 MEASURES = (
@@ -25,6 +37,11 @@ MEASURES = (
     Measure(("M18",), "starting the command", startup.measure),
     Measure(("M19",), "a patch of 50 KB", patches.measure),
     Measure(("M20",), "from a hand edit to a read", workingcopy.measure_hand_edit),
+    Measure(("M21",), "a long lineage, nothing changed", lineage.measure_unchanged),
+    Measure(("M22",), "a long lineage after a foreign commit", lineage.measure_rebuilt),
+    Measure(("M23",), "a parent of ten thousand", heirs.measure),
+    Measure(("M24",), "a write under a schema", schemas.measure),
+    Measure(("M25",), "composing and explaining", lineage.measure_composition),
 )
 
 LEFT_OUT = {

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import realmconf
+from realmconf import errors
 from realmconf.runtime import arguments
 from realmconf.runtime.client import Client, Imported
+from realmconf.runtime.results import WatchedSnapshot
 from realmconf.runtime.runtime import ConfigRuntime
+from realmconf.runtime.snapshot import LineageMember
 from realmconf.runtime.watch import Subscription, Watch
 from realmconf.stores import protocol
 
@@ -28,13 +31,43 @@ INTRODUCTION = """\
 <!-- Printed by tools/render_python_reference.py from the library itself; do not edit. -->
 
 Everything here is imported from `realmconf`. Writes take, besides what is shown, the
-[options of a write](#options-of-a-write) by keyword. Whatever is wrong is a
-[typed error](cli.md#exit-codes-and-errors), imported from `realmconf` too, and then nothing was changed, unless it
-is `OutcomeUnknown`.
+[options of a write](#options-of-a-write) by keyword. Whatever is wrong is a [typed error](#errors), imported
+from `realmconf` too, and then nothing was changed, unless it is `OutcomeUnknown`.
 
-`AsyncClient` and `AsyncConfigRuntime` have the same names, awaited; a property needs no await except
-`policy`, `watch()` is an async iterator, and callbacks may be coroutines.
+`AsyncClient` and `AsyncConfigRuntime` have the same names, awaited; a property needs no await except `policy`,
+`parent` and `schema`, `watch()` is an async iterator, and callbacks may be coroutines.
 """
+
+TOPICS = (
+    (
+        "[realms that inherit](../composition.md)",
+        (ConfigRuntime, ("parent", "set_parent", "explain", "at", "watch", "on_change")),
+        (Client, ("descendants",)),
+        (realmconf.ConfigSnapshot, ("lineage", "cursor")),
+        (realmconf.Plan, ("descendants", "effective_changes")),
+    ),
+    (
+        "[schemas](../schema.md)",
+        (
+            ConfigRuntime,
+            ("schema", "set_schema", "unset_schema", "publish_schema", "validate"),
+        ),
+        (Client, ("realm",)),
+    ),
+    (
+        "[secrets](../secrets.md)",
+        (realmconf.ConfigSnapshot, ("secret",)),
+        (Client, ("secrets",)),
+        (realmconf.Secret, ("reveal",)),
+        (realmconf.SecretSources, ("resolve", "bound")),
+    ),
+)
+"""What a page tells of, and the members with which that is done."""
+
+ERRORS = """\
+Each has its `code`, `retryable` (whether the same request may succeed when it is sent again), the fields below,
+`to_dict()`, and a text for people, which quotes no value of a configuration. Exit codes and statuses stand
+[with the commands](cli.md#exit-codes-and-errors)."""
 
 SECTIONS: list[tuple[str, list[Any]]] = [
     ("Opening", [realmconf.connect, realmconf.open, realmconf.aconnect]),
@@ -46,6 +79,10 @@ SECTIONS: list[tuple[str, list[Any]]] = [
             realmconf.ConfigSnapshot,
             realmconf.WriteResult,
             realmconf.Plan,
+            WatchedSnapshot,
+            LineageMember,
+            protocol.Notice,
+            realmconf.Provenance,
             realmconf.Revision,
             realmconf.Change,
             realmconf.ConfigEnvelope,
@@ -64,32 +101,53 @@ SECTIONS: list[tuple[str, list[Any]]] = [
             protocol.WorkingCopyState,
         ],
     ),
+    ("Secrets", [realmconf.Secret, realmconf.SecretSources, realmconf.reveal]),
     ("Places and limits", [realmconf.Pointer, realmconf.Limits]),
 ]
 INTERNAL = {
-    ConfigRuntime: {"snapshot_of", "typed", "shared", "store_metadata", "writing", "is_lenient"},
+    ConfigRuntime: {"snapshot_of", "writing"},
     Client: {"authorship", "deadline"},
-    realmconf.ConfigSnapshot: {"record", "composed", "warn"},
+    realmconf.ConfigSnapshot: {"record", "composed", "point", "shows", "warn"},
+    realmconf.WriteResult: {"before"},
+    WatchedSnapshot: {"is_legible"},
     Watch: {"pause"},
-    Subscription: set(),
 }
 """Public to the library's own modules only."""
 
+CONSTRUCTED = (realmconf.Secret, realmconf.SecretSources)
+"""Classes of which users make instances."""
+
 
 def page() -> str:
-    lines = [INTRODUCTION]
+    lines = [INTRODUCTION, "| about | |", "|---|---|", *map(_topic, TOPICS), ""]
     for title, members in SECTIONS:
         lines += [f"## {title}", ""]
         for member in members:
             lines += _class(member) if isinstance(member, type) else _function(member, "###")
     lines += ["## Options of a write", "", "| option | |", "|---|---|"]
     lines += [f"| `{_cell(name)}` | {_cell(text)} |" for name, text in _option_fields()]
+    lines += ["", "## Errors", "", ERRORS, "", "| error | code | fields | |", "|---|---|---|---|"]
+    lines += map(_error, _tree(errors.RealmconfError))
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _topic(topic: tuple[Any, ...]) -> str:
+    title, *owners = topic
+    named = []
+    for cls, members in owners:
+        for member in members:
+            # A member that was renamed ends the run.
+            getattr(cls, member)
+            named.append(f"`{cls.__name__}.{member}`")
+    return f"| {title} | {', '.join(named)} |"
 
 
 def _class(cls: type) -> Iterator[str]:
     yield f"### {cls.__name__}"
     yield ""
+    if cls in CONSTRUCTED:
+        yield f"`{cls.__name__}{_signature(cls.__init__)}`"
+        yield ""
     yield _prose(cls.__doc__)
     yield ""
     fields = list(_fields(cls))
@@ -142,6 +200,37 @@ def _default(value: object) -> str:
     if isinstance(value, (str, int, float, bool, type(None))):
         return repr(value)
     return "…"
+
+
+def _tree(cls: type[errors.RealmconfError]) -> Iterator[type[errors.RealmconfError]]:
+    """*cls* and all that come from it, each before those that come from it."""
+    yield cls
+    for child in cls.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield from _tree(child)
+
+
+def _error(cls: type[errors.RealmconfError]) -> str:
+    base = cls.__bases__[0]
+    inherits = "" if base in (Exception, errors.RealmconfError) else f" ({base.__name__})"
+    named = ", ".join(f"`{name}`" for name in _error_fields(cls))
+    meaning = _inline(" ".join(inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].split()))
+    code = "" if meaning.startswith(("Abstract", "The root")) else f"`{cls.code}`"
+    return f"| `{cls.__name__}`{inherits} | {code} | {named} | {_cell(meaning)} |"
+
+
+def _error_fields(cls: type[errors.RealmconfError]) -> list[str]:
+    """What the class's own constructor gives to the root of the tree; of one without, what it annotates."""
+    if "__init__" not in vars(cls):
+        return list(inspect.get_annotations(cls))
+    tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(cls.__init__)))
+    return [
+        keyword.arg or ""
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__"
+        for keyword in call.keywords
+        if keyword.arg
+    ]
 
 
 def _fields(cls: type) -> Iterator[tuple[str, str]]:

@@ -35,13 +35,44 @@ class FreshObjects(MemoryStore):
     def head(self, realm, *, adopt=True):
         return super().head(realm).replace()
 
+    def proof(self, realms):
+        proof = super().proof(realms)
+        heads = () if proof is None else tuple(head.replace() for head in proof.heads)
+        return None if proof is None else proof.replace(heads=heads)
+
 
 class EternalProof(MemoryStore):
     """Proves a head with a word that nobody changes."""
 
-    def proof(self, realm):
-        proof = super().proof(realm)
+    def proof(self, realms):
+        proof = super().proof(realms)
         return None if proof is None else proof.replace(words=[0], mark=0)
+
+
+class ProofOfTheFirst(MemoryStore):
+    """Proves several realms by the word of the first."""
+
+    def proof(self, realms):
+        proof, first = super().proof(realms), super().proof(realms[:1])
+        if proof is None or first is None:
+            return None
+        return proof.replace(words=first.words, mark=first.mark)
+
+
+class ProofOfOld(MemoryStore):
+    """Gives the proof that it gave before."""
+
+    def proof(self, realms):
+        given = self.__dict__.setdefault("given", {})
+        return given.setdefault(tuple(realms), super().proof(realms))
+
+
+class ProofForGood(MemoryStore):
+    """Takes back nothing when it is closed."""
+
+    def close(self):
+        setattr(self._words, "take_back", lambda: None)  # noqa: B010 - a method, which the types forbid
+        super().close()
 
 
 class MovingView(MemoryStore):
@@ -302,6 +333,13 @@ PLANTED = [
     (StaleHead, SUITE.test_another_handle_sees_a_write_at_once),
     (FreshObjects, SUITE.test_an_unchanged_head_is_the_same_object),
     (EternalProof, SUITE.test_a_proof_ends_with_the_next_write),
+    (EternalProof, SUITE.test_a_proof_of_nothing_ends_with_the_first_write),
+    (EternalProof, SUITE.test_a_proof_does_not_survive_a_rename),
+    (EternalProof, SUITE.test_a_proof_does_not_survive_a_compaction),
+    (ProofOfTheFirst, SUITE.test_a_proof_of_several_ends_with_a_write_to_any),
+    (FreshObjects, SUITE.test_a_proof_is_given_again_after_a_write_elsewhere),
+    (ProofOfOld, SUITE.test_a_proof_is_of_the_newest_heads_when_it_is_given),
+    (ProofForGood, SUITE.test_a_proof_ends_with_its_handle),
     (MovingView, SUITE.test_a_view_stays_at_its_point),
     (ForgetsTombstones, SUITE.test_generations_are_one_two_three),
     (JudgesOutsideTheTurn, SUITE.test_one_winner_at_each_generation),

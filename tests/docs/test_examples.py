@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/composition.md",
+    "docs/schema.md",
+    "docs/secrets.md",
+)
+LINEAGE = """\
+refused: /agent/modle there is no such key
+refused: /agent/retries it is too large: at most 9 is wanted
+/agent/api_key = 'secret://env/AGENT_KEY' (company: defaults for everybody)
+/agent/model = 'claude-opus-4-5' (team: long reviews)
+/agent/retries = 2 (company: defaults for everybody)
+/hooks/0 = 'lint' (company: defaults for everybody)
+/hooks/1 = 'types' (team: long reviews)
+Secret(secret://env/AGENT_KEY) has 10 characters
+a change of the company's retries would reach: team
+"""
+PROGRAMS = {"lineage.py": LINEAGE}
+"""Every program of ``examples/``, and what it prints."""
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +45,35 @@ def tool():
     del sys.modules["run_examples"]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_examples_print_what_the_page_says(tool, page):
     """Every command of the page, in order, in an empty folder."""
     assert tool.check(REPOSITORY / page, write=False) == []
+
+
+def test_every_page_with_a_session_is_run():
+    """No page shows what nobody checks; the references and the pages of others have no sessions."""
+    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]
+    sessions = [page for page in pages if "```console" in page.read_text("utf-8")]
+    assert {str(page.relative_to(REPOSITORY)) for page in sessions} == set(PAGES)
+
+
+@pytest.mark.parametrize("store", ["memory", "embedded"])
+@pytest.mark.parametrize("name", sorted(path.name for path in (REPOSITORY / "examples").glob("*.py")))
+def test_programs_print_what_they_should(name, store, tmp_path):
+    """Each program of ``examples/`` runs, on a store of its own, and again on the one that it left."""
+    url = "memory://" if store == "memory" else str(tmp_path / "realms")
+    for _ in range(2):
+        finished = subprocess.run(
+            [sys.executable, str(REPOSITORY / "examples" / name), url],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={"PATH": "/usr/bin:/bin"},
+            timeout=60,
+        )
+        assert (finished.stdout, finished.stderr) == (PROGRAMS[name], "")
 
 
 def test_other_output_is_seen(tool, tmp_path):

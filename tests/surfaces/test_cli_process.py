@@ -282,7 +282,9 @@ NOT_FOR_A_READ = {
     "ctypes",
     "dataclasses",
     "hashlib",
+    "hmac",
     "inspect",
+    "jsonschema_rs",
     "logging",
     "multiprocessing",
     "pathlib",
@@ -300,18 +302,19 @@ EMBEDDED = OURS / "stores" / "embedded"
 OURS_NOT_FOR_A_READ = {
     f"realmconf.{layer}.{name}"
     for layer, names in {
-        "domain": "archive blame decide diff edit frozen jsonpatch jsontext merge overlap patch rebase toml"
-        " tomledit workfile write",
-        "runtime": "aio chain checkup commands difference history hub outcome project retention transfer"
-        " typed watch writing",
-        "stores.embedded": "maintenance notify publisher reading turn view witness "
+        "domain": "archive blame decide diff edit effort engine explain frozen guess inverse jsonpatch jsontext merge"
+        " overlap patch provenance rebase schema toml tomledit workfile write",
+        "runtime": "aio chain checkup commands descendants difference explaining follow history hub outcome project"
+        " retention sources transfer typed watch writing",
+        "stores.embedded": "maintenance notify publisher turn witness "
         + " ".join(path.stem for path in EMBEDDED.glob("work*.py")),
         "surfaces": "envelope intake",
-        "surfaces.cli": "completion documents editing terminal usage watching writing",
+        "surfaces.cli": "completion documents editing explaining history lineage masks schemas terminal usage validity"
+        " watching writing",
     }.items()
     for name in names.split()
 } - {"realmconf.stores.embedded.workglance", "realmconf.stores.embedded.workrecord"}
-"""What writes, watches, maintains, types or explains."""
+"""What writes, watches, maintains, types, validates or explains."""
 
 
 def loaded_by(environment, *words: str) -> set[str]:
@@ -348,6 +351,15 @@ def test_read_loads_nothing_dear(run, environment, words):
     loaded = loaded_by(environment, *words)
     assert "realmconf.surfaces.cli.reading" in loaded
     assert not loaded & (NOT_FOR_A_READ | OURS_NOT_FOR_A_READ)
+
+
+def test_read_loads_what_marks_and_schemas_need_only_where_there_are_some(run, environment):
+    """A secret is marked with a keyed digest, and a governed realm judged by the library; nothing else pays for it."""
+    run("set", "agent.model", "sonnet")
+    run("set", "api_key", "k")
+    assert "hmac" in loaded_by(environment, "get", "api_key")
+    run("schema", "set", "-", stdin=b'{"title": "t"}')
+    assert "jsonschema_rs" in loaded_by(environment, "get", "agent.model")
 
 
 def test_modules_that_a_read_does_without_are_there():

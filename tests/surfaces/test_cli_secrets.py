@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
 import realmconf
+from realmconf.domain.jsonpatch import apply_operations
+from realmconf.domain.pointer import Pointer
 from realmconf.domain.secrets import MARK, Secrecy
 from realmconf.surfaces.cli.commands import COMMANDS
 from realmconf.surfaces.veil import Veil
@@ -60,19 +64,28 @@ def secret(pointer: str) -> object:
     return NUMBER if pointer == "/pin/token" else f"{CANARY}{pointer}"
 
 
-def document(pointers: dict[str, str], **rest: object) -> dict[str, object]:
-    operations = [{"op": "add", "path": path, "value": secret(path)} for path in pointers.values()]
-    from realmconf.domain.jsonpatch import apply_operations
+TABLES: dict[str, Any] = {
+    "provider": {},
+    "pin": {},
+    "credentials": {"user": {}},
+    "inner": {"whole": {}},
+    "servers": [{"name": "a"}],
+    "pins": ["x"],
+    "realm": {"other": {}},
+    "org": {},
+    "root": {"api_keys": {}},
+}
 
-    tables = {"provider": {}, "pin": {}, "credentials": {"user": {}}, "inner": {"whole": {}}}
-    tables |= {"servers": [{"name": "a"}], "pins": ["x"], "realm": {"other": {}}, "org": {}}
-    tables |= {"root": {"api_keys": {}}}
-    wanted = {pointer.split("/")[1] for pointer in pointers.values()}
-    empty = {name: table for name, table in tables.items() if name in wanted}
+
+def document(pointers: Iterable[str], **rest: object) -> dict[str, Any]:
+    """A document with a secret at each of *pointers*."""
+    places = list(map(Pointer.parse, pointers))
+    empty = {name: TABLES[name] for name, *_ in places if name in TABLES}
+    operations = [{"op": "add", "path": str(one), "value": secret(str(one))} for one in places]
     return apply_operations({**empty, **rest}, operations)
 
 
-OWN = document(SECRETS, agent={"tokens": 1})
+OWN = document(SECRETS.values(), agent={"tokens": 1})
 OLD = json.loads(json.dumps(OWN).replace(CANARY, f"{CANARY}-old"))
 HEIR = {"realm": {"heir": {"parent": "team"}}, "own": True}
 
@@ -81,10 +94,10 @@ HEIR = {"realm": {"heir": {"parent": "team"}}, "own": True}
 def full(shell):
     """``global`` <- ``org`` <- ``team`` <- ``heir``, full of secrets; ``team`` is the realm of the test."""
     with realmconf.connect(str(shell.root), author="ada") as client:
-        client.realm("global").set(document({"the root's": INHERITED["the root's"]}))
+        client.realm("global").set(document([INHERITED["the root's"]]))
         org = client.realm("org")
         org.set_schema(ORG_FIRST)
-        org.set(document({why: path for why, path in INHERITED.items() if path.startswith("/org")}))
+        org.set(document(path for path in INHERITED.values() if path.startswith("/org")))
         org.set_schema(ORG)
         team = client.realm("team")
         team.set_schema(TEAM_FIRST)
@@ -461,7 +474,9 @@ def test_mark_in_another_place_is_refused(agent):
 def test_mark_of_a_value_that_has_changed_since_is_refused(agent):
     """Nobody brings an old secret back by an old mark, nor keeps a new one unknowingly."""
     agent.ok("set", "provider.api_key", "sk-2")
-    answer = agent("patch", "--json", json.dumps({"provider": {"api_key": agent.mark}}), "-o", "json")
+    answer = agent(
+        "patch", "--json", json.dumps({"provider": {"api_key": agent.mark}}), "-o", "json"
+    )
     assert (answer.code, answer.error["code"]) == (4, "secret_mark_misplaced")
 
 
@@ -482,4 +497,6 @@ def test_validate_knows_what_a_mark_stands_for(agent, tmp_path):
     document = json.dumps({"provider": {"api_key": agent.mark}}).encode()
     agent.ok("validate", "-", stdin=document)
     moved = json.dumps({"provider": {"other": agent.mark}}).encode()
-    assert agent("validate", "-", "-o", "json", stdin=moved).error["code"] == "secret_mark_misplaced"
+    assert (
+        agent("validate", "-", "-o", "json", stdin=moved).error["code"] == "secret_mark_misplaced"
+    )

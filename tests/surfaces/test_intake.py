@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from realmconf.domain.secrets import MARK, Secrecy, has_mark
@@ -10,7 +12,7 @@ from realmconf.surfaces.intake import with_secrets, with_stored_number_types
 
 STORED = {"provider": {"api_key": "s3", "url": "u"}, "api_keys": ["k1", "k2"], "token": 5}
 OURS = Secrecy(realm="team", key=lambda: b"k" * 32)
-SHOWN = OURS.redact(STORED)
+SHOWN: Any = OURS.redact(STORED)
 API_KEY, FIRST = SHOWN["provider"]["api_key"], SHOWN["api_keys"][0]
 
 
@@ -36,7 +38,8 @@ def test_without_a_mark_nothing_is_looked_at():
 
 
 SERVERS = {"servers": [{"name": "a", "password": "p1"}, {"name": "b", "password": "p2"}]}
-MARKS = [one["password"] for one in OURS.redact(SERVERS)["servers"]]
+SHOWN_SERVERS: Any = OURS.redact(SERVERS)
+MARKS = [one["password"] for one in SHOWN_SERVERS["servers"]]
 
 
 @pytest.mark.parametrize("marks", [MARKS[::-1], MARKS[1:], [*MARKS, MARKS[0]]])
@@ -85,8 +88,13 @@ def test_mark_in_another_place_is_refused(value):
 def test_of_two_sides_that_were_shown_the_mark_of_either_is_good():
     """Where two people disagree, a person chooses between marks, and gets the value that each stands for."""
     theirs = {"provider": {"api_key": "theirs"}, "password": "theirs too"}
-    mine, other = OURS.redact(STORED), OURS.redact(theirs)
-    chosen = {"provider": other["provider"], "api_keys": mine["api_keys"], "password": other["password"]}
+    mine: Any = SHOWN
+    other: Any = OURS.redact(theirs)
+    chosen = {
+        "provider": other["provider"],
+        "api_keys": mine["api_keys"],
+        "password": other["password"],
+    }
     assert restored(chosen, STORED, theirs) == {
         "provider": {"api_key": "theirs"},
         "api_keys": ["k1", "k2"],

@@ -665,6 +665,15 @@ def test_a_message_never_has_what_the_configuration_has():
     assert "hunter2" not in str(found)
 
 
+def test_a_schema_that_this_version_cannot_apply_is_a_typed_error():
+    """A stored schema never changes, and the library that applies it does."""
+    schema = {"properties": {"a": {"pattern": "("}}}
+    with pytest.raises(InvalidDocument) as caught:
+        violations(schema_digest(schema), schema, {})
+    assert caught.value.pointer == "/properties/a/pattern"
+    assert caught.value.__context__ is None
+
+
 # --- digests and validators ------------------------------------------------------------------------------
 
 

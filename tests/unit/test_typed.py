@@ -7,14 +7,19 @@ import datetime
 import enum
 import subprocess
 import sys
-from typing import Literal, TypedDict
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
 import pydantic
 import pytest
 
+import realmconf
+from realmconf.domain.pointer import Pointer
+from realmconf.domain.schema import check_schema, schema_digest, violations
+from realmconf.domain.shape import Shape
 from realmconf.errors import InvalidArgument, InvalidDocument, SchemaViolation
-from realmconf.runtime.adapter import PLAIN
+from realmconf.runtime.adapter import PLAIN, JsonSchemaAdapter
 from realmconf.runtime.typed import MsgspecAdapter, PydanticAdapter, adapter_for
 
 DOCUMENT = {"agent": {"model": "m", "retries": 3}, "tags": ["a", "b"]}
@@ -220,7 +225,7 @@ def test_a_none_in_an_array_is_refused():
         adapter_for(WithHoles).dump(WithHoles(items=[1, None]))
 
 
-@pytest.mark.parametrize("schema", [int, "Settings", 5, {"type": "object"}, object, list[int]])
+@pytest.mark.parametrize("schema", [int, "Settings", 5, [{"type": "object"}], object, list[int]])
 def test_other_schemas_are_refused_and_the_accepted_kinds_named(schema):
     """A schema that nobody will apply is worse than none."""
     with pytest.raises(InvalidArgument, match="pydantic"):
@@ -321,3 +326,223 @@ def test_a_bound_of_the_schema_is_told_and_the_value_is_not():
     assert "'low' or 'high'" in told["/level"]
     assert told["/name"].endswith("at least 4 long is wanted")
     assert not any(value in str(caught.value) for value in ("988", "s3cret", "zzz"))
+
+
+# --- did you mean ------------------------------------------------------------------------
+
+
+class PydanticInner(pydantic.BaseModel, extra="forbid"):
+    max_tokens: int = 1
+    re_named: int = pydantic.Field(default=1, alias="re-named")
+
+
+class PydanticOuter(pydantic.BaseModel, extra="forbid"):
+    agents: dict[str, PydanticInner] = {}
+    either: PydanticInner | str = ""
+
+
+@pydantic.dataclasses.dataclass(config=pydantic.ConfigDict(extra="forbid"))
+class DataclassInner:
+    max_tokens: int = 1
+
+
+@dataclasses.dataclass
+class DataclassOuter:
+    agents: dict[str, DataclassInner]
+
+
+class StructInner(msgspec.Struct, forbid_unknown_fields=True):
+    max_tokens: int = 1
+    re_named: int = msgspec.field(default=1, name="re-named")
+
+
+class StructOuter(msgspec.Struct, forbid_unknown_fields=True):
+    agents: StructInner = msgspec.field(default_factory=StructInner)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "document", "pointer", "meant"),
+    [
+        (PydanticOuter, {"agent": {}}, "/agent", "agents"),
+        (PydanticOuter, {"agents": {"x": {"max_token": 1}}}, "/agents/x/max_token", "max_tokens"),
+        (PydanticOuter, {"agents": {"x": {"renamed": 1}}}, "/agents/x/renamed", "re-named"),
+        (PydanticOuter, {"agents": {"x": {"zzzzz": 1}}}, "/agents/x/zzzzz", None),
+        (
+            PydanticOuter,
+            {"agents": {"x": {"max_token": 1, "max_tokens": 1}}},
+            "/agents/x/max_token",
+            None,
+        ),
+        (DataclassOuter, {"agents": {"x": {"maxTokens": 1}}}, "/agents/x/maxTokens", "max_tokens"),
+        (StructOuter, {"agent": {}}, "/agent", "agents"),
+        (StructOuter, {"agents": {"re_named": 1}}, "/agents/re_named", "re-named"),
+        (StructOuter, {"agents": {"a.b": 1}}, None, None),
+    ],
+)
+def test_an_unknown_key_is_told_with_what_was_meant(wanted, document, pointer, meant):
+    """Whichever library found it; and not with a key that is there already."""
+    with pytest.raises(SchemaViolation) as caught:
+        adapter_for(wanted).load(document)
+    (entry,) = caught.value.violations
+    assert entry["keyword"] == "additionalProperties"
+    assert pointer is None or entry["pointer"] == pointer
+    assert entry["message"] == "there is no such key" + (
+        f'; did you mean "{meant}"?' if meant else ""
+    )
+
+
+# --- the schema of a type ------------------------------------------------------------------
+
+
+class Shown(pydantic.BaseModel):
+    token: pydantic.SecretStr = pydantic.SecretStr("hunter2")
+    maybe: pydantic.SecretStr | None = pydantic.SecretStr("hunter2")
+    literal: str = pydantic.Field(default="hunter2", json_schema_extra={"x-secret": True})
+    inner: Rich = Rich(token=pydantic.SecretStr("hunter2"))
+    moment: datetime.datetime = datetime.datetime(2000, 1, 1)  # noqa: DTZ001
+    span: datetime.timedelta = datetime.timedelta(days=-1, seconds=0.5)
+    again: list[Shown] = []
+
+
+class StructCalendar(msgspec.Struct):
+    moment: datetime.datetime = datetime.datetime(2000, 1, 1)  # noqa: DTZ001
+    span: datetime.timedelta = datetime.timedelta(days=-1, seconds=0.5)
+    note: str | None = None
+
+
+PUBLISHED = [
+    PydanticAdapter(PydanticSettings),
+    PydanticAdapter(Settings),
+    PydanticAdapter(TypedSettings)
+    if sys.version_info >= (3, 12)
+    else MsgspecAdapter(TypedSettings),
+    PydanticAdapter(Strict),
+    PydanticAdapter(Rich),
+    PydanticAdapter(Calendar),
+    PydanticAdapter(Shown),
+    PydanticAdapter(PydanticOuter),
+    MsgspecAdapter(StructSettings),
+    MsgspecAdapter(Settings),
+    MsgspecAdapter(StructCalendar),
+    MsgspecAdapter(StructTags),
+]
+
+
+@pytest.mark.parametrize(
+    "adapter", PUBLISHED, ids=lambda a: f"{type(a).__name__}-{a.type.__name__}"
+)
+def test_a_type_has_a_schema_that_can_be_attached(adapter):
+    """It passes the check as it is, and says what a schema written by hand would say."""
+    schema = adapter.schema()
+    assert check_schema(schema) == schema
+    assert Shape.of([schema]).keys
+
+
+@pytest.mark.parametrize(
+    "config",
+    [Strict(), Rich(), Calendar(), Shown(), PydanticOuter(), StructCalendar(), StructOuter()],
+    ids=lambda config: type(config).__name__,
+)
+def test_what_a_model_is_dumped_as_fits_its_published_schema(config):
+    """Else publishing a schema would refuse its own author's next write."""
+    adapter = adapter_for(type(config))
+    schema = adapter.schema()
+    assert violations(schema_digest(schema), schema, adapter.dump(config)) == ()
+    assert violations(schema_digest(schema), schema, adapter.dump_stated(config)) == ()
+
+
+def test_a_published_schema_tells_no_secret():
+    """A default that is a secret stays in the program; nor are the asterisks that hide it taken for a default."""
+    text = str(adapter_for(Shown).schema())
+    assert "hunter2" not in text
+    assert "***" not in text
+    shape = Shape.of([adapter_for(Shown).schema()])
+    for path in ("token", "maybe", "literal", "inner.token", "inner.keys.1", "inner.raw"):
+        assert shape.at(Pointer.parse(path)).secret, path
+    assert not shape.at(Pointer.parse("inner.colour")).secret
+
+
+def test_a_schema_names_members_as_documents_do():
+    """By their aliases."""
+    assert Shape.of([adapter_for(Rich).schema()]).member("re-named").types == {"integer"}
+    assert Shape.of([adapter_for(StructInner).schema()]).member("re-named").types == {"integer"}
+
+
+class Uncommon(msgspec.Struct):
+    value: complex = 0j
+
+
+class Callback(pydantic.BaseModel):
+    call: Callable[[int], int] = abs
+
+
+class PythonPattern(msgspec.Struct):
+    name: Annotated[str, msgspec.Meta(pattern=r"\Aabc\Z")] = "abc"
+
+
+def test_a_type_that_json_schema_cannot_express_is_refused():
+    """With a typed error, and before anything is written."""
+    with pytest.raises(InvalidArgument, match="JSON Schema"):
+        adapter_for(Uncommon).schema()
+    with pytest.raises(InvalidArgument, match="JSON Schema"):
+        adapter_for(Callback).schema()
+    with pytest.raises(InvalidDocument) as caught:
+        adapter_for(PythonPattern).schema()
+    assert caught.value.pointer == "/$defs/PythonPattern/properties/name/pattern"
+    with pytest.raises(InvalidArgument, match="without a type"):
+        PLAIN.schema()
+
+
+# --- a schema instead of a type ----------------------------------------------------------------
+
+BY_HAND = {
+    "properties": {"agent": {"properties": {"max_tokens": {"type": "integer"}}}},
+    "required": ["agent"],
+}
+
+
+def test_a_json_schema_serves_as_well_as_a_type():
+    """The configuration is the plain frozen mapping, and fits."""
+    adapter = adapter_for(BY_HAND)
+    assert isinstance(adapter, JsonSchemaAdapter)
+    document = {"agent": {"max_tokens": 1, "more": ["x"]}}
+    config = adapter.load(document)
+    assert config == document
+    with pytest.raises(TypeError):
+        config["agent"]["more"].append("y")
+    assert adapter.dump(config) == adapter.dump_stated(config) == document
+    assert not adapter.is_model(config)
+    with pytest.raises(SchemaViolation) as caught:
+        adapter.load({"agent": {"max_tokens": "hunter2"}})
+    assert [dict(entry) for entry in caught.value.violations] == [
+        {"pointer": "/agent/max_tokens", "keyword": "type", "message": "it must be an integer"}
+    ]
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_json_schema_is_kept_as_it_was_given():
+    """What its owner changes afterwards has no effect, here or there."""
+    given = {"properties": {"a": {"type": "integer"}}}
+    adapter = adapter_for(given)
+    given["properties"]["a"]["type"] = "string"
+    adapter.schema()["properties"]["a"]["type"] = "string"
+    assert adapter.load({"a": 1}) == {"a": 1}
+    assert adapter.schema() == {"properties": {"a": {"type": "integer"}}}
+
+
+def test_a_mapping_that_is_no_schema_is_refused_with_the_place():
+    """By the same rules as one that is attached to a realm."""
+    with pytest.raises(InvalidDocument) as caught:
+        adapter_for({"properties": {"a": {"type": "strng"}}})
+    assert caught.value.pointer == "/properties/a/type"
+
+
+def test_a_handle_with_a_json_schema_refuses_what_does_not_fit():
+    """Its writes leave nothing that another schema would have to mend."""
+    schema: Any = BY_HAND
+    realm = realmconf.connect("memory://").realm("a", schema=schema)
+    realm.set({"agent": {"max_tokens": 1}})
+    assert realm.current == {"agent": {"max_tokens": 1}}
+    with pytest.raises(SchemaViolation, match="realm a"):
+        realm.set_value("agent.max_tokens", "many")
+    assert realm.current == {"agent": {"max_tokens": 1}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
 
 import pytest
@@ -82,6 +83,54 @@ def save_in_place(root, *, before: str, after: str) -> None:
         assert before in text
         file.seek(0)
         file.write(text.replace(before, after))
+
+
+@pytest.fixture(params=["no-instance", "no-watch-of-the-root"])
+def blind_of_the_root(request, monkeypatch, tmp_path):
+    """The kernel does not tell of what is made below the root."""
+    notifier = (
+        without_instances() if request.param == "no-instance" else refusing(f"/{tmp_path.name}")
+    )
+    monkeypatch.setattr(notify, "NOTIFIER", notifier)
+
+
+def test_a_folder_is_seen_by_the_next_read_where_the_kernel_tells_of_none(
+    blind_of_the_root, team, tmp_path
+):
+    """G3, G8: who is not told of new folders looks for them, however often it has read; nothing is proved of it."""
+    realm = team.client.realm("fresh")
+    for _ in range(4):
+        assert not realm.get().exists
+    assert team.client.store.proof([realm.realm_id]) is None
+    assert team.client.store.proof([team.realm_id, realm.realm_id]) is None
+    with realm.watch(timeout=PATIENCE_SECONDS) as watch:
+        (tmp_path / "fresh").mkdir(mode=0o700)
+        (tmp_path / "fresh" / "config.toml").write_text("x = 1\n")
+        seen = realm.get()
+        # Another thread may be at it already: then it is said that an edit waits.
+        assert seen.document == {"x": 1} or "working_copy_edited" in [
+            warning.code for warning in seen.warnings
+        ]
+        assert next(watch).document == {"x": 1}
+
+
+def test_names_are_told_and_lost_events_may_be_of_any(tmp_path):
+    """Whoever watches a folder is told which names in it; of lost events, and of the folder itself, of none."""
+    notifier = Notifier()
+    told: queue.Queue[list[str]] = queue.Queue()
+    notifier.watch_entries(
+        str(tmp_path), notify.ENTRY_EVENTS, lambda names: told.put(sorted(names))
+    )
+    (tmp_path / "ünï").mkdir()
+    assert told.get(timeout=PATIENCE_SECONDS) == ["ünï"]
+    os.rename(tmp_path, tmp_path.with_name("moved"))
+    assert told.get(timeout=PATIENCE_SECONDS) == []
+    (number,) = notifier._callbacks
+    named = notify._EVENT.pack(number, notify.IN_CREATE, 0, 16) + b"name".ljust(16, b"\0")
+    lost = notify._EVENT.pack(-1, notify.IN_Q_OVERFLOW, 0, 0)
+    for content, names in ((named, ["name"]), (named + lost, [])):
+        notifier._tell(content)
+        assert told.get_nowait() == names
 
 
 def test_a_save_in_place_is_seen_by_the_next_read(blind, team, tmp_path):

@@ -183,6 +183,9 @@ class Host:
     def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]:
         raise OSError("no notification here")
 
+    def watch_for_folder(self, path: str, callback: Callable[[], None]) -> bool:
+        return False
+
     # --- what a test does
 
     def write(

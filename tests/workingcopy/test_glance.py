@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +17,7 @@ from realmconf.domain.names import RealmName
 from realmconf.stores.embedded.files import Files
 from realmconf.stores.embedded.store import EmbeddedStore
 from realmconf.stores.embedded.workglance import BYTES_MAX, glance
+from realmconf.stores.embedded.workrecord import NO_FOLDER
 
 TEAM = RealmName("team")
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -52,6 +54,26 @@ def test_glance_is_enough_for_our_own_text(fresh):
     assert (head.generation, head.warnings) == (1, ())
     assert not looked_properly(fresh)
     assert fresh.head(TEAM) is head
+    assert looked_properly(fresh)
+
+
+def test_glance_is_enough_for_a_realm_never_written(fresh, tmp_path):
+    """No folder, and nothing in the record: there is nothing to take in. A folder may hold something."""
+    assert fresh.head(RealmName("nobody")).generation == 0
+    assert not looked_properly(fresh)
+    (tmp_path / "somebody").mkdir()
+    assert fresh.head(RealmName("somebody")).generation == 0
+    assert looked_properly(fresh)
+
+
+@pytest.mark.parametrize("realm", [TEAM, RealmName("nobody")])
+def test_folder_that_is_missed_is_looked_for_properly(fresh, file, realm):
+    """The folder of a realm that was written, or whose files are on record, is not gone without a word."""
+    shutil.rmtree(file.parent)
+    fresh._place.session.connection.execute(
+        "INSERT OR IGNORE INTO working_copy (realm, beside) VALUES ('nobody', 1)"
+    )
+    fresh.head(realm)
     assert looked_properly(fresh)
 
 
@@ -158,4 +180,4 @@ def test_no_glance_at_what_is_unusual(file, tmp_path):
     (tmp_path / TEAM).symlink_to(tmp_path / "real")
     (tmp_path / "elsewhere").rename(tmp_path / "real" / "config.toml")
     assert seen() is None
-    assert glance(Files(), str(tmp_path), "nobody") is None
+    assert glance(Files(), str(tmp_path), "nobody") == NO_FOLDER

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import shutil
 import stat
 import subprocess
 import sys
@@ -18,7 +19,10 @@ import pytest
 from tests.workingcopy.editors import STYLES, KeptDescriptor, Save, SlowEditor
 
 import realmconf
+from realmconf.domain.names import GLOBAL, RealmName
 from realmconf.errors import HistoryMissing, WorkingCopyError
+from realmconf.stores.embedded.workcopy import WorkingCopies
+from realmconf.testing.conformance.base import holds, proved
 
 AGENT: dict[str, Any] = {
     "agent": {"model": "small", "tokens": 1000},
@@ -112,14 +116,124 @@ def test_edit_wakes_a_watcher(client, tmp_path):
 
 
 def test_watched_realm_without_a_folder(client, tmp_path):
-    """A file that is made in a new folder under an open handle is found by the next read."""
+    """A file that is made in a new folder under an open handle is found by the next read that the kernel has told."""
     client.realm("other").set({"a": 1})
     realm = client.realm("fresh")
     for _ in range(4):
         assert not realm.get().exists
     (tmp_path / "fresh").mkdir(mode=0o700)
     STYLES["in_place"](str(tmp_path / "fresh" / "config.toml"), "a = 1\n")
-    assert realm.get().document == {"a": 1}
+    eventually(lambda: realm.get().document == {"a": 1})
+
+
+def made_in_place(root: Path) -> None:
+    (root / "global").mkdir(mode=0o700)
+    STYLES["in_place"](str(root / "global" / "config.toml"), "a = 1\n")
+
+
+def made_slowly(root: Path) -> None:
+    (root / "global").mkdir(mode=0o700)
+    # So long that a reader looks in between, and finds a folder without a file.
+    time.sleep(0.2)
+    STYLES["temporary_and_rename"](str(root / "global" / "config.toml"), "a = 1\n")
+
+
+def moved_in(root: Path) -> None:
+    (root / ".made").mkdir(mode=0o700)
+    STYLES["in_place"](str(root / ".made" / "config.toml"), "a = 1\n")
+    os.rename(root / ".made", root / "global")
+
+
+@pytest.mark.parametrize("make", [made_in_place, made_slowly, moved_in])
+def test_realm_that_comes_under_a_held_proof(client, tmp_path, make):
+    """G3, G8: a realm that was never written is proved absent, until somebody makes its folder and file by hand."""
+    client.realm("team").set(AGENT)
+    client.realm("team").publish()
+    store, chain = client.store, [RealmName("team"), GLOBAL]
+
+    def generations() -> list[int]:
+        proof = proved(store, chain)
+        assert proof is not None
+        return [head.generation for head in proof.heads]
+
+    assert generations() == [1, 0]
+    proofs = [proved(store, realms) for realms in ([GLOBAL], chain)]
+    made = threading.Thread(target=make, args=[tmp_path])
+    made.start()
+    eventually(lambda: not any(map(holds, proofs)))
+    eventually(lambda: generations() == [1, 1])
+    made.join()
+    assert store.head(GLOBAL).revision.document == {"a": 1}
+
+
+def test_other_folders_end_no_proof_of_what_is_not_there(client, tmp_path):
+    """The kernel says what came: a folder for one tenant is none for all the others that have no folder."""
+    client.realm("team").set(AGENT)
+    client.realm("team").publish()
+    store = client.store
+
+    def goes_on(number: int) -> bool:
+        marker = RealmName(f"marker-{number}")
+        absent, told = proved(store, [GLOBAL]), proved(store, [marker])
+        (tmp_path / f"tenant-{number}").mkdir()
+        (tmp_path / marker).mkdir()
+        eventually(lambda: not holds(told))
+        return holds(absent)
+
+    # What our own publisher makes for the first time ends every proof, and it may be late.
+    assert any(goes_on(number) for number in range(20))
+
+
+def test_head_of_a_realm_without_a_folder_is_looked_for_once(client, tmp_path, monkeypatch):
+    """A realm that was never written is read as cheaply as any other: without a look, and without the turn."""
+    client.realm("team").set(AGENT)
+    client.realm("team").publish()
+    with realmconf.connect(str(tmp_path)) as reader:
+        store: Any = reader.store
+        monkeypatch.setattr(type(store._turns), "try_hold", None)
+        proved(store, [GLOBAL])
+        head = store.head(GLOBAL)
+        assert (head.generation, head.warnings) == (0, ())
+        monkeypatch.setattr(WorkingCopies, "attend", None)
+        assert [store.head(GLOBAL) is head for _ in range(100)] == [True] * 100
+
+
+def test_root_that_is_replaced_ends_every_proof(tmp_path):
+    """A reader that looks at nothing but its proof is told when another root stands in the place of its own."""
+    for name, document in (("root", {"a": 1}), ("next", {"a": 2})):
+        with realmconf.connect(str(tmp_path / name)) as client:
+            client.realm("team").set(document)
+            client.realm("team").publish()
+    with realmconf.connect(str(tmp_path / "root")) as client:
+        realm = client.realm("team")
+        proofs = [proved(client.store, chain) for chain in ([realm.realm_id, GLOBAL], [GLOBAL])]
+        os.rename(tmp_path / "root", tmp_path / "away")
+        os.rename(tmp_path / "next", tmp_path / "root")
+        eventually(lambda: not any(map(holds, proofs)))
+        eventually(lambda: realm.get().document == {"a": 2})
+
+
+def test_folder_that_is_made_anew_is_watched_again(client, tmp_path):
+    """G8: a folder that is removed and made anew may get the inode of the old one, but not its watch."""
+    realm = client.realm("team")
+    realm.set(AGENT)
+    realm.publish()
+    for _ in range(3):
+        realm.get()
+    text, inode = text_of(tmp_path), (tmp_path / "team").stat().st_ino
+    for _ in range(50):
+        shutil.rmtree(tmp_path / "team")
+        (tmp_path / "team").mkdir(mode=0o700)
+        if (tmp_path / "team").stat().st_ino == inode:
+            break
+    STYLES["in_place"](str(tmp_path / "team" / "config.toml"), text)
+    for _ in range(20):
+        assert realm.get().generation == 1
+        time.sleep(0.01)
+    STYLES["in_place"](
+        str(tmp_path / "team" / "config.toml"), text_of(tmp_path).replace("1000", "8")
+    )
+    eventually(lambda: realm.get().config["agent"]["tokens"] == 8)
 
 
 def test_folder_that_is_replaced_is_watched_again(client, tmp_path):

@@ -8,7 +8,9 @@ by the first question and not before, because that takes longer than reading a r
 
 from __future__ import annotations
 
+from realmconf.domain.pointer import Pointer
 from realmconf.domain.subschemas import References, fragment
+from realmconf.errors import InvalidDocument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
     from realmconf.domain.document import Document, Value
-    from realmconf.domain.pointer import Pointer
 
 BACKTRACKS_MAX = 20_000
 """Steps back that one match may take; what needs more counts as not matching."""
@@ -76,10 +77,24 @@ class Engine:
     __slots__ = ("_parts", "_schema", "_whole")
 
     def __init__(self, schema: Document) -> None:
+        """
+        Compile *schema*.
+
+        Raises:
+            InvalidDocument: The library, in this version, cannot apply it; ``pointer`` says what.
+        """
+        from jsonschema_rs import ValidationError
+
         # With no name of its own, nothing in it can stand for another document.
         self._schema = {keyword: value for keyword, value in schema.items() if keyword != "$id"}
-        self._whole = validator(self._schema)
         self._parts: jsonschema_rs.Draft202012Validator | None = None
+        try:
+            self._whole = validator(self._schema)
+        except ValidationError as error:
+            where = Pointer(map(str, error.instance_path))
+        else:
+            return
+        raise InvalidDocument("the schema cannot be applied", pointer=str(where))
 
     def fits(self, value: Value) -> bool:
         """Whether *value* is valid."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from realmconf.domain.document import _Checking, canonical_bytes
 from realmconf.domain.effort import check_effort
+from realmconf.domain.engine import Engine, engine
 from realmconf.domain.names import LIMITS
 from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.domain.shape import MERGES
@@ -59,7 +60,8 @@ def check_schema(value: object, *, limits: Limits = LIMITS) -> Document:
         _check_references(one, places)
         _check_own_keywords(one)
     check_effort(references.root, everything)
-    _check_taken(schema)
+    # What only the library can tell.
+    Engine(schema)
     return schema
 
 
@@ -77,9 +79,10 @@ def violations(digest: str, schema: Document, config: Document) -> tuple[dict[st
     ``pointer``, ``keyword`` and ``message`` each, sorted, of at most a hundred places; empty if it fits.  What is
     missing or unknown is named by its own pointer.  A message may name what the schema accepts, never what
     *config* has.
-    """
-    from realmconf.domain.engine import engine
 
+    Raises:
+        InvalidDocument: The schema was taken by another version, and cannot be applied by this one.
+    """
     applied = engine(digest, schema)
     if applied.fits(config):
         return ()
@@ -134,21 +137,6 @@ def _reason(where: Pointer, kind: jsonschema_rs.ValidationErrorKind) -> str:
     if kind.name in ("pattern", "format"):
         return "JSON Schema has another form for it"
     return f"JSON Schema does not allow it: {message(kind.name, kind.value)}"
-
-
-def _check_taken(schema: Document) -> None:
-    """What only the library can tell."""
-    from jsonschema_rs import ValidationError
-
-    from realmconf.domain.engine import Engine
-
-    try:
-        Engine(schema)
-    except ValidationError as error:
-        where = Pointer(map(str, error.instance_path))
-    else:
-        return
-    _refuse("it cannot be applied", where)
 
 
 # --- one schema -----------------------------------------------------------------------------

@@ -133,12 +133,14 @@ def plan(planned: Any, *, veil: Veil) -> dict[str, Any]:
     """
     What a dry run answers; nothing was written.
 
-    ``effective_changes`` is null where the realm's parents cannot be used, of which a warning tells.
+    ``kind`` is that of the revision that would be made, null for none.  ``effective_changes`` is null where the
+    realm's parents cannot be used, of which a warning tells.
     """
     effective = effective_changes(planned)
     return {
         "dry_run": True,
         "generation": planned.generation,
+        "kind": planned.record.kind if planned.changed else None,
         "changes": changes(planned.changes, veil=veil),
         "effective_changes": None if effective is None else changes(effective, veil=veil),
         "descendants": [str(realm) for realm in planned.descendants],

@@ -10,7 +10,17 @@ before it reads the database and caches nothing under an odd one.
     writer   slot 40 → 41   COMMIT   41 → 42
     reader   reads 40, reads generation 7, caches (40, 7) … sees 40: 7 is proved; sees 41 or 42: reads again
 
-Only the holder of the turn writes here, so plain stores are enough.  The file is allocated in full
+Who depends on several realms compares one word too: ``ANNOUNCED`` moves once for every commit, after its slots are
+odd and before COMMIT.  A reader takes it first and then compares the slots: while it stands, whatever is
+committed was announced before, and had made its slots odd by then.
+
+    writer   slot of b 60 → 61   ANNOUNCED 7 → 8   COMMIT   61 → 62
+    reader   takes 8, finds a at 40 as cached … sees 8: a and c are proved, whatever becomes of b
+
+So a commit in progress, or a writer that died in one, is in nobody's way who does not depend on its realms.
+
+Only the holder of the turn writes here, so plain stores are enough: between two whose order matters lies a system
+call, or :func:`in_order`.  The file is allocated in full
 and never truncated or replaced while it is in use: a page that is gone would kill a reader with SIGBUS.
 """
 
@@ -18,6 +28,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from _thread import allocate_lock
 from zlib import crc32
 
 from realmconf.errors import StoreCorrupt
@@ -34,8 +45,10 @@ MAGIC = 0x72636F756E743031  # "rcount01"
 _MAGIC, PENDING, COMMITS_WORD, STORE_WORD = 0, 1, 2, 3
 _HEADER_WORDS = 4
 _SLOTS = 4096
+ANNOUNCED = _HEADER_WORDS + _SLOTS
+"""Behind the slots: what every reader of several realms looks at shares no cache line with what a commit ends with."""
 SIZE_BYTES = 36_864
-"""Nine pages: the header and 4,096 slots of 8 bytes."""
+"""Nine pages: the header, 4,096 slots of 8 bytes, and one word behind them."""
 
 
 ALL_SLOTS = range(STORE_WORD, _HEADER_WORDS + _SLOTS)
@@ -45,6 +58,16 @@ ALL_SLOTS = range(STORE_WORD, _HEADER_WORDS + _SLOTS)
 def slot_of(realm: str) -> int:
     """The word index of *realm*'s slot."""
     return _HEADER_WORDS + crc32(realm.encode()) % _SLOTS
+
+
+def in_order() -> None:
+    """Let no processor move what it reads or writes before this call behind it, or what follows before it."""
+    # What comes before the release of a lock is done before it is acquired again. A lock of our own: a common one
+    # might be held by another thread at a fork, and stay so in the child.
+    lock = allocate_lock()
+    lock.acquire()
+    lock.release()
+    lock.acquire()
 
 
 class Counters:
@@ -94,7 +117,7 @@ class Counters:
 
         The caller holds the turn and has committed a fencing row over whatever a dead writer left in the log.
         """
-        words = [MAGIC, epoch, commits, epoch] + [epoch] * _SLOTS
+        words = [MAGIC, epoch, commits, epoch, *[epoch] * _SLOTS, epoch]
         content = b"".join(word.to_bytes(8, _BYTE_ORDER) for word in words)
         temporary = f"{path}.new"
         descriptor = open_private(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
@@ -120,6 +143,8 @@ class Counters:
         words[PENDING] |= 1
         for slot in slots:
             words[slot] |= 1
+        in_order()
+        words[ANNOUNCED] += 1
 
     def done(self, slots: Iterable[int], commits: int) -> None:
         """Mark *slots* done: COMMIT returned, and the database holds *commits* revisions ever."""
@@ -140,6 +165,8 @@ class Counters:
     def fenced(self) -> None:
         """A fencing row was committed, so whatever was in progress is decided: every odd word goes on to even."""
         words = self.words
+        # A writer may have died before it announced anything: no slot moves on without this word.
+        words[ANNOUNCED] += 1
         for index in ALL_SLOTS:
             if words[index] & 1:
                 words[index] += 1

@@ -15,7 +15,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from typing import Any
 
 IN_MODIFY = 0x2
@@ -51,6 +51,9 @@ REPLACED_EVENTS = (
 )
 """On the store's folder: one of its files was replaced."""
 
+ENTRY_EVENTS = IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF
+"""On the root: something new has a name in it, or the root itself is gone."""
+
 POLL_SECONDS = 0.02
 
 SETTLED_SECONDS = 2.0
@@ -64,7 +67,7 @@ class Notifier:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._callbacks: dict[int, list[Callable[[], None]]] = {}
+        self._callbacks: dict[int, list[Callable[[Collection[str]], None]]] = {}
         self._polled: list[_Polled] = []
         self._thread: threading.Thread | None = None
         self._poller: threading.Thread | None = None
@@ -80,6 +83,16 @@ class Notifier:
 
         Raises:
             OSError: The kernel cannot tell of *path*; ``poll`` is what is left.
+        """
+        return self.watch_entries(path, events, lambda names: callback())
+
+    def watch_entries(
+        self, path: str, events: int, callback: Callable[[Collection[str]], None]
+    ) -> Callable[[], None]:
+        """
+        As ``watch``, and *callback* is told to which names in the folder at *path* something happened.
+
+        Empty for what concerns the folder itself, and where events were lost: then it may be any name.
         """
         with self._guard:
             number = self._add(path, events)
@@ -164,19 +177,25 @@ class Notifier:
                 content = os.read(descriptor, 65_536)
             except OSError:
                 return
-            numbers: dict[int, bool] = {}
-            offset = 0
-            while offset < len(content):
-                number, mask, _, length = _EVENT.unpack_from(content, offset)
-                offset += _EVENT.size + length
-                numbers[number] = True
-                if mask & IN_Q_OVERFLOW:
-                    # Events were lost, nobody knows whose: everybody looks.
-                    numbers = dict.fromkeys(self._callbacks, True)
-                    break
-            for number in numbers:
-                for callback in tuple(self._callbacks.get(number, ())):
-                    callback()
+            self._tell(content)
+
+    def _tell(self, content: bytes) -> None:
+        happened: dict[int, set[str]] = {}
+        offset = 0
+        while offset < len(content):
+            number, mask, _, length = _EVENT.unpack_from(content, offset)
+            offset += _EVENT.size
+            name = content[offset : offset + length].rstrip(b"\0")
+            offset += length
+            happened.setdefault(number, set()).add(os.fsdecode(name))
+            if mask & IN_Q_OVERFLOW:
+                # Events were lost, nobody knows whose: everybody looks.
+                happened = {number: {""} for number in tuple(self._callbacks)}
+                break
+        for number, names in happened.items():
+            told: Collection[str] = () if "" in names else names
+            for callback in tuple(self._callbacks.get(number, ())):
+                callback(told)
 
     def _look(self) -> None:
         while True:

@@ -19,17 +19,18 @@ from realmconf.errors import HistoryMissing, StoreReadOnly
 from realmconf.stores.embedded import database
 from realmconf.stores.embedded.counters import COMMITS_WORD, STORE_WORD, Counters, slot_of
 from realmconf.stores.embedded.layout import open_private
-from realmconf.stores.protocol import Head, Proof
+from realmconf.stores.embedded.proofs import Proofs
+from realmconf.stores.protocol import Head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from realmconf.domain.names import RealmName
     from realmconf.stores.embedded.layout import Layout
     from realmconf.stores.embedded.turnqueue import TurnQueue
-    from realmconf.stores.protocol import Notice
+    from realmconf.stores.protocol import Notice, Proof
 
 COMPARE_SECONDS = 0.1
 """How long a reader trusts that the paths still name the files it has open."""
@@ -48,7 +49,7 @@ class Session:
         self.read_lock = threading.Lock()
         self.idle_views: list[apsw.Connection] = []
         self.heads: dict[str, Head] = {}
-        self.proofs: dict[str, Proof] = {}
+        self.proofs = Proofs()
         self.closed = False
         self.ids: dict[str, int] = {}
         self.ids_mark = -1
@@ -267,35 +268,36 @@ class Session:
     def remember(self, realm: RealmName, head: Head, slot: int, mark: int) -> None:
         """Keep *head* as proved by *mark*, unless something was in progress when the mark was read."""
         self.heads[realm] = head
-        self.doubt(realm)
-        if not mark & 1:
+        if mark & 1:
+            self.proofs.replace(head, mark)
+        else:
             assert self.counters is not None
-            self.proofs[realm] = Proof(
-                head=head, words=self.counters.words[slot : slot + 1], mark=mark
-            )
+            self.proofs.keep(head, self.counters.words[slot : slot + 1], mark)
 
     def doubt(self, realm: str) -> None:
-        """Take the proof of *realm*'s head back: the next read looks again."""
-        proof = self.proofs.pop(realm, None)
-        if proof is not None:
-            proof.words.release()  # type: ignore[attr-defined]
+        """Take back what proves *realm*'s head: the next read looks again."""
+        self.proofs.doubt(realm)
+
+    def doubt_files(self) -> None:
+        """Take back every proof, and compare paths and open files before the next read."""
+        self.proofs.take_back()
+        self.compared_at = 0.0
 
     def forget_all(self) -> None:
         """Drop every cached head and key: more than one realm's head has changed."""
-        for realm in list(self.proofs):
-            self.doubt(realm)
+        self.proofs.take_back()
         self.heads = {}
         self.ids = {}
 
     def proved(self, realm: str) -> Head | None:
         """The known head, if its slot still stands at the mark it was read under."""
-        proof = self.proofs.get(realm)
-        try:
-            if proof is not None and proof.words[0] == proof.mark:
-                return proof.head
-        except ValueError:  # taken back by another thread at this moment
-            pass
-        return None
+        proof = self.proofs.proved(realm)
+        return None if proof is None else proof.heads[0]
+
+    def proof(self, realms: Sequence[RealmName]) -> Proof | None:
+        """What proves the known heads of *realms*, if they are the newest."""
+        counters = self.counters
+        return None if counters is None else self.proofs.of(realms, counters.words)
 
     def borrow_view(self) -> apsw.Connection:
         """A connection to read one consistent point with; give it back with :meth:`return_view`."""

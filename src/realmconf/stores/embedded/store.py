@@ -175,18 +175,18 @@ class EmbeddedStore:
         session = self._place.session
         if session is not None:
             # Written out, not called: this is the whole of an unchanged read.
-            proof = session.proofs.get(realm)
+            proof = session.proofs.of_one.get(realm)
             try:
                 if (
                     proof is not None
                     and proof.words[0] == proof.mark
-                    and realm in self._watching.edits
+                    and realm in self._watching.attended
                     and (
                         self._clock() - session.compared_at < COMPARE_SECONDS
                         or session.same_files()
                     )
                 ):
-                    return proof.head
+                    return proof.heads[0]
             except ValueError:  # taken back by another thread at this moment
                 pass
         return self._look(realm, adopt=adopt)
@@ -198,23 +198,26 @@ class EmbeddedStore:
         if (
             session is None
             or known is None
-            or realm not in self._watching.edits
+            or realm not in self._watching.attended
             or self._clock() - session.compared_at >= COMPARE_SECONDS
         ):
             return None
         return known
 
-    def proof(self, realm: RealmName) -> Proof | None:
+    def proof(self, realms: Sequence[RealmName]) -> Proof | None:
         """See the protocol. Asking for one is what makes the kernel tell us of edits and replaced files."""
-        session = self._place.session
+        session, watching = self._place.session, self._watching
         if session is None or self._turns.dead:
             return None
-        if realm in self._watching.edits and self._watching.active:
-            return session.proofs.get(realm)
-        self._watching.start()
-        if self._attend(realm, session):
-            # Whatever happened before we were told of anything is found by the look that comes next.
-            session.doubt(realm)
+        if watching.active and watching.attended.issuperset(realms):
+            proof = session.proof(realms)
+            # Of files that were dropped at this moment nobody would take it back.
+            return proof if session is self._place.session else None
+        watching.start()
+        for realm in realms:
+            if realm not in watching.attended and self._attend(realm, session):
+                # Whatever happened before we were told of anything is found by the look that comes next.
+                session.doubt(realm)
         return None
 
     def view(self) -> View:
@@ -277,15 +280,15 @@ class EmbeddedStore:
         return head if stands else None
 
     def _attend(self, realm: RealmName, session: Session) -> bool:
-        """Whether we hear of every hand edit of *realm* from now on: there is no file, or the kernel tells us."""
-        edits = self._watching.edits
+        """Whether we hear of every hand edit of *realm* from now on: there are no files, or the kernel tells us."""
+        attended = self._watching.attended
         working = self._working
         if working is not None:
             self._watching.start()
             if session is not self._place.session or not working.attend(realm):
-                edits.pop(realm, None)
+                attended.discard(realm)
                 return False
-        edits.setdefault(realm, 0)
+        attended.add(realm)
         return True
 
     def _notice_edit(self, realm: RealmName, *, adopt: bool) -> tuple[Notice, ...]:
@@ -483,6 +486,10 @@ class EmbeddedStore:
         """Kernel notification on a realm's folder; returns what ends it."""
         return self._watching.watch_folder(path, callback)
 
+    def watch_for_folder(self, path: str, callback: Callable[[], None]) -> bool:
+        """Kernel notification on a realm's folder that is not there yet."""
+        return self._watching.watch_for_folder(path, callback)
+
     def stamp(self) -> tuple[str, str]:
         """A time for display and a fresh salt, to seal an adoption with."""
         seconds, rest = divmod(time.time_ns(), 1_000_000_000)
@@ -660,6 +667,7 @@ class EmbeddedStore:
     def after_fork_in_child(self) -> None:
         """A new life with locks of our own; of a fork inside our own transaction: none."""
         if self._forked_inside and self._place.session is not None:
+            self._place.session.forget_all()
             forking.leak(self._place.session)
         self._turns.after_fork_in_child(inside=self._forked_inside)
         self._place.forget()

@@ -16,10 +16,9 @@ from realmconf.stores.embedded.signals import Hub
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from realmconf.stores.embedded.place import Place
-    from realmconf.stores.embedded.session import Session
 
 
 class Watching:
@@ -28,10 +27,15 @@ class Watching:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.hub = Hub()
+        self.attended: set[str] = set()
+        """Realms of whose hand edits we are told, if there are any."""
         self.edits: dict[str, int] = {}
         """Hand edits noticed, by realm: a read that saw the number change was overtaken by one."""
         self._cancels: list[Callable[[], None]] = []
         self._told_of_files = False
+        self._told_of_entries = False
+        self._awaited: dict[str, Callable[[], None]] | None = None
+        """Whom to tell that something has the name of a realm's folder; None until the root is watched."""
         self._polled_folders: dict[str, Callable[[], None]] = {}
         self._guard = threading.Lock()
 
@@ -55,16 +59,18 @@ class Watching:
             )
             if os.path.lexists(layout.wake):
                 self._watch(layout.wake, WAKE_EVENTS, self._committed, self._commits)
+        self._replaced_before()
 
     def stop(self) -> None:
         """End the watches; watchers keep their signals and are rung by what comes next."""
         with self._guard:
-            self._told_of_files = False
+            self._told_of_files = self._told_of_entries = False
             for cancel in (*self._cancels, *self._polled_folders.values()):
                 cancel()
             self._cancels = []
             self._polled_folders = {}
-            self.edits = {}
+            self._awaited = None
+            self.attended = set()
 
     def forget(self) -> None:
         """In a child after fork: the descriptors are gone, the watchers are the parent's."""
@@ -78,40 +84,99 @@ class Watching:
             OSError: The kernel cannot tell.  *callback* is called all the same, until the watches
                 stop, but too late for its silence to prove anything: whoever reads has to look.
         """
-        from realmconf.stores.embedded.notify import FOLDER_EVENTS, NOTIFIER, state_of
+        from realmconf.stores.embedded.notify import FOLDER_EVENTS, NOTIFIER
 
         realm = os.path.basename(path)
-
-        def noticed() -> None:
-            callback()
-            self._doubt(realm)
-            self.hub.ring(realm)
-
-        def told() -> None:
-            self.edits[realm] = self.edits.get(realm, 0) + 1
-            noticed()
-
         try:
-            cancel = NOTIFIER.watch(path, FOLDER_EVENTS, told)
+            cancel = NOTIFIER.watch(path, FOLDER_EVENTS, lambda: self._edited(realm, callback))
         except OSError:
-            with self._guard:
-                if path not in self._polled_folders:
-                    # Saved in place, a file leaves its folder's times as they were.
-                    paths = (path, os.path.join(path, WORKING_COPY))
-                    self._polled_folders[path] = NOTIFIER.poll(lambda: state_of(paths), noticed)
+            self._poll_folder(path, callback)
             raise
+        self._end_poll(path)
+        # What was saved before is told by nobody: it is found by the look that comes next.
+        self._doubt(realm)
+        return cancel
+
+    def watch_for_folder(self, path: str, callback: Callable[[], None]) -> bool:
+        """
+        Whether nothing stands at *path*, a realm's folder, and the kernel tells of what comes there: *callback* is
+        called then, and the proof of that realm's head taken back.
+
+        It is called where the kernel cannot tell as well, but too late for its silence to prove anything.
+        """
+        with self._guard:
+            if not self._cancels:
+                return False  # stopped meanwhile
+            is_first = self._awaited is None
+            if self._awaited is None:
+                self._awaited = {}
+                self._watch_root()
+            self._awaited[os.path.basename(path)] = callback
+        if is_first:
+            self._replaced_before()
+        self._end_poll(path)
+        # After the kernel was asked: what came before that is seen here.
+        return self._told_of_entries and not os.path.lexists(path)
+
+    def _watch_root(self) -> None:
+        from realmconf.stores.embedded.notify import ENTRY_EVENTS, NOTIFIER, state_of
+
+        root = self.place.layout.root
+        try:
+            self._cancels.append(NOTIFIER.watch_entries(root, ENTRY_EVENTS, self._entered))
+            self._told_of_entries = True
+        except OSError:
+            self._cancels.append(
+                NOTIFIER.poll(lambda: state_of((root,)), lambda: self._entered(()))
+            )
+
+    def _entered(self, names: Collection[str]) -> None:
+        """Something has these names below the root now; none are told where it may be any, or the root is another."""
+        root, awaited = self.place.layout.root, self._awaited or {}
+        for realm in names or tuple(awaited):
+            callback = awaited.get(realm)
+            if callback is not None and (names or os.path.lexists(os.path.join(root, realm))):
+                self._edited(realm, callback)
+        if not names:
+            self._replaced()
+
+    def _poll_folder(self, path: str, callback: Callable[[], None]) -> None:
+        from realmconf.stores.embedded.notify import NOTIFIER, state_of
+
+        realm = os.path.basename(path)
+        # Saved in place, a file leaves its folder's times as they were.
+        paths = (path, os.path.join(path, WORKING_COPY))
+        with self._guard:
+            if path not in self._polled_folders:
+                self._polled_folders[path] = NOTIFIER.poll(
+                    lambda: state_of(paths), lambda: self._noticed(realm, callback)
+                )
+
+    def _end_poll(self, path: str) -> None:
         with self._guard:
             polled = self._polled_folders.pop(path, None)
         if polled is not None:
             polled()
-        # What was saved before is told by nobody: it is found by the look that comes next.
+
+    def _edited(self, realm: str, callback: Callable[[], None]) -> None:
+        self.edits[realm] = self.edits.get(realm, 0) + 1
+        self._noticed(realm, callback)
+
+    def _noticed(self, realm: str, callback: Callable[[], None]) -> None:
+        callback()
         self._doubt(realm)
-        return cancel
+        self.hub.ring(realm)
 
     def _doubt(self, realm: str) -> None:
         session = self.place.session
         if session is not None:
             session.doubt(realm)
+
+    def _replaced_before(self) -> None:
+        """Nobody has told of files that were replaced before the kernel was asked: the next read compares them."""
+        session = self.place.session
+        if session is not None:
+            session.doubt_files()
 
     def _watch(
         self,
@@ -159,11 +224,5 @@ class Watching:
     def _replaced(self) -> None:
         session = self.place.session
         if session is not None:
-            _doubt_everything(session)
+            session.doubt_files()
         self.hub.ring()
-
-
-def _doubt_everything(session: Session) -> None:
-    for realm in list(session.proofs):
-        session.doubt(realm)
-    session.compared_at = 0.0

@@ -11,6 +11,7 @@ whole: ``docs/decisions/0003-working-copy.md``.
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 from realmconf.domain import workfile
@@ -84,6 +85,7 @@ class WorkingCopies:
         )
         self._publisher = Publisher(self._renderer.in_background, clock=clock)
         self._registered = False
+        self._attending = threading.Lock()
 
     # --- looking ---------------------------------------------------------------------
 
@@ -103,15 +105,22 @@ class WorkingCopies:
 
     def attend(self, realm: RealmName) -> bool:
         """
-        Let the kernel tell of changes from now on; False if it cannot: there is no folder yet, or it refuses the watch.
+        Let the kernel tell of changes from now on, or of the folder's coming where there is none; False if it cannot.
 
         The next ``suspect`` looks, so that nothing falls between the last look and the first notice.
         """
         memory = self.memory(realm)
         try:
             status = os.stat(memory.folder, follow_symlinks=False)
-            if memory.watched != (status.st_dev, status.st_ino):
-                memory.watch(status, self._host.watch_folder, lambda: self._noticed(realm))
+            if not memory.watches(status):
+                with self._attending:
+                    if not memory.watches(status):
+                        memory.watch(status, self._host.watch_folder, lambda: self._noticed(realm))
+        except FileNotFoundError:
+            memory.unwatch()
+            told = self._host.watch_for_folder(memory.folder, lambda: self._noticed(realm))
+            # A file that is to be rendered is missed by every look until it stands.
+            return told and memory.settled
         except OSError:
             memory.unwatch()
             return False
@@ -333,6 +342,7 @@ class WorkingCopies:
     def after_fork_child(self) -> None:
         """Nothing was looked at yet in this process, and its parent renders what the parent committed."""
         self._memories = {}
+        self._attending = threading.Lock()
         self._renderer.forget()
         self._publisher.forget()
 
@@ -358,7 +368,7 @@ class WorkingCopies:
         # What happens after this look makes it dirty again.
         memory.dirty = False
         mark, looked_ns = memory.mark(), time.time_ns()
-        digest = None if mark is None else glance(self._files, self._host.root, realm)
+        digest = glance(self._files, self._host.root, realm)
         if digest is not None:
             with self._host.view() as rows:
                 generation = rows.head(realm).generation
@@ -390,7 +400,10 @@ class WorkingCopies:
         return self._given_placer
 
     def _noticed(self, realm: RealmName) -> None:
-        self.memory(realm).dirty = True
+        memory = self.memory(realm)
+        memory.dirty = True
+        # The folder may be gone, and the watch with it: one that is made in its place may have its inode.
+        memory.watched = None
         if not self._host.read_only:
             # Somebody may have saved: taken in at once, not when the next reader comes.
             self._publisher.note(realm)

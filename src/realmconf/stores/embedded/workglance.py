@@ -11,15 +11,18 @@ import os
 
 from realmconf.stores.embedded.files import Files, digest_of, objection
 from realmconf.stores.embedded.layout import WORKING_COPY
+from realmconf.stores.embedded.workrecord import NO_FOLDER
 
 BYTES_MAX = 262_144
 """A longer text is read by who may have to take it in anyway."""
 
 
 def glance(files: Files, root: str, realm: str) -> bytes | None:
-    """The digest of the realm's file, or None where only a proper look can tell what it means."""
+    """The digest of the realm's file, ``NO_FOLDER``, or None where only a proper look can tell what it means."""
     try:
         folder = files.open_folder(os.path.join(root, realm))
+    except FileNotFoundError:
+        return NO_FOLDER
     except OSError:
         return None
     try:

@@ -101,3 +101,7 @@ class Host(Protocol):
     def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]:
         """Call *callback* after every change in the folder; returns what ends that. ``OSError`` if it cannot."""
         ...
+
+    def watch_for_folder(self, path: str, callback: Callable[[], None]) -> bool:
+        """Whether nothing stands at *path* below the root, and *callback* is called once something does."""
+        ...

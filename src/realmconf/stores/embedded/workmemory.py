@@ -68,7 +68,7 @@ class Memory:
         self.seen: int | None = None
         """The generation that the file was in step with."""
         self.watched: tuple[int, int] | None = None
-        """Device and inode of the folder that the kernel watches for us."""
+        """Device and inode of the folder that the kernel watches for us; None if it may be gone since."""
         self.dirty = True
         """The kernel told of something since the last look; means nothing while unwatched."""
         self.again_seconds = AGAIN_SECONDS
@@ -151,6 +151,10 @@ class Memory:
 
     # --- being told ----------------------------------------------------------------------
 
+    def watches(self, status: os.stat_result) -> bool:
+        """Whether the folder with this *status* is the one that is watched."""
+        return self.watched == (status.st_dev, status.st_ino)
+
     def watch(
         self,
         status: os.stat_result,
@@ -158,10 +162,12 @@ class Memory:
         notice: Callable[[], None],
     ) -> None:
         """Have *notice* called at changes in the folder, which has *status*, from now on; raises what *ask* does."""
-        self.unwatch()
         self.dirty = True
-        self._cancel_watch = ask(self.folder, notice)
+        # Before the old watch ends: if it is of the same folder, no event falls between the two.
+        cancel, self._cancel_watch = self._cancel_watch, ask(self.folder, notice)
         self.watched = (status.st_dev, status.st_ino)
+        if cancel is not None:
+            cancel()
 
     def unwatch(self) -> None:
         """No longer be told."""

@@ -37,6 +37,9 @@ CREATE TABLE IF NOT EXISTS working_copy_text (
 CREATE INDEX IF NOT EXISTS working_copy_rendered ON working_copy_text (realm, generation);
 """
 
+NO_FOLDER = b""
+"""Stands for the digest of a text where there is not even a folder for one."""
+
 
 class Standing(Record):
     """
@@ -92,7 +95,13 @@ def known(connection: apsw.Connection, realm: str, digest: bytes) -> tuple[Known
 
 
 def stands(connection: apsw.Connection, realm: str, digest: bytes, *, generation: int) -> bool:
-    """Whether a text with this digest is our rendering of *generation*, and nothing beside it waits to be looked at."""
+    """
+    Whether a text with this digest is our rendering of *generation*, and nothing beside it waits to be looked at.
+
+    No folder at all is right for a realm that was never written, nor any file of it recorded.
+    """
+    if digest == NO_FOLDER:
+        return generation == 0 and load(connection, realm) is None
     found = connection.execute(
         "SELECT 1 FROM working_copy JOIN working_copy_text AS text USING (realm) "
         "WHERE realm = ?1 AND text.digest = ?2 AND generation = ?3 AND rendering "

@@ -19,7 +19,7 @@ from realmconf.stores.protocol import Applied, Head, Receipt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
@@ -33,25 +33,31 @@ _alive: weakref.WeakSet[Memory] = weakref.WeakSet()
 
 
 class ProofWords:
-    """The words of one handle's proofs: one for each realm that was read often enough."""
+    """
+    The words of one handle's proofs: one for each realm that was read often enough, and one for all proofs of
+    several realms, which moves with every step: as many as they are, they end at one price.
+    """
 
     def __init__(self) -> None:
         self._words: dict[str, list[int]] = {}
+        self._common = [0]
 
-    def of(self, realm: RealmName) -> list[int]:
+    def of(self, realms: Sequence[RealmName]) -> list[int]:
         """The word to compare, alone in a list that ``take_back`` empties."""
-        return self._words.setdefault(realm, [0])
+        return self._words.setdefault(realms[0], [0]) if len(realms) == 1 else self._common
 
-    def disprove(self, realms: Iterable[str] | None) -> None:
+    def disprove(self, realms: Collection[str] | None) -> None:
         """Make every proof of a head of *realms* (all, if None) fail."""
         for name in self._words if realms is None else self._words.keys() & set(realms):
             self._words[name][0] += 1
+        if realms is None or realms:
+            self._common[0] += 1
 
     def take_back(self) -> None:
         """The handle is closed: nothing it has proved holds any more."""
-        for words in self._words.values():
+        for words in (self._common, *self._words.values()):
             words.clear()
-        self._words.clear()
+        self.__init__()  # type: ignore[misc]
 
 
 class Memory:

@@ -52,13 +52,14 @@ class MemoryStore:
     def peek(self, realm: RealmName) -> Head | None:
         return None if self._closed else self._memory.head(realm)
 
-    def proof(self, realm: RealmName) -> Proof | None:
+    def proof(self, realms: Sequence[RealmName]) -> Proof | None:
         memory = self._memory
         with memory.guard:
             if self._closed:
                 return None
-            words = self._words.of(realm)
-            return Proof(head=memory.head(realm), words=words, mark=words[0])
+            words = self._words.of(realms)
+            heads = tuple(memory.head(realm) for realm in realms)
+            return Proof(heads=heads, words=words, mark=words[0])
 
     def request_key(self) -> bytes:
         return self._memory.key

@@ -88,7 +88,7 @@ class Call:
         )
 
     def veil_of_plan(self, planned: Any, *, others: Sequence[RealmName] = ()) -> Veil:
-        """Over what a dry run answers, which may hold values of realms that are only tried as parents, and of *others*."""
+        """Over what a dry run answers: also values of realms that are only tried as parents, and of *others*."""
         from realmconf.surfaces.veil import Veil
 
         lineages = self.client.lineages

@@ -90,6 +90,19 @@ def read_json(call: Call, *, file: str | None, json: str | None) -> Any:
     return _from_json(json if json is not None else read_bytes(call, file))
 
 
+def read_schema(call: Call, *, file: str) -> Any:
+    """
+    Like ``read_input``, of a file or standard input.
+
+    Raises:
+        InvalidDocument: Also of an empty text, which for TOML is the schema that everything fits.
+    """
+    text = read_bytes(call, file)
+    if not text.strip():
+        raise InvalidDocument("the schema is empty; one that everything fits is {}", pointer="")
+    return _parsed(text, name=file.lower()).value
+
+
 def read_document(
     call: Call, *, file: str | None, toml: str | None = None, json: str | None = None
 ) -> GivenDocument:

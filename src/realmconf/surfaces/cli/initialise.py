@@ -62,6 +62,8 @@ def init(call: Call) -> None:
         return
     call.print(_headline(project))
     call.print(*(f"{one.realm}: generation={one.generation}" for one in taken))
+    if given is not None or schema is not None:
+        call.print(f"generation={generation}")
 
 
 def _headline(project: Project) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import ROOT
-from realmconf.errors import ValueNotFound
+from realmconf.errors import LineageError, ValueNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +22,12 @@ def get(call: Call) -> None:
     realm = call.realm()
     view = OWN if request.own or request.at is not None else EFFECTIVE
     snapshot = realm.get() if request.at is None else realm.at(request.at)
-    # Where there is no effective view, the first look at it is the error.
-    config = snapshot.document if view == OWN else snapshot.composed
+    try:
+        config = snapshot.document if view == OWN else snapshot.composed
+    except LineageError:
+        if not call.json:
+            call.say("what the realm states itself is not affected: realmconf get --own")
+        raise
     call.warn(snapshot.warnings)
     if not snapshot.exists:
         was = "has no document" if snapshot.generation else "was never written"

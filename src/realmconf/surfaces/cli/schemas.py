@@ -64,7 +64,7 @@ def given_schema(call: Call, source: str) -> Mapping[str, Any]:
         InvalidDocument: It is no schema.
     """
     from realmconf.domain.schema import check_schema
-    from realmconf.surfaces.cli.documents import STANDARD_INPUT, read_input
+    from realmconf.surfaces.cli.documents import STANDARD_INPUT, read_schema
 
     if source in BUILT_IN:
         module, _, name = BUILT_IN[source].partition(":")
@@ -75,7 +75,7 @@ def given_schema(call: Call, source: str) -> Mapping[str, Any]:
         raise InvalidArgument(
             f"{source}: there is no such file, and no built-in schema of that name (built in: {known})"
         )
-    return check_schema(read_input(call, file=source, toml=None, json=None).value)
+    return check_schema(read_schema(call, file=source))
 
 
 def _show(call: Call) -> None:

@@ -14,6 +14,7 @@ from realmconf.surfaces.cli.formats import toml_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from realmconf.domain.names import RealmName
@@ -193,7 +194,7 @@ def _print_plan(call: Call, planned: Any, *, veil: Veil) -> None:
 
     terminal = call.terminal
     own, effective = planned.changes, effective_changes(planned)
-    call.print(*terminal.changes(own, veil=veil))
+    call.print(*terminal.changes(own, veil=veil), *_beside_the_document(planned))
     if effective is not None and effective != own:
         call.print(terminal.paint("effective:", "dim"))
         changed = terminal.changes(effective, veil=veil, indent="  ")
@@ -204,6 +205,32 @@ def _print_plan(call: Call, planned: Any, *, veil: Veil) -> None:
     call.warn(planned.warnings)
     call.say("dry run: nothing was written")
     call.print(f"generation={planned.generation}")
+
+
+def _beside_the_document(planned: Any) -> Iterator[str]:
+    """What a plan changes that is no value."""
+    before, after = planned.before, planned.record
+    if not planned.changed:
+        return
+    had = None if before is None else before.schema_digest
+    if after.schema_digest != had:
+        done = (
+            "taken away"
+            if after.schema_digest is None
+            else "attached"
+            if had is None
+            else "replaced"
+        )
+        yield f"the realm's own schema is {done}"
+    if before is not None and after.policy != before.policy:
+        for name in after.policy.__fields__:
+            was, is_now = getattr(before.policy, name), getattr(after.policy, name)
+            if was != is_now:
+                yield f"policy {name}: {_policy_value(was)} → {_policy_value(is_now)}"
+
+
+def _policy_value(value: Any) -> str:
+    return "all" if value is None else toml_value(value)
 
 
 def type_name(value: Any) -> str:

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.domain.document import Document
-    from realmconf.stores.protocol import Head, ReadView, Store
+    from realmconf.stores.protocol import Head, Proof, ReadView, Store
 
 TIMEOUT_SECONDS = 20.0
 """For what must happen at all; nothing in the suite measures time."""
 
 ONE = RealmName("realm-one")
 TWO = RealmName("realm-two")
+THREE = RealmName("realm-three")
 
 _serial = itertools.count(1)
 
@@ -74,6 +75,31 @@ class StoreSuite:
 def soon() -> float:
     """A deadline far enough for anything that works."""
     return time.monotonic() + TIMEOUT_SECONDS
+
+
+def proved(store: Store, realms: Sequence[RealmName]) -> Proof | None:
+    """
+    A proof that holds now; None where a fresh read is declared to take a query.
+
+    The first requests may be spent on asking to be told of changes, and whatever happens to a file beside the store may
+    take a proof back that says what is true.
+    """
+    deadline = soon()
+    while True:
+        proof = store.proof(realms)
+        if store.info.fresh_read != "memory" or holds(proof):
+            return proof
+        assert time.monotonic() < deadline, "no proof was ever given"
+        for realm in realms:
+            store.head(realm)
+
+
+def holds(proof: Proof | None) -> bool:
+    """The comparison that a reader makes; without a proof there is nothing that holds."""
+    try:
+        return proof is not None and proof.words[0] == proof.mark
+    except (IndexError, ValueError):
+        return False
 
 
 def next_revision(

@@ -26,7 +26,14 @@ from realmconf.errors import (
     WriteIdVoid,
 )
 from realmconf.runtime.client import Client
-from realmconf.testing.conformance.base import TIMEOUT_SECONDS, StoreSuite, in_threads
+from realmconf.testing.conformance.base import (
+    ONE,
+    TIMEOUT_SECONDS,
+    StoreSuite,
+    holds,
+    in_threads,
+    proved,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -560,7 +567,11 @@ class ClientSuite(StoreSuite):
         client.backup(path)
         realm.set({"n": 2})
         realm.delete()
+        proofs = [
+            proved(client.store, realms) for realms in ([realm.realm_id], [ONE, realm.realm_id])
+        ]
         client.restore(path)
+        assert not any(map(holds, proofs))
         restored = realm.get()
         assert restored.document == {"n": 1}
         assert restored.generation == 4

@@ -12,13 +12,16 @@ from realmconf.domain.write import Append
 from realmconf.errors import HistoryCompacted, RevisionNotFound
 from realmconf.testing.conformance.base import (
     ONE,
+    THREE,
     TIMEOUT_SECONDS,
     TWO,
     StoreSuite,
     append,
     appending,
     grow,
+    holds,
     next_revision,
+    proved,
     soon,
     turn_held,
 )
@@ -27,7 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realmconf.stores.protocol import Head, Judgement, Proof, ReadView, Store
+    from realmconf.stores.protocol import Head, Judgement, ReadView, Store
 
 EVERY_TYPE = {
     "integer": 1,
@@ -128,20 +131,63 @@ class ReadingSuite(StoreSuite):
     def test_a_proof_ends_with_the_next_write(self, store: Store, other: Store) -> None:
         """A proof holds while its head is the newest, and not after another handle's write."""
         append(store, ONE, {"n": 1})
-        store.head(ONE)
-        proof = store.proof(ONE)
-        assert proof is None or proof.head.generation == 1
-        assert proof is None or _holds(proof)
+        proof = proved(store, [ONE])
+        assert proof is None or [head.generation for head in proof.heads] == [1]
         append(other, ONE, {"n": 2})
-        assert proof is None or not _holds(proof)
+        assert not holds(proof)
 
     def test_a_proof_of_nothing_ends_with_the_first_write(self, store: Store, other: Store) -> None:
-        """That a realm does not exist yet can be proved too, and no longer once it does."""
-        store.head(TWO)
-        proof = store.proof(TWO)
-        assert proof is None or (proof.head.generation == 0 and _holds(proof))
+        """That a realm does not exist yet can be proved too, alone and among others, and no longer once it does."""
+        append(store, ONE, {"n": 1})
+        alone, among = proved(store, [TWO]), proved(store, [ONE, TWO])
+        assert alone is None or [head.generation for head in alone.heads] == [0]
+        assert among is None or [head.generation for head in among.heads] == [1, 0]
         append(other, TWO, {"n": 1})
-        assert proof is None or not _holds(proof)
+        for proof in (alone, among):
+            assert not holds(proof)
+
+    def test_a_proof_of_several_ends_with_a_write_to_any(self, store: Store, other: Store) -> None:
+        """G9: one word proves the heads of several realms, and does so no longer after a write to any of them."""
+        realms = [TWO, ONE, THREE]
+        append(store, ONE, {"n": 1})
+        generations = {ONE: 1, TWO: 0, THREE: 0}
+        for realm in [*realms, *realms]:
+            proof = proved(store, realms)
+            if proof is not None:
+                assert [head.realm for head in proof.heads] == realms
+                assert [head.generation for head in proof.heads] == [
+                    generations[name] for name in realms
+                ]
+            generations[realm] += 1
+            append(other, realm, {"n": generations[realm]})
+            assert not holds(proof)
+
+    def test_a_proof_is_given_again_after_a_write_elsewhere(
+        self, store: Store, other: Store
+    ) -> None:
+        """A write to none of its realms may end a proof; then another one has the identical heads."""
+        append(store, ONE, {"n": 1})
+        append(store, TWO, {"n": 1})
+        for number in range(1, 10):
+            before = proved(store, [ONE, TWO])
+            append(other, THREE, {"n": number})
+            after = proved(store, [ONE, TWO])
+            if before is not None and after is not None:
+                assert all(
+                    one is another for one, another in zip(before.heads, after.heads, strict=True)
+                )
+
+    def test_a_proof_is_of_the_newest_heads_when_it_is_given(
+        self, store: Store, other: Store
+    ) -> None:
+        """Whoever is given a proof need not compare it first: its heads were the newest at that moment."""
+        for number in range(1, 30):
+            append(other, ONE, {"n": number})
+            for realms in ([ONE], [ONE, TWO]):
+                given = store.proof(realms)
+                assert given is None or given.heads[0].generation == number
+            assert store.head(ONE).generation == number
+            proved(store, [ONE, TWO])
 
     def test_readers_do_not_wait_for_the_turn(self, store: Store, other: Store) -> None:
         """Reads go on while somebody holds the turn to write."""
@@ -290,10 +336,3 @@ class ReadingSuite(StoreSuite):
 
 def _generation(head: Head | None) -> int | None:
     return None if head is None else head.generation
-
-
-def _holds(proof: Proof) -> bool:
-    try:
-        return proof.words[0] == proof.mark
-    except (IndexError, ValueError):
-        return False

@@ -1,0 +1,201 @@
+"""
+M23: a write to a realm that ten thousand inherit from.
+
+Measured apart: the write itself, which must not know how many there are; the dry run's list of those it would
+change, and the receipt's warnings, which look at every one of them; and how long another process's writer waits
+meanwhile, which must be no longer than it does otherwise.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from itertools import count
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic, perf_counter_ns, sleep
+from typing import Any
+
+from bench import documents, ours
+from bench.growth import populated
+from bench.harness import Batch, Spread, compete, single
+from bench.processes import Actor
+from bench.results import Figure, Workplace, at_most
+
+PARENT = "parent"
+LONE = "lone"
+ELSEWHERE = "elsewhere"
+HEIRS = 10_000
+HEIRS_QUICK = 1_000
+TEAM = 100
+"""Each hundredth heir is a team that the next ninety-nine inherit from."""
+OVERRIDING = f"heir-{0:05}"
+"""The team that states the value which is written, so that neither it nor its heirs are changed."""
+TRANSACTION_REALMS = 64
+SLICES = 5
+ALONE_SECONDS = 0.5
+
+
+class Family:
+    """An actor that makes a parent with as many descendants as asked for."""
+
+    def __init__(self, root: str) -> None:
+        self._client = ours.connect(Path(root), working_copies=False)
+
+    def heirs(self, count: int) -> int:
+        self._client.realm(PARENT).set(documents.agent())
+        for begin in range(0, count, TRANSACTION_REALMS):
+            numbers = range(begin, min(count, begin + TRANSACTION_REALMS))
+            self._client.transaction([(named(n), {"set": stated(n)}) for n in numbers])
+        return count
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def named(number: int) -> str:
+    return f"heir-{number:05}"
+
+
+def stated(number: int) -> dict[str, Any]:
+    """What an heir states: the 2 KB document but for the value that is written above it, and its parent."""
+    document = documents.agent(counter=number)
+    if named(number) != OVERRIDING:
+        del document["counter"]
+    team = number - number % TEAM
+    parent = PARENT if number == team else named(team)
+    return {**document, "own": number, "realm": {named(number): {"parent": parent}}}
+
+
+class Bystander:
+    """An actor that commits to a realm of its own, as fast as it can, between ``begin`` and ``end``."""
+
+    def __init__(self, root: str) -> None:
+        self._client = ours.connect(Path(root), working_copies=False)
+        self._realm = self._client.realm(ELSEWHERE)
+        self._numbers = count(1)
+        self._thread: Thread | None = None
+
+    def begin(self) -> None:
+        self._ended = Event()
+        self._gap = 0.0
+        self._commits = 0
+        self._thread = Thread(target=self._write)
+        self._thread.start()
+
+    def _write(self) -> None:
+        last = monotonic()
+        while not self._ended.is_set():
+            self._realm.set({"counter": next(self._numbers)})
+            now = monotonic()
+            self._gap = max(self._gap, now - last)
+            self._commits += 1
+            last = now
+
+    def end(self) -> dict[str, float]:
+        """How many commits there were, and the longest time without one, in milliseconds."""
+        assert self._thread is not None
+        self._ended.set()
+        self._thread.join()
+        return {"commits": self._commits, "gap_ms": self._gap * 1000}
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def measure(place: Workplace) -> list[Figure]:
+    """M23: writes to a parent and to a lone realm, and the looks at all who inherit."""
+    heirs = HEIRS if place.effort.share >= 1 else HEIRS_QUICK
+    root = populated(place.folder / "family", "heirs", heirs, target="bench.heirs:Family")
+    with ExitStack() as stack:
+        client = stack.enter_context(ours.connect(root, working_copies=False))
+        parent = client.realm(PARENT)
+        alone = stack.enter_context(
+            ours.connect(place.path("lone") / "realms", working_copies=False)
+        )
+        lone = alone.realm(LONE)
+        lone.set(documents.agent())
+        bystander = stack.enter_context(Actor("bench.heirs:Bystander", root=str(root)))
+        numbers = count(1_000_000)
+        waits: dict[str, list[dict[str, float]]] = {"alone": [], "plan": [], "receipt": []}
+
+        def writes(realm: Any, size: int) -> Batch:
+            costs = []
+            for _ in range(size):
+                patch = {"counter": next(numbers)}
+                begun = perf_counter_ns()
+                result = realm.patch(patch)
+                costs.append((perf_counter_ns() - begun) / 1000)
+                assert result.changed
+            return Batch(costs)
+
+        def beside(kind: str, look: Any) -> Batch:
+            """Time *look* while another process writes, all the time."""
+            bystander.call("begin")
+            begun = perf_counter_ns()
+            look()
+            elapsed = (perf_counter_ns() - begun) / 1000
+            waits[kind].append(bystander.call("end"))
+            return single(elapsed)
+
+        def plan() -> Batch:
+            planned = parent.patch({"counter": next(numbers)}, dry_run=True)
+
+            def look() -> None:
+                # All but the team that states the value itself, and those who inherit that.
+                assert len(planned.descendants) == heirs - TEAM
+
+            return beside("plan", look)
+
+        def receipt() -> Batch:
+            result = parent.patch({"counter": next(numbers)})
+
+            def look() -> None:
+                (warning,) = result.warnings
+                assert warning.code == "overridden"
+                assert OVERRIDING in warning.message
+
+            return beside("receipt", look)
+
+        written = compete(
+            {
+                "parent": partial(writes, parent, place.effort.count(200) // SLICES),
+                "lone": partial(writes, lone, place.effort.count(200) // SLICES),
+            },
+            rounds=place.effort.rounds,
+            slices=SLICES,
+        )
+        looked = compete(
+            {
+                "plan": plan,
+                "receipt": receipt,
+                "alone": partial(beside, "alone", partial(sleep, ALONE_SECONDS)),
+            },
+            rounds=place.effort.rounds,
+            warm_up=False,
+        )
+    gap = {kind: Spread.of([one["gap_ms"] for one in found]) for kind, found in waits.items()}
+    assert all(one["commits"] for found in waits.values() for one in found)
+    figures = [
+        Figure(
+            "M23", f"write to a parent of {heirs:,} / to a lone realm",
+            written.ratio("parent", "lone"), "x", at_most(1.5),
+            f"{written.cost('parent'):.0f} µs, {written.cost('lone'):.0f} µs",
+        )
+    ]  # fmt: skip
+    for kind, what in (("plan", "the plan's descendants"), ("receipt", "the receipt's warnings")):
+        figures += [
+            Figure(
+                "M23", f"{what}, each of {heirs:,}", each_of(looked.batches[kind], heirs), "µs",
+                None, f"{looked.cost(kind) / 1000:.0f} ms",
+            ),
+            Figure(
+                "M23", f"{what}: longest wait of a writer elsewhere meanwhile", gap[kind], "ms",
+                at_most(40), f"{gap['alone'].value:.1f} ms when nobody looks",
+            ),
+        ]  # fmt: skip
+    return figures
+
+
+def each_of(batches: Any, heirs: int) -> Spread:
+    return Spread.of([batch.median for batch in batches]).divided_by(heirs)

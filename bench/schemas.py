@@ -1,0 +1,172 @@
+"""
+M24: what an attached schema adds to a write, against the validator's own time.
+
+Measured in the store in memory: microseconds more or less would not be seen beside a disk's sync.  The
+validator, compiled before, is asked about the same configuration, the composed one.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from itertools import count
+from typing import Any
+
+import jsonschema_rs
+
+import realmconf
+from bench import documents, ours
+from bench.harness import Batch, Operation, Rounds, Spread, compete, each, looped
+from bench.lineage import DEPTH, LEAF, NAMES, level, write_chain
+from bench.results import Figure, Workplace, at_most
+from realmconf.domain.frozen import thaw
+
+LONE = "lone"
+LEVELS = dict.fromkeys(NAMES, 0)
+SLICES = 5
+PLACES = {
+    "lone": "to a lone realm",
+    "deep": "16 deep, attached to the root",
+    "own": "16 deep, attached to the realm itself",
+}
+
+
+def measure(place: Workplace) -> list[Figure]:
+    """M24: writes of the 2 KB document with and without a schema, alone and at the end of a long chain."""
+    from bench.models import Settings
+
+    figures: list[Figure] = []
+    closed_schema = closed({**documents.agent(), "levels": LEVELS})
+    for name, schema in (("pydantic's", Settings), ("a closed", closed_schema)):
+        rounds = contest(place, schema)
+        for kind, where in PLACES.items():
+            figures.append(
+                Figure(
+                    "M24", f"added to a write {where} by {name} schema / is_valid",
+                    added(rounds, kind), "x", at_most(1.2),
+                    f"{rounds.cost(f'{kind}, schema'):.0f} µs, {rounds.cost(kind):.0f} µs without, "
+                    f"is_valid {rounds.cost(f'{kind}, validator'):.1f} µs",
+                )
+            )  # fmt: skip
+    return [*figures, durable(place, closed_schema)]
+
+
+def contest(place: Workplace, schema: Any) -> Rounds:
+    """Writes in each place without a schema and with it, and the validator alone, in turn."""
+    size = place.effort.count(400) // SLICES
+    contestants = {}
+    governed = []
+    with ExitStack() as stack:
+        for kind in PLACES:
+            plain = Governed(stack.enter_context(realmconf.connect("memory://")), kind)
+            under = Governed(stack.enter_context(realmconf.connect("memory://")), kind)
+            validator = under.attach(schema)
+            contestants[kind] = partial(plain.batch, size)
+            contestants[f"{kind}, schema"] = partial(under.batch, size)
+            contestants[f"{kind}, validator"] = partial(looped, validator, size * 20)
+            governed += [plain, under]
+        rounds = compete(contestants, rounds=place.effort.rounds, slices=SLICES)
+        for one in governed:
+            one.check()
+    return rounds
+
+
+class Governed:
+    """One realm, alone or at the end of a chain, that is written as fast as it can be."""
+
+    def __init__(self, client: Any, kind: str) -> None:
+        if kind != "lone":
+            write_chain(client)
+        self._realm = client.realm(LONE if kind == "lone" else LEAF)
+        self._owner = client.realm(NAMES[1]) if kind == "deep" else self._realm
+        self._stated = level(DEPTH - 1) if kind != "lone" else documents.agent()
+        self._stated["levels"] = LEVELS
+        self._numbers = count(1)
+        self._attached = False
+        self._write()
+
+    def attach(self, schema: Any) -> Operation:
+        """Put the realm under *schema*; gives the question to the library alone."""
+        self._owner.set_schema(schema, patch={"levels": LEVELS})
+        self._attached = True
+        compiled = jsonschema_rs.Draft202012Validator(
+            thaw(self._owner.schema), validate_formats=True
+        )
+        config = self._composed()
+        assert compiled.is_valid(config)
+        assert not compiled.is_valid({**config, "counter": "many"})
+        return partial(compiled.is_valid, config)
+
+    def batch(self, size: int) -> Batch:
+        return each(self._write, size)
+
+    def check(self) -> None:
+        """Nothing that was acknowledged is lost, and the schema, if there is one, is in force."""
+        assert self._composed()["counter"] == next(self._numbers) - 1
+        try:
+            self._realm.set({**self._stated, "counter": "many"}, dry_run=True)
+        except realmconf.SchemaViolation:
+            assert self._attached
+        else:
+            assert not self._attached
+
+    def _write(self) -> None:
+        self._realm.set({**self._stated, "counter": next(self._numbers)})
+
+    def _composed(self) -> Any:
+        return self._realm.get().composed
+
+
+def added(rounds: Rounds, kind: str) -> Spread:
+    """What the schema adds, in times of what the validator takes, round by round."""
+    parts = (rounds.batches[name] for name in (f"{kind}, schema", kind, f"{kind}, validator"))
+    return Spread.of(
+        [
+            (under.median - plain.median) / validator.median
+            for under, plain, validator in zip(*parts, strict=True)
+        ]
+    )
+
+
+def durable(place: Workplace, schema: Any) -> Figure:
+    """The whole of a durable write under a schema, over one without."""
+    size = place.effort.count(200) // SLICES
+    with ExitStack() as stack:
+        plain, under = (
+            Governed(
+                stack.enter_context(ours.connect(place.path(name), working_copies=False)), "lone"
+            )
+            for name in ("plain", "under")
+        )
+        under.attach(schema)
+        rounds = compete(
+            {"plain": partial(plain.batch, size), "under": partial(under.batch, size)},
+            rounds=place.effort.rounds,
+            slices=SLICES,
+        )
+        plain.check()
+        under.check()
+    return Figure(
+        "M24", "durable write of a lone realm under a closed schema / without",
+        rounds.ratio("under", "plain"), "x", None,
+        f"{rounds.cost('under'):.0f} µs, {rounds.cost('plain'):.0f} µs",
+    )  # fmt: skip
+
+
+def closed(value: Any) -> dict[str, Any]:
+    """A schema in which everything is stated: no member may be missing or unknown, and each is bounded."""
+    if isinstance(value, dict):
+        members = {key: closed(item) for key, item in value.items()}
+        return {
+            "type": "object",
+            "properties": members,
+            "required": sorted(members),
+            "additionalProperties": False,
+        }
+    if isinstance(value, list):
+        return {"type": "array", "items": {"anyOf": [closed(item) for item in value]}}
+    if isinstance(value, bool):
+        return {"type": "boolean"}
+    if isinstance(value, str):
+        return {"type": "string", "pattern": "^[ -~]+$", "maxLength": 200}
+    return {"type": "number", "minimum": 0, "maximum": 1_000_000_000}
