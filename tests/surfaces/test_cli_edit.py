@@ -178,6 +178,24 @@ def test_bombs_in_the_editor_are_refused(agent, editor, text):
     assert agent.head()[1] == 1
 
 
+def test_text_that_does_not_fit_the_schema_comes_back_with_every_reason(agent, editor, tmp_path):
+    """One line for each, in the editor; mended, it is taken."""
+    (tmp_path / "s.json").write_text(
+        '{"properties": {"agent": {"additionalProperties": false, "properties": {"model": {}, "tokens": {}}}}}'
+    )
+    agent.ok("schema", "set", "s.json")
+    lines = "".join(f"x{n} = 1\\n" for n in range(7))
+    seen = editor(
+        f"path.write_text(text.replace('tokens = 12', 'tokens = 13\\n{lines}'))",
+        "path.write_text(''.join(line for line in text.splitlines(True) if not line.startswith('x')))",
+    )
+    agent.ok("edit")
+    first, *violations = shown(seen, 1).splitlines()[:8]
+    assert first == "# realmconf edit: the configuration of realm team does not fit its schema"
+    assert [line.split()[3] for line in violations] == [f"/agent/x{n}:" for n in range(7)]
+    assert agent.head()[0]["agent"]["tokens"] == 13
+
+
 def test_edit_merges_what_others_changed(agent, editor):
     """What does not overlap is merged without a question."""
     editor(

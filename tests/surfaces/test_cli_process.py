@@ -401,6 +401,14 @@ def test_reference_page_is_current():
         (["set", "--on-conflict", ""], {"fail", "rebase"}),
         (["-o", "json", "policy", ""], {"show", "set"}),
         (["log", "--pa"], {"--patch"}),
+        (["log", "--patch", ""], set()),
+        (["parent", ""], {"show", "set", "unset"}),
+        (["parent", "set", ""], {"team"}),
+        (["--realm", "team", "parent", "set", "te"], {"team"}),
+        (["schema", "set", "sch"], {"schema.json"}),
+        (["schema", "set", "schema.json", "--patch", "sch"], {"schema.json"}),
+        (["explain", "agent.m"], {"agent.model"}),
+        (["unset", "--ma"], {"--mask"}),
     ],
 )
 def test_bash_completes(run, environment, tmp_path, typed, offered):
@@ -408,6 +416,7 @@ def test_bash_completes(run, environment, tmp_path, typed, offered):
     if shutil.which("bash") is None:
         pytest.fail("bash is needed to test its completion")
     run("replace", "--toml", "[agent]\nmodel = 'm'\ntokens = 1")
+    (tmp_path / "schema.json").write_text("{}")
     binary = tmp_path / "bin"
     binary.mkdir()
     (binary / "realmconf").write_text(f'#!/bin/sh\nexec {sys.executable} -m realmconf "$@"\n')
@@ -421,6 +430,7 @@ def test_bash_completes(run, environment, tmp_path, typed, offered):
         capture_output=True,
         check=False,
         text=True,
+        cwd=tmp_path,
         env={**environment, "PATH": f"{binary}:{os.environ['PATH']}"},
         timeout=60,
     )

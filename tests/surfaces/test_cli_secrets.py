@@ -87,7 +87,7 @@ def document(pointers: Iterable[str], **rest: object) -> dict[str, Any]:
 
 OWN = document(SECRETS.values(), agent={"tokens": 1})
 OLD = json.loads(json.dumps(OWN).replace(CANARY, f"{CANARY}-old"))
-HEIR = {"realm": {"heir": {"parent": "team"}}, "own": True}
+HEIR = {"realm": {"heir": {"parent": "team"}}, "own": True, "org": {"note": f"{CANARY}-heir"}}
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ CASES: dict[str, list[list[str]]] = {
     "log": [["--patch"], ["--patch", "-o", "json"], ["--patch", "--realm", "heir"]],
     "show": [["2"], ["2", "-o", "json"], ["4"], ["4", "-o", "json"]],
     "diff": [[], ["2", "4"], ["2", "4", "-o", "json"], ["1", "-o", "json"]],
-    "blame": [[], ["-o", "json"], *([path] for path in SECRETS.values())],
+    "blame": [[], ["-o", "json"], ["--realm", "heir"], *([path] for path in SECRETS.values())],
     "rollback": [["2"], ["2", "-o", "json"], ["2", "--dry-run"], ["2", "--dry-run", "-o", "json"]],
     "delete": [[], ["-o", "json"], ["--dry-run"], ["--dry-run", "-o", "json"]],
     "purge": [["2"], ["2", "-o", "json"], ["2", "--path", "tuning"]],
@@ -352,6 +352,21 @@ def test_a_veil_by_names_alone_would_show_what_schemas_hide(full, reads, monkeyp
     shown = reads("get")
     for pointer in ("/tuning", "/phrase", "/older", "/pins/1", "/org/note", "/org/former"):
         assert f"{CANARY}{pointer}" in shown
+
+
+@pytest.mark.parametrize("leaving", [["parent", "unset"], ["rename", "heir", "team2"], ["delete"]])
+def test_what_a_parent_called_secret_stays_so_when_a_realm_leaves_it(full, reads, leaving):
+    """In all that the realm has ever stated, under its new name too, and in a copy of it."""
+    full.realm = "heir"
+    reads(*leaving)
+    full.realm = "team2" if leaving[0] == "rename" else "heir"
+    if leaving[0] == "rename":
+        reads("parent", "unset")
+    if leaving[0] != "delete":
+        reads("copy", full.realm, "copied")
+        assert not holds_a_secret(reads("get", "--realm", "copied"))
+    for words in (["get", "--own"], ["log", "-p"], ["diff", "0", "1"], ["blame"], ["export"]):
+        assert not holds_a_secret(reads(*words))
 
 
 # --- errors -----------------------------------------------------------------------------------

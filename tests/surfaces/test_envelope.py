@@ -9,8 +9,11 @@ import pytest
 from realmconf import errors
 from realmconf.domain.diff import Change
 from realmconf.domain.document import ABSENT
+from realmconf.domain.names import RealmName
 from realmconf.domain.pointer import Pointer
-from realmconf.domain.secrets import MARK
+from realmconf.domain.secrets import MARK, Secrecy
+from realmconf.domain.shape import Shape
+from realmconf.runtime.explaining import Provenance
 from realmconf.surfaces import envelope
 from realmconf.surfaces.envelope import ANSWERS, answer_to
 from realmconf.surfaces.veil import Veil
@@ -108,6 +111,48 @@ def test_change_of_a_secret_shows_neither_side():
         "after": MARK,
     }
     assert envelope.change(change, veil=Veil(shows_secrets=True))["after"] == "new"
+
+
+def test_veil_goes_by_what_the_realm_calls_secret_and_asks_once():
+    """A veil is for one answer: what is secret is found out with the first value, and not before."""
+    asked = []
+
+    def secrecy():
+        asked.append(1)
+        shape = Shape.of([{"properties": {"tuning": {"writeOnly": True}}}])
+        return Secrecy(realm="team", shape=shape, key=lambda: b"k" * 32)
+
+    veil = Veil(secrecy=secrecy)
+    assert not asked
+    shown = veil.over({"tuning": "t", "plain": "p", "token": 5})
+    assert shown["plain"] == "p"
+    assert shown["tuning"].startswith("«secret:")
+    assert veil.over("t", Pointer(("tuning",))) == shown["tuning"]
+    assert asked == [1]
+    assert Veil(secrecy=secrecy, shows_secrets=True).over("t", Pointer(("tuning",))) == "t"
+    assert asked == [1]
+
+
+def test_provenance_has_every_field_and_no_secret():
+    """Of what it shadows too; ``value`` and ``default`` are absent where there is none."""
+    given = Provenance(
+        pointer=Pointer(("api_key",)),
+        value="mine",
+        realm=RealmName("team"),
+        generation=3,
+        author="ada",
+        surface="cli",
+        message="why",
+        created_at="2026-01-01T00:00:00Z",
+    )
+    masked = given.replace(value=ABSENT, realm=None, generation=None, masked_by=RealmName("org"))
+    shown = envelope.provenance(given.replace(shadowed=(masked,), default="d"), veil=Veil())
+    assert json.loads(json.dumps(shown)) == shown
+    assert shown.keys() == {*Provenance.__fields__}
+    assert (shown["value"], shown["default"], shown["realm"]) == (MARK, MARK, "team")
+    (nested,) = shown["shadowed"]
+    assert nested.keys() == {*Provenance.__fields__} - {"value", "default"}
+    assert (nested["realm"], nested["masked_by"]) == (None, "org")
 
 
 def test_change_leaves_out_an_absent_side():

@@ -15,7 +15,7 @@ otherwise of a place.  Knows nothing of stores, and of what a value means.
 from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
-from realmconf.domain.lineage import NO_LINKS, SECTION, links
+from realmconf.domain.lineage import SECTION, links, own_section
 from realmconf.domain.shape import NOTHING, Shape
 from realmconf.errors import InvalidDocument
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.domain.document import Document, Value
-    from realmconf.domain.lineage import HeadLike, Links
+    from realmconf.domain.lineage import HeadLike
     from realmconf.domain.names import RealmName
     from realmconf.domain.pointer import Pointer
     from realmconf.domain.revision import Revision
@@ -63,9 +63,9 @@ class Composed:
     __slots__ = (
         "_base",
         "_config",
+        "_masks",
         "_own",
         "_shape",
-        "links",
         "parent",
         "realm",
         "revision",
@@ -84,7 +84,7 @@ class Composed:
         self.parent = parent
         self.schemas = schemas
         """Those that govern it with their digests, root's first."""
-        self.links = _links(realm, revision)
+        self._masks: tuple[Pointer, ...] | None = None
         self._own: Document | None = None
         self._base: Document | None = None
         self._config: Document | None = None
@@ -101,6 +101,13 @@ class Composed:
         return self._shape
 
     @property
+    def masks(self) -> tuple[Pointer, ...]:
+        """The places whose inherited value the realm does not take."""
+        if self._masks is None:
+            self._masks = _masks(self.realm, self.revision)
+        return self._masks
+
+    @property
     def own(self) -> Document:
         """What the realm itself states of configuration."""
         if self._own is None:
@@ -113,7 +120,7 @@ class Composed:
         """What the realm takes of what it inherits."""
         if self._base is None:
             inherited: Document = {} if self.parent is None else self.parent.config
-            for mask in self.links.unset:
+            for mask in self.masks:
                 inherited = without(inherited, mask, self.shape)
             self._base = inherited
         return self._base
@@ -138,12 +145,16 @@ def _shape_of(schemas: tuple[tuple[str, Document], ...]) -> Shape:
     return Shape.of([schema for _, schema in schemas])
 
 
-def _links(realm: RealmName, revision: Revision | None) -> Links:
+def _masks(realm: RealmName, revision: Revision | None) -> tuple[Pointer, ...]:
+    document = None if revision is None else revision.document
+    own = own_section(realm, document)
+    if not own or not own.get("unset"):
+        return ()
     try:
-        return links(realm, None if revision is None else revision.document)
+        return links(realm, document).unset
     except InvalidDocument:
-        # Not to be written, and yet there (a hand edit, another program): it masks nothing.
-        return NO_LINKS
+        # Not to be written, and yet there (another program, an older build): it masks nothing.
+        return ()
 
 
 # --- a chain ----------------------------------------------------------------------------

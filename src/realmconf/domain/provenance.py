@@ -163,7 +163,7 @@ def _is_masked(composed: Composed, pointer: Pointer) -> bool:
         return False
     return any(
         pointer.within(place)
-        for mask in composed.links.unset
+        for mask in composed.masks
         for place in _masked_places(composed.parent.config, mask, composed.shape)
     )
 

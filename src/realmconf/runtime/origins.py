@@ -23,7 +23,7 @@ GENERATIONS_KEPT = 64
 """Generations a handle remembers; an older model needs its snapshot as ``base``, or the history."""
 
 
-ANCESTRIES_KEPT = 64
+ANCESTRIES_KEPT = 16
 """Compositions of one generation that a handle remembers: its ancestors may go on while it stands."""
 
 
@@ -39,12 +39,9 @@ class Origins(Generic[Config]):
     def remember(self, snapshot: ConfigSnapshot[Config]) -> None:
         """Note that *snapshot* was given out."""
         given = self._given
-        others = given.get(snapshot.generation)
-        if others is not None:
-            # Of the same generation there may be another timeline, or another state of the ancestors.
-            marks = snapshot.point.marks
-            others = tuple(each for each in others if each.point.marks != marks)[-ANCESTRIES_KEPT:]
-        given[snapshot.generation] = (*others, snapshot) if others else (snapshot,)
+        # Of the same generation there may be another timeline, or another state of the ancestors.
+        others = given.get(snapshot.generation, ())
+        given[snapshot.generation] = (*others[1 - ANCESTRIES_KEPT :], snapshot)
         while len(given) > GENERATIONS_KEPT:
             # Another thread may have taken the oldest one away already.
             given.pop(next(iter(list(given))), None)
