@@ -81,9 +81,7 @@ def read_beside(root: Path, *, seconds: float, bug: str = "") -> Seen:
     with closing(opened(root)) as store:
         store.apply(REALMS, appending_to(REALMS), deadline=soon())
         task = [str(root), str(board_path), str(seconds), bug]
-        writer = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.proving", *task], cwd=PROJECT
-        )
+        writer = subprocess.Popen([sys.executable, "-m", "tests.crash.proving", *task], cwd=PROJECT)
         try:
             seen = _read(store, board_at(board_path), lambda: writer.poll() is None)
             assert writer.returncode == 0

@@ -59,7 +59,9 @@ def test_every_page_with_a_session_is_run():
 
 
 @pytest.mark.parametrize("store", ["memory", "embedded"])
-@pytest.mark.parametrize("name", sorted(path.name for path in (REPOSITORY / "examples").glob("*.py")))
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in (REPOSITORY / "examples").glob("*.py"))
+)
 def test_programs_print_what_they_should(name, store, tmp_path):
     """Each program of ``examples/`` runs, on a store of its own, and again on the one that it left."""
     url = "memory://" if store == "memory" else str(tmp_path / "realms")

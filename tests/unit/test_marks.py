@@ -160,7 +160,10 @@ def test_who_may_not_see_secrets_cannot_copy_move_or_test_one(realm, blind, oper
 def test_steps_on_the_way_do_not_help(realm, blind):
     """Each operation is judged on what those before it made."""
     for operations in (
-        [{"op": "remove", "path": "/servers/0"}, {"op": "copy", "from": "/servers/0", "path": "/x"}],
+        [
+            {"op": "remove", "path": "/servers/0"},
+            {"op": "copy", "from": "/servers/0", "path": "/x"},
+        ],
         [
             {"op": "add", "path": "/x", "value": {}},
             {"op": "copy", "from": "/db", "path": "/x/y"},

@@ -186,7 +186,9 @@ class ConfigRuntime(Generic[Config]):
         head = point.head
         if head.moved_to is not None:
             raise RealmMoved(head.moved_to, realm=self.realm_id)
-        snapshot = ConfigSnapshot(self.source, self.realm_id, head.revision, head.warnings, point=point)
+        snapshot = ConfigSnapshot(
+            self.source, self.realm_id, head.revision, head.warnings, point=point
+        )
         self._known = (point, snapshot)
         self._origins.remember(snapshot)
         return snapshot
@@ -591,7 +593,9 @@ class ConfigRuntime(Generic[Config]):
 
         start = parse_after(self.realm_id, after, view=view, limits=self._client.limits)
         silence = None if timeout is None else arguments.timeout_seconds(timeout, default=0.0)
-        watch = Watch(self._client, self.source, self.realm_id, start, view=view, silence_seconds=silence)
+        watch = Watch(
+            self._client, self.source, self.realm_id, start, view=view, silence_seconds=silence
+        )
         self._client.watches.add(watch)
         return watch
 

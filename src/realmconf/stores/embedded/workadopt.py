@@ -105,11 +105,7 @@ class Adopter:
             return False
         revision = self._adoption(turn, head, verdict, digest=digest, owner=owner)
         turn.commit(
-            [
-                Append(
-                    revision=revision, schemas=self._gate.kept_by(turn, head, verdict.document)
-                )
-            ],
+            [Append(revision=revision, schemas=self._gate.kept_by(turn, head, verdict.document))],
             also=lambda connection: workrecord.take_in(
                 connection, realm, digest=digest, generation=revision.generation, text=text
             ),
