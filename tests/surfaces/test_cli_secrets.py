@@ -365,7 +365,7 @@ def test_what_a_parent_called_secret_stays_so_when_a_realm_leaves_it(full, reads
     if leaving[0] != "delete":
         reads("copy", full.realm, "copied")
         assert not holds_a_secret(reads("get", "--realm", "copied"))
-    for words in (["get", "--own"], ["log", "-p"], ["diff", "0", "1"], ["blame"], ["export"]):
+    for words in (["get", "--own"], ["log", "-p"], ["show", "1"], ["blame"], ["export"]):
         assert not holds_a_secret(reads(*words))
 
 

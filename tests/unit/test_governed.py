@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pydantic
 import pytest
+from typing_extensions import TypedDict
 
 from realmconf import (
     GenerationConflict,
@@ -311,6 +312,26 @@ def test_a_json_schema_is_a_type_too(client):
     client.realm("a").set({"n": "x"})
     with pytest.raises(SchemaViolation):
         realm.get().config  # noqa: B018
+
+
+def test_a_mapping_that_was_given_out_goes_back_as_a_configuration(client):
+    """G10: of a JSON Schema or a TypedDict too; nothing inherited is stated by writing what was read."""
+
+    class Settings(TypedDict, total=False):
+        n: int
+        region: str
+
+    client.realm("org").set({"region": "eu"})
+    client.realm("team").set({"n": 1, "realm": {"team": {"parent": "org"}}})
+    for schema in ({"properties": {"n": {"type": "integer"}}}, Settings):
+        realm = client.realm("team", schema=schema)
+        assert not realm.set(realm.current).changed
+        changed = dict(realm.current)
+        changed["n"] = changed["n"] + 1
+        assert realm.set(changed, base=realm.get()).document == {
+            "n": changed["n"],
+            "realm": {"team": {"parent": "org"}},
+        }
 
 
 # --- moving ----------------------------------------------------------------------------------------------------

@@ -53,6 +53,11 @@ class Adapter(Generic[Config]):
         """Whether *value* is an instance of the type, and not a plain mapping."""
         return isinstance(value, self.type)
 
+    @property
+    def gives_mappings(self) -> bool:
+        """Whether configurations of the type are plain mappings, which nothing tells from documents."""
+        return issubclass(self.type, dict)
+
     def schema(self) -> Document:
         """
         The JSON Schema of what is loaded: whatever ``dump`` gives fits it.

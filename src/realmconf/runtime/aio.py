@@ -387,7 +387,7 @@ class AsyncClient:
             self,
             name: str,
             *,
-            schema: None = None,
+            schema: Mapping[str, Any] | None = None,
             on_invalid: str = "raise",
             invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
         ) -> AsyncConfigRuntime[Mapping[str, Any]]: ...

@@ -101,7 +101,7 @@ if TYPE_CHECKING:
         name: str | None = None,
         *,
         store: str | None = None,
-        schema: None = None,
+        schema: Mapping[str, Any] | None = None,
         on_invalid: str = "raise",
         invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
         author: str | None = None,
@@ -228,7 +228,7 @@ class Client:
             self,
             name: str,
             *,
-            schema: None = None,
+            schema: Mapping[str, Any] | None = None,
             on_invalid: str = "raise",
             invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
         ) -> ConfigRuntime[Mapping[str, Any]]: ...
@@ -253,10 +253,10 @@ class Client:
         """
         A handle on the realm *name*, which need not exist yet.
 
-        With a *schema* (a pydantic model, dataclass, TypedDict, msgspec struct) its configuration has that
-        type, and writes through this handle must fit it.  When the head does not fit, reading it raises, or
-        with ``on_invalid="last_good"`` gives the last that did, of which the snapshot warns, and *invalid_call*
-        is told.
+        With a *schema* (a pydantic model, dataclass, TypedDict, msgspec struct, or a JSON Schema as a mapping) its
+        configuration has that type, and writes through this handle must fit it.  When the head does not fit,
+        reading it raises, or with ``on_invalid="last_good"`` gives the last that did, of which the snapshot warns,
+        and *invalid_call* is told.
 
         Raises:
             InvalidRealm: No realm can have this name.

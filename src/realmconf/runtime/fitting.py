@@ -130,6 +130,10 @@ class Fitting(Generic[Config]):
         except InvalidArgument:
             return None
 
+    def adapter_of_mapping(self) -> Adapter[Any]:
+        """What takes a plain mapping apart that is a configuration: the type's own, if such are mappings."""
+        return self._adapter if self._adapter.gives_mappings else PLAIN
+
     def plain_of(self, value: object) -> object:
         """*value* as what it states, if it is a model of any accepted kind; else as it is."""
         if value is None or isinstance(value, (bool, int, float, str, list, tuple, dict)):

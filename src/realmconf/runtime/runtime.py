@@ -354,18 +354,18 @@ class ConfigRuntime(Generic[Config]):
             InvalidDocument: Not a document, or a model whose absences a document cannot express.
             SchemaViolation: It does not fit this handle's type.
         """
-        from realmconf.domain.frozen import FrozenDict
         from realmconf.runtime import commands
-        from realmconf.runtime.adapter import PLAIN
 
         adapter = self._fitting.adapter_of(config)
+        if (
+            adapter is None
+            and isinstance(config, dict)
+            and (options.get("base") is not None or self._origins.gave_out(config))
+        ):
+            # Who names what it was made from has changed a copy of the whole of that.
+            adapter = self._fitting.adapter_of_mapping()
         if adapter is not None:
             return self._set_model(adapter, config, options)
-        if type(config) is FrozenDict and self._fitting.is_plain and self._origins.gave_out(config):
-            return self._set_model(PLAIN, config, options)
-        if options.get("base") is not None and isinstance(config, dict):
-            # Who names what it was made from has changed a copy of the whole of that.
-            return self._set_model(PLAIN, config, options)
         return self.writing.carry_out(
             commands.set_document(config, limits=self._client.limits), options
         )
