@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import count
 from pathlib import Path
+from statistics import median
 from threading import Event, Thread
 from time import monotonic, perf_counter_ns, sleep
 from typing import Any
@@ -34,6 +35,8 @@ OVERRIDING = f"heir-{0:05}"
 TRANSACTION_REALMS = 64
 SLICES = 5
 ALONE_SECONDS = 0.5
+LOOKS = 3
+"""Rounds of those that take seconds."""
 
 
 class Family:
@@ -79,7 +82,8 @@ class Bystander:
     def begin(self) -> None:
         self._ended = Event()
         self._gap = 0.0
-        self._commits = 0
+        self._before = self._commits = self._realm.set({"counter": 0}).generation
+        self._begun = monotonic()
         self._thread = Thread(target=self._write)
         self._thread.start()
 
@@ -93,13 +97,25 @@ class Bystander:
             last = now
 
     def end(self) -> dict[str, float]:
-        """How many commits there were, and the longest time without one, in milliseconds."""
-        assert self._thread is not None
-        self._ended.set()
-        self._thread.join()
-        return {"commits": self._commits, "gap_ms": self._gap * 1000}
+        """How many commits a second there were, and the longest time without one, in milliseconds."""
+        is_writing = self._thread is not None and self._thread.is_alive()
+        self.close_thread()
+        seconds = monotonic() - self._begun
+        assert is_writing, "a write failed"
+        assert self._realm.get().generation == self._commits
+        return {
+            "rate": (self._commits - self._before) / seconds,
+            "gap_ms": self._gap * 1000,
+        }
+
+    def close_thread(self) -> None:
+        if self._thread is not None:
+            self._ended.set()
+            self._thread.join()
+            self._thread = None
 
     def close(self) -> None:
+        self.close_thread()
         self._client.close()
 
 
@@ -151,9 +167,9 @@ def measure(place: Workplace) -> list[Figure]:
             result = parent.patch({"counter": next(numbers)})
 
             def look() -> None:
-                (warning,) = result.warnings
-                assert warning.code == "overridden"
-                assert OVERRIDING in warning.message
+                warnings = result.warnings
+                assert [warning.code for warning in warnings] == ["overridden"], warnings
+                assert OVERRIDING in warnings[0].message
 
             return beside("receipt", look)
 
@@ -165,17 +181,20 @@ def measure(place: Workplace) -> list[Figure]:
             rounds=place.effort.rounds,
             slices=SLICES,
         )
+        before = log_bytes(root)
         looked = compete(
             {
                 "plan": plan,
                 "receipt": receipt,
                 "alone": partial(beside, "alone", partial(sleep, ALONE_SECONDS)),
             },
-            rounds=place.effort.rounds,
+            rounds=min(LOOKS, place.effort.rounds),
             warm_up=False,
         )
+        after = log_bytes(root)
     gap = {kind: Spread.of([one["gap_ms"] for one in found]) for kind, found in waits.items()}
-    assert all(one["commits"] for found in waits.values() for one in found)
+    rate = {kind: [one["rate"] for one in found] for kind, found in waits.items()}
+    assert all(all(found) for found in rate.values()), "somebody could not write at all"
     figures = [
         Figure(
             "M23", f"write to a parent of {heirs:,} / to a lone realm",
@@ -184,18 +203,31 @@ def measure(place: Workplace) -> list[Figure]:
         )
     ]  # fmt: skip
     for kind, what in (("plan", "the plan's descendants"), ("receipt", "the receipt's warnings")):
+        costs = Spread.of([batch.median for batch in looked.batches[kind]])
         figures += [
             Figure(
-                "M23", f"{what}, each of {heirs:,}", each_of(looked.batches[kind], heirs), "µs",
-                None, f"{looked.cost(kind) / 1000:.0f} ms",
+                "M23", f"{what}, each of {heirs:,}", costs.divided_by(heirs), "µs", None,
+                f"{costs.value / 1000:.0f} ms",
             ),
             Figure(
                 "M23", f"{what}: longest wait of a writer elsewhere meanwhile", gap[kind], "ms",
                 at_most(40), f"{gap['alone'].value:.1f} ms when nobody looks",
             ),
+            Figure(
+                "M23", f"{what}: commits elsewhere meanwhile / when nobody looks",
+                Spread.of([o / a for o, a in zip(rate[kind], rate["alone"], strict=True)]), "x",
+                None, f"{median(rate[kind]):.0f}/s, {median(rate['alone']):.0f}/s",
+            ),
         ]  # fmt: skip
+    figures.append(
+        Figure(
+            "M23", "length of the log after these looks / before", Spread.of([after / before]),
+            "x", None, f"{after / 1e6:.1f} MB, {before / 1e6:.1f} MB",
+        )
+    )  # fmt: skip
     return figures
 
 
-def each_of(batches: Any, heirs: int) -> Spread:
-    return Spread.of([batch.median for batch in batches]).divided_by(heirs)
+def log_bytes(root: Path) -> int:
+    """How long the log is: it is grown once, and never shortened."""
+    return sum(path.stat().st_size for path in root.rglob("*-wal"))

@@ -12,13 +12,14 @@ import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
 from bench import documents, floors, ours
 from bench.growth import populated
-from bench.harness import Batch, compete, each, looped
+from bench.harness import Batch, Rounds, compete, each, looped
 from bench.processes import Actor
 from bench.results import Figure, Workplace, at_most
 from realmconf.domain.composition import Composer
@@ -30,9 +31,11 @@ NAMES = ["global", *(f"level-{number:02}" for number in range(1, 17))]
 """Root first."""
 DEPTH = len(NAMES)
 LEAF = NAMES[-1]
+VIEWS = ("composed", "config")
 MEMBERS = {"direct parent": DEPTH - 2, "middle": DEPTH // 2, "root": 0}
 """Who is written to, by its place in the chain."""
 GENERATIONS = 100
+SLICES = 4
 
 
 def level(number: int, *, counter: int = 0) -> dict[str, Any]:
@@ -169,60 +172,65 @@ def measure_unchanged(place: Workplace) -> list[Figure]:
 
 def measure_rebuilt(place: Workplace) -> list[Figure]:
     """M22: the first read after another process's commit to a realm of the chain."""
-    root = place.path("store")
-    count = place.effort.count(40)
+    figures = []
+    for copies, label in ((True, ""), (False, ", no working copies")):
+        rounds = rebuilding(place, working_copies=copies)
+        figures += [
+            Figure(
+                "M22", f"get().{view} after a commit to the {who}{label} / a lone realm's",
+                rounds.ratio(f"{who} {view}", f"lone {view}"), "x", at_most(5),
+                f"{rounds.cost(f'{who} {view}'):.0f} µs, {rounds.cost(f'lone {view}'):.0f} µs",
+            )
+            for view in VIEWS
+            for who in MEMBERS
+        ]  # fmt: skip
+    return figures
+
+
+def rebuilding(place: Workplace, *, working_copies: bool) -> Rounds:
+    """First reads of the end of a chain and of a lone realm, each after a commit of another process."""
+    root = place.path("with" if working_copies else "without")
+    count = place.effort.count(60) // SLICES
     with ExitStack() as stack:
-        client = stack.enter_context(ours.connect(root / "deep"))
-        write_chain(client)
-        single = stack.enter_context(ours.connect(root / "lone"))
-        single.realm(LONE).set(level(0))
-        relatives = {
-            name: stack.enter_context(Actor("bench.lineage:Relative", root=str(root / name)))
-            for name in ("deep", "lone")
-        }
+        realms: dict[str, Any] = {}
+        relatives: dict[str, Actor] = {}
+        for name, read in (("deep", LEAF), ("lone", LONE)):
+            client = stack.enter_context(ours.connect(root / name, working_copies=working_copies))
+            realms[name] = client.realm(read)
+            if name == "deep":
+                write_chain(client)
+            else:
+                realms[name].set(level(0))
+            relatives[name] = stack.enter_context(
+                Actor("bench.lineage:Relative", root=str(root / name))
+            )
         levels = dict.fromkeys(NAMES, 0)
         counter = 0
 
-        def composed(snapshot: Any) -> Any:
-            return snapshot.composed
-
-        def config(snapshot: Any) -> Any:
-            return snapshot.config
-
-        def rebuilt(realm: Any, store: str, written: str, wanted: Any) -> Batch:
+        def rebuilt(store: str, written: str, view: str) -> Batch:
             nonlocal counter
             costs = []
+            wanted = attrgetter(view)
             for _ in range(count):
                 counter += 1
                 levels[written] = counter
                 relatives[store].call("commit", realm=written, counter=counter)
                 begun = perf_counter_ns()
-                found = wanted(realm.get())
+                found = wanted(realms[store].get())
                 costs.append((perf_counter_ns() - begun) / 1000)
                 # An acknowledged write to any member is in the next composition.
                 assert found["levels"][written] == counter
             return Batch(costs)
 
-        views = {"composed": composed, "config": config}
         contestants = {}
-        for view, wanted in views.items():
-            contestants[f"lone {view}"] = partial(rebuilt, single.realm(LONE), "lone", LONE, wanted)
+        for view in VIEWS:
+            contestants[f"lone {view}"] = partial(rebuilt, "lone", LONE, view)
             for who, number in MEMBERS.items():
-                contestants[f"{who} {view}"] = partial(
-                    rebuilt, client.realm(LEAF), "deep", NAMES[number], wanted
-                )
-        rounds = compete(contestants, rounds=place.effort.rounds)
+                contestants[f"{who} {view}"] = partial(rebuilt, "deep", NAMES[number], view)
+        rounds = compete(contestants, rounds=place.effort.rounds, slices=SLICES)
         del levels[LONE]
-        check(client.realm(LEAF).get().composed, levels=levels, counter=0)
-    return [
-        Figure(
-            "M22", f"get().{view} after a foreign commit to the {who} / a lone realm's after its own",
-            rounds.ratio(f"{who} {view}", f"lone {view}"), "x", at_most(5),
-            f"{rounds.cost(f'{who} {view}'):.0f} µs, {rounds.cost(f'lone {view}'):.0f} µs",
-        )
-        for view in views
-        for who in MEMBERS
-    ]  # fmt: skip
+        check(realms["deep"].get().composed, levels=levels, counter=0)
+    return rounds
 
 
 # --- M25: the fold, and explaining it -------------------------------------------------------

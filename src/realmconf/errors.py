@@ -655,7 +655,9 @@ class SecretMarkMisplaced(SecretError):
 
     def __init__(self, *, pointer: str) -> None:
         super().__init__(
-            f"the mark at {pointer or '/'} stands for a secret of another place; send the real value or leave it out",
+            f"the mark at {pointer or '/'} does not stand for the secret that is stored there: "
+            "it is of another place, or of an older value; "
+            "send the real value or leave it out",
             pointer=pointer,
         )
 

@@ -118,7 +118,7 @@ def test_edit_of_a_realm_never_written(shell, editor):
 
 def test_edit_keeps_secrets(agent, editor):
     """G11: the editor shows a mark; left in its place it keeps the secret, replaced it sets a new one."""
-    seen = editor("path.write_text(text.replace('12', '13'))")
+    seen = editor("path.write_text(text.replace('tokens = 12', 'tokens = 13'))")
     agent.ok("edit")
     assert "sk-1" not in shown(seen, 0)
     assert MARK in shown(seen, 0)
@@ -129,10 +129,10 @@ def test_moved_mark_is_refused_and_comes_back(agent, editor):
     """A mark at another place is none of a document; the person is told, and may mend it."""
     seen = editor(
         "path.write_text(text.replace('api_key', 'other_api_key'))",
-        "path.write_text(text.replace('other_api_key', 'api_key').replace('12', '13'))",
+        "path.write_text(text.replace('other_api_key', 'api_key').replace('tokens = 12', 'tokens = 13'))",
     )
     agent.ok("edit")
-    assert "stands for a secret of another place" in shown(seen, 1)
+    assert "it is of another place, or of an older value" in shown(seen, 1)
     document, _ = agent.head()
     assert document["provider"] == {"api_key": "sk-1"}
     assert document["agent"]["tokens"] == 13
@@ -212,7 +212,7 @@ def test_overlap_is_put_before_the_person(agent, editor):
     """Both sides are shown between markers, with who wrote the other; the decision is committed."""
     seen = editor(
         while_editing(agent, "set", "agent.model", "haiku")
-        + "path.write_text(text.replace('sonnet', 'opus').replace('12', '13'))",
+        + "path.write_text(text.replace('sonnet', 'opus').replace('tokens = 12', 'tokens = 13'))",
         "lines = text.splitlines(keepends=True)\n"
         "mine = [line for line in lines if 'opus' in line]\n"
         "start = next(n for n, line in enumerate(lines) if line.startswith('<<<<<<<'))\n"
@@ -294,7 +294,10 @@ def test_contested_secret_takes_a_real_value_too(agent, editor):
 
 def test_deleted_meanwhile_is_a_conflict(agent, editor):
     """An edit against a delete is not resolved by guessing."""
-    editor(while_editing(agent, "delete") + "path.write_text(text.replace('12', '13'))")
+    editor(
+        while_editing(agent, "delete")
+        + "path.write_text(text.replace('tokens = 12', 'tokens = 13'))"
+    )
     answer = agent("edit")
     assert answer.code == 3
     assert "deleted" in answer.err

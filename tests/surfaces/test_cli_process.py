@@ -198,6 +198,17 @@ def test_steering_characters_do_not_reach_a_terminal(run, environment, tmp_path)
     assert b"\\x1b[31m\\x07" in seen
 
 
+def test_steering_characters_in_what_is_said_are_shown(run):
+    """A key may come from anybody too, and stands in warnings."""
+    key = "\x1b[31m\x9b"
+    run("replace", "--realm", "global", stdin=json.dumps({key: 1}).encode())
+    run("replace", stdin=json.dumps({key: 2}).encode())
+    answer = run("replace", "--realm", "global", stdin=json.dumps({key: 3}).encode())
+    assert b"is overridden" in answer.stderr
+    for steering in (b"\x1b", "\x9b".encode()):
+        assert steering not in answer.stderr
+
+
 def test_colour_only_on_a_terminal_and_never_with_no_color(run, environment, tmp_path):
     """Diffs are coloured for a person who wants that."""
     import pty

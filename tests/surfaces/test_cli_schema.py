@@ -55,7 +55,7 @@ def test_schema_is_a_generation_of_its_own(governed):
     assert governed.head() == ({"agent": {"model": "opus"}}, 3)
     answer = governed.ok("schema", "show")
     assert answer.out == ""
-    assert "has no schema of its own; none of an ancestor applies" in answer.err
+    assert "has no schema of its own, nor does it inherit one" in answer.err
     assert governed.ok("schema", "show", "-o", "json").json is None
 
 
@@ -84,7 +84,9 @@ def test_schema_of_an_ancestor_is_named(governed):
     governed.ok("parent", "set", "team")
     answer = governed.ok("schema", "show")
     assert answer.out == ""
-    assert "what applies is that of team" in answer.err
+    assert "has no schema of its own; that of team applies" in answer.err
+    governed.ok("schema", "set", "s.json", "--realm", "global")
+    assert "; those of team, global apply" in governed.ok("schema", "show").err
     answer = governed("set", "agent.tokens", "0", "-o", "json")
     assert (answer.code, answer.error["code"]) == (4, "schema_violation")
 
@@ -259,6 +261,26 @@ def test_validate_of_what_is_no_document(governed, words, stdin):
     """An error, which is told from a document that does not fit."""
     answer = governed(*words, "-o", "json", stdin=stdin)
     assert (answer.code, answer.error["code"]) in {(4, "invalid_document"), (4, "invalid_argument")}
+
+
+def test_validate_judges_what_a_write_would_make(governed):
+    """A parent that the document names counts, whatever a policy asks of writers; what is there already is judged too."""
+    governed.ok("policy", "set", "require_generation=true")
+    governed.ok("set", "agent.tokens", "0", "--realm", "org")
+    governed.ok("set", "agent.tokens", "5", "--realm", "fine")
+    document = b'[realm.team]\nparent = "%s"\n[agent]\nmodel = "opus"\n'
+    answer = governed("validate", "-", stdin=document % b"org")
+    assert (answer.code, answer.out.split(":")[0]) == (4, "/agent/tokens")
+    governed.ok("validate", "-", stdin=document % b"fine")
+    answer = governed("validate", "-", "-o", "json", stdin=document % b"nobody")
+    assert (answer.code, answer.error["code"]) == (4, "lineage_error")
+    answer = governed("validate", "-", "-o", "json", stdin=document % b"team")
+    assert answer.error["code"] == "lineage_error"
+    assert governed.head()[1] == 3
+    governed.ok("parent", "set", "fine", "--expected-generation", "3")
+    governed.ok("set", "agent.tokens", "0", "--realm", "fine")
+    own = governed.ok("get", "--own", "-o", "json").out.encode()
+    assert governed("validate", "-", stdin=own).code == governed("validate").code == 4
 
 
 def test_validate_takes_no_effective_view(governed):

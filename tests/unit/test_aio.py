@@ -33,7 +33,7 @@ def run(main):
 
 SYNC_ALONE = {
     ConfigRuntime: {"snapshot_of", "source", "writing"},
-    Client: {"store", "authorship", "deadline", "lineages", "secrets"},
+    Client: {"store", "authorship", "deadline", "lineages"},
 }
 """What other modules of the library use of the synchronous classes; no user does."""
 

@@ -214,6 +214,18 @@ def test_a_rename_of_a_parent_says_whom_it_leaves_behind(family):
     assert family.realm("team").get().config["agent"]["model"] == "o"
 
 
+def test_an_import_under_another_name_speaks_of_itself_by_that(family):
+    """The section about itself, and a parent that is renamed with it, have the names that they get."""
+    from realmconf import connect
+
+    lines = list(family.export())
+    with connect("memory://", author="t") as other:
+        other.import_(lines, names={"team": "crew", "org": "corp"})
+        assert other.realm("crew").parent == "corp"
+        assert other.realm("crew").get().config == family.realm("team").get().config
+        assert list((other.realm("crew").get().document or {})["realm"]) == ["crew"]
+
+
 # --- explain ---------------------------------------------------------------------------------------
 
 
@@ -279,6 +291,15 @@ def test_a_write_says_where_it_is_overridden(family):
     assert "overridden" in codes(result)
     assert "/agent/model" in result.warnings[0].message
     assert "overridden" not in codes(family.realm("global").set_value("agent.retries", 7))
+
+
+def test_what_nobody_inherits_is_overridden_by_nobody(client, family):
+    """A new parent, a mask, a first and empty document: of those no heir has another one."""
+    family.realm("corp").set({})
+    assert not family.realm("org").set_parent("corp").warnings
+    assert not family.realm("org").set_value("realm.org.unset", ["nothing"]).warnings
+    family.realm("global").delete()
+    assert not family.realm("global").set({}).warnings
 
 
 def test_a_dry_run_names_those_whose_configuration_would_change(family):

@@ -517,10 +517,16 @@ def test_an_unknown_key_is_told_by_its_own_pointer_with_what_was_meant():
     ]
 
 
-def test_a_key_that_is_there_already_was_not_meant():
-    """Nobody writes a key twice."""
-    schema = {"properties": {"model": {}}, "additionalProperties": False}
-    assert told(schema, {"model": 1, "models": 1})[0][2] == "there is no such key"
+def test_a_key_that_is_missing_was_meant_rather_than_one_that_is_there():
+    """What is there already may be a parent's, and the typo an override of it."""
+    schema = {"properties": {"model": {}, "modes": {}}, "additionalProperties": False}
+    said = [
+        told(schema, {**there, "models": 1})[0][2] for there in ({}, {"model": 1}, {"modes": 1})
+    ]
+    assert said[1].endswith('; did you mean "modes"?')
+    assert said[2].endswith('; did you mean "model"?')
+    both = told(schema, {"model": 1, "modes": 1, "models": 1})
+    assert "did you mean" in both[0][2]
 
 
 @pytest.mark.parametrize(

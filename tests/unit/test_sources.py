@@ -824,3 +824,19 @@ def test_a_reference_in_a_secret_str_stays_one(sources):
 def test_the_text_of_a_document_is_had_from_a_secret():
     """By the library itself, which writes it back."""
     assert (stated(Secret(LITERAL)), stated(Secret(REFERENCE))) == (LITERAL, REFERENCE)
+
+
+def test_secrets_in_a_typed_configuration_are_revealed_as_the_client_would(tmp_path):
+    """A field of type ``Secret`` knows the sources of the client that read it."""
+    import pydantic
+
+    class Settings(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+        password: Secret
+
+    (tmp_path / "password").write_text("hunter2\n")
+    sources = SecretSources(str(tmp_path))
+    with realmconf.connect("memory://", author="t", secrets=sources) as client:
+        client.realm("web").set({"password": "secret://file/password"})
+        assert client.realm("web", schema=Settings).current.password.reveal() == "hunter2"
+        assert client.realm("web").get().secret("password").reveal() == "hunter2"

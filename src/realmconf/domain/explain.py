@@ -14,6 +14,7 @@ from realmconf.domain import wording
 from realmconf.domain.engine import fits_keywords, matches
 from realmconf.domain.forms import Found, meant
 from realmconf.domain.pointer import ROOT, Pointer
+from realmconf.domain.secrets import looks_secret
 from realmconf.domain.shape import Shape
 from realmconf.domain.subschemas import ALTERNATIVES, References
 
@@ -69,7 +70,9 @@ class _Words:
 
     def of(self, found: Found) -> str:
         if found.keyword in ("additionalProperties", "unevaluatedProperties"):
-            return wording.unknown_key(found.place[-1], self._missing_keys(found.place.parent))
+            parent = found.place.parent
+            keys = self._shape.at(parent).keys
+            return wording.unknown_key(found.place[-1], self._missing_keys(parent), keys)
         return wording.message(
             found.keyword,
             found.wanted,
@@ -86,8 +89,9 @@ class _Words:
 
     def _secret(self, place: Pointer) -> bool:
         shape = self._shape
-        return shape.has_secrets and (
-            shape.secret or any((shape := shape.step(part)).secret for part in place)
+        return looks_secret(place) or (
+            shape.has_secrets
+            and (shape.secret or any((shape := shape.step(part)).secret for part in place))
         )
 
 

@@ -78,6 +78,15 @@ def parent_of(realm: str, document: Document | None) -> RealmName | None:
         return None
 
 
+def with_own_section(document: Document, old: str, new: str) -> Document:
+    """*document* with its section about itself, ``[realm.<old>]``, under the new name."""
+    section = document.get(SECTION)
+    if not isinstance(section, dict) or old not in section:
+        return document
+    renamed = {new if name == old else name: value for name, value in section.items()}
+    return {**document, SECTION: renamed}
+
+
 def links(realm: str, document: Document | None) -> Links:
     """
     What *document* says about where *realm* stands.

@@ -30,6 +30,7 @@ REFERENCE_PREFIX = "secret://"
 """A value that starts like this names a secret and is none."""
 
 _LAST_WORDS = frozenset(("apikey", "token", "secret", "password", "credential", "credentials"))
+_LAST_TWO_WORDS = (["api", "key"], ["api", "keys"], ["private", "key"])
 _REALM_SECTION = "realm"
 _SHOWN_OF_REALM = frozenset(("parent", "unset"))
 
@@ -50,7 +51,7 @@ def looks_secret(pointer: Pointer) -> bool:
 
 def _names_secret(key: str) -> bool:
     words = _words(key)
-    return words[-1] in _LAST_WORDS or words[-2:] in (["api", "key"], ["api", "keys"])
+    return words[-1] in _LAST_WORDS or words[-2:] in _LAST_TWO_WORDS
 
 
 def _words(key: str) -> list[str]:

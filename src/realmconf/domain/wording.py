@@ -106,9 +106,13 @@ def _folded(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
-def unknown_key(name: str, known: Sequence[str]) -> str:
-    """What to say of a key that the schema does not have."""
-    return "there is no such key" + suggestion(name, known)
+def unknown_key(name: str, missing: Sequence[str], stated: Sequence[str] = ()) -> str:
+    """
+    What to say of a key that the schema does not have.
+
+    Most likely one is meant that is *missing*, else one that is *stated*: by a parent, it may be.
+    """
+    return "there is no such key" + (suggestion(name, missing) or suggestion(name, stated))
 
 
 def accepted(values: Sequence[Any]) -> str:

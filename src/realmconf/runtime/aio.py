@@ -376,6 +376,11 @@ class AsyncClient:
         return self.sync.info
 
     @property
+    def secrets(self) -> SecretSources:
+        """Where references to secrets lead."""
+        return self.sync.secrets
+
+    @property
     def url(self) -> str:
         """What opens this store again."""
         return self.sync.url

@@ -107,6 +107,7 @@ if TYPE_CHECKING:
         author: str | None = None,
         timeout: float = TIMEOUT_SECONDS,
         read_only: bool = False,
+        secrets: SecretSources | None = None,
     ) -> ConfigRuntime[Mapping[str, Any]]: ...
     @overload
     def open(  # noqa: A001
@@ -119,6 +120,7 @@ if TYPE_CHECKING:
         author: str | None = None,
         timeout: float = TIMEOUT_SECONDS,
         read_only: bool = False,
+        secrets: SecretSources | None = None,
     ) -> ConfigRuntime[Schema]: ...
 
 
@@ -132,6 +134,7 @@ def open(  # noqa: A001 - realmconf.open reads as it should
     author: str | None = None,
     timeout: float = TIMEOUT_SECONDS,
     read_only: bool = False,
+    secrets: SecretSources | None = None,
 ) -> ConfigRuntime[Any]:
     """
     Open a store and one realm of it at once; ``close()`` the realm (or use it as a context manager) to close both.
@@ -139,7 +142,9 @@ def open(  # noqa: A001 - realmconf.open reads as it should
     What is not named is found as ``connect`` and the command line find it.
     """
     located = locate(store=store, realm=name)
-    client = connect(located.store, author=author, timeout=timeout, read_only=read_only)
+    client = connect(
+        located.store, author=author, timeout=timeout, read_only=read_only, secrets=secrets
+    )
     try:
         return client.realm(
             located.realm, schema=schema, on_invalid=on_invalid, invalid_call=invalid_call

@@ -10,6 +10,7 @@ from __future__ import annotations
 from realmconf.domain.admit import violations_of
 from realmconf.domain.composition import Composer
 from realmconf.domain.document import ABSENT, same
+from realmconf.domain.lineage import SECTION
 from realmconf.domain.names import GLOBAL
 from realmconf.domain.record import Record
 from realmconf.stores.protocol import Head, Notice
@@ -76,7 +77,7 @@ def changed_by(client: Client, result: WriteResult[Any]) -> tuple[RealmName, ...
 
 def aftermath(client: Client, result: WriteResult[Any]) -> tuple[Notice, ...]:
     """What a write means for those who inherit the realm, as warnings."""
-    changes = [change for change in result.changes if change.after is not ABSENT]
+    changes = [change for change in result.changes if _is_inherited(change, result.realm_id)]
     overridden: dict[Pointer, list[RealmName]] = {}
     invalid: dict[RealmName, str] = {}
     orphaned: list[RealmName] = []
@@ -95,6 +96,15 @@ def aftermath(client: Client, result: WriteResult[Any]) -> tuple[Notice, ...]:
             if found and not violations_of(heir.before.composed):
                 invalid[heir.realm] = f"{found[0]['pointer'] or '/'}: {found[0]['message']}"
     return tuple(_told(result.realm_id, overridden, invalid, sorted(orphaned)))
+
+
+def _is_inherited(change: Change, realm: RealmName) -> bool:
+    """Whether a change is of a value that others may inherit: no removal, no section about itself, no empty start."""
+    return (
+        change.after is not ABSENT
+        and bool(change.pointer)
+        and change.pointer[:2] != (SECTION, realm)
+    )
 
 
 def _does_not_reach(heir: Heir, change: Change) -> bool:
@@ -156,7 +166,7 @@ def _told(
         message = f"so it is with {listed(sorted(invalid)[NAMED_MAX:])}"
         yield Notice(code="descendant_invalid", message=message)
     if orphaned:
-        message = f"{listed(orphaned)} cannot be composed any more: see realmconf explain, or set another parent"
+        message = f"{listed(orphaned)} cannot be composed any more: see realmconf status"
         yield Notice(code="descendant_orphaned", message=message)
 
 

@@ -34,9 +34,10 @@ class Provenance(Record):
     """
     Where one value comes from.
 
-    ``realm`` states it, and has since ``generation``, which ``author`` made at ``created_at`` with ``message``.  All
-    five are None where no realm that counts states it: the value is a part of several (``parts``), masked, or absent
-    with a ``default``.  ``repr`` leaves out what looks secret.
+    ``realm`` states it, and has since ``generation``, which ``author`` made at ``created_at`` with ``message``; of a
+    value that several realms state in part, the nearest of them, and ``parts`` tells the rest.  All five are None
+    where no realm that counts states it: it is masked, or absent with a ``default``.  ``repr`` leaves out what
+    looks secret.
     """
 
     pointer: Pointer

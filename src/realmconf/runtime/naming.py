@@ -7,6 +7,7 @@ history is the store's.
 
 from __future__ import annotations
 
+from realmconf.domain.lineage import with_own_section
 from realmconf.domain.write import Place, Write
 from realmconf.errors import GenerationConflict, InvalidArgument, RealmNotFound
 from realmconf.runtime import arguments
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
     from realmconf.runtime.arguments import WriteOptions
@@ -91,15 +91,6 @@ def copy(client: Client, source: RealmName, target: RealmName, options: WriteOpt
 
     identity = ["copy", str(source), str(target), shared["message"]]
     return _carry_out(client, [_request(target, shared, place, identity)], options)
-
-
-def with_own_section(document: Document, old: RealmName, new: RealmName) -> Document:
-    """*document* with its section about itself, ``[realm.<old>]``, under the new name."""
-    section = document.get("realm")
-    if not isinstance(section, dict) or old not in section:
-        return document
-    renamed = {new if name == old else name: value for name, value in section.items()}
-    return {**document, "realm": renamed}
 
 
 def _shared(

@@ -61,6 +61,7 @@ class WriteResult(ConfigSnapshot[Config]):
 
         ``overridden``: a nearer realm states, or masks, a value that was written, so its readers do not see it.
         ``descendant_invalid``: an heir's configuration fitted its schemas before this write, and does not now.
+        ``descendant_orphaned``: an heir had a configuration before this write, and none can be composed now.
         Those who inherit are looked at when this is first asked, as they stand then.
         """
         own = super().warnings
@@ -83,24 +84,9 @@ class WriteResult(ConfigSnapshot[Config]):
         return changes(document_of(self._before), document_of(self._record))
 
     @property
-    def before(self) -> stored.Revision | None:
-        """The head that the write went on from, for the runtime."""
-        return self._before
-
-
-class Plan(WriteResult[Config]):
-    """
-    What a write would have done: the snapshot it would have returned, at the generation it would have made.
-
-    Nothing was written, and another writer may come first.
-    """
-
-    __slots__ = ()
-
-    @property
     def effective_changes(self) -> tuple[Change, ...]:
         """
-        What would change in the composed configuration.
+        What the write changes, or would change, in the composed configuration.
 
         Raises:
             LineageCycle, LineageTooDeep, ParentNotFound: The realm's parents cannot be used.
@@ -115,8 +101,23 @@ class Plan(WriteResult[Config]):
 
     @property
     def descendants(self) -> tuple[RealmName, ...]:
-        """The realms whose composed configuration would change, this one not counted, by name."""
+        """The realms whose composed configuration it changes, this one not counted, by name; they are looked at now."""
         return self._source.descendants_changed(self) if self.changed else ()
+
+    @property
+    def before(self) -> stored.Revision | None:
+        """The head that the write went on from, for the runtime."""
+        return self._before
+
+
+class Plan(WriteResult[Config]):
+    """
+    What a write would have done: the snapshot it would have returned, at the generation it would have made.
+
+    Nothing was written, and another writer may come first.
+    """
+
+    __slots__ = ()
 
 
 class WatchedSnapshot(ConfigSnapshot[Config]):

@@ -308,13 +308,12 @@ class ConfigRuntime(Generic[Config]):
     @property
     def schema(self) -> Mapping[str, Any] | None:
         """The JSON Schema attached to this very realm; None for none. Those of ancestors apply besides."""
-        from realmconf.domain.frozen import freeze
+        from copy import deepcopy
 
         record = self.get().record
         if record is None or record.schema_digest is None:
             return None
-        schema: Mapping[str, Any] = freeze(self._client.lineages.schema(record.schema_digest))
-        return schema
+        return deepcopy(self._client.lineages.schema(record.schema_digest))
 
     def validate(self, config: object = None) -> tuple[Mapping[str, str], ...]:
         """

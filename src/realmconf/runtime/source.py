@@ -111,7 +111,11 @@ class RealmSource(Source[Config]):
 
     def typed(self, snapshot: ConfigSnapshot[Config]) -> Config:
         """The typed configuration of *snapshot*."""
-        return self._fitting.load(snapshot)
+        if self._fitting.is_plain:
+            return self._fitting.load(snapshot)
+        with self._client.secrets.bound():
+            # Whatever hides a reference in it reveals it as this client would.
+            return self._fitting.load(snapshot)
 
     def shared(
         self, step: tuple[object, ...], make: Callable[[], WatchedSnapshot[Config]]

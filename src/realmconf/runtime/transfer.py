@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from realmconf.domain.archive import Entry, header_line, read_archive, revision_line, schema_line
 from realmconf.domain.document import same
+from realmconf.domain.edit import edited
+from realmconf.domain.lineage import SECTION, parent_of, with_own_section
 from realmconf.domain.names import RealmName
-from realmconf.domain.write import Place, Write
+from realmconf.domain.pointer import Pointer
+from realmconf.domain.write import Edit, Place, Write
 from realmconf.errors import InvalidArgument
 from realmconf.runtime import arguments
 from realmconf.runtime.outcome import Request, commit
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from typing import Any
 
+    from realmconf.domain.document import Document
     from realmconf.domain.revision import Revision
     from realmconf.domain.secrets import Secrecy
     from realmconf.runtime.arguments import WriteOptions
@@ -109,7 +113,7 @@ def import_lines(
         elif newest[target].schemas:
             entry = entry.replace(schemas={**newest[target].schemas, **entry.schemas})
         if target in replayed and not (revision.purged and revision.document is None):
-            result = _place(client, target, entry, "import", options, replay=True)
+            result = _place(client, target, entry, "import", options, replay=True, names=renamed)
             _count(done, result, Imported)
             # They are kept from here on; those that came with a purged revision wait for one that is placed.
             entry = entry.replace(schemas={})
@@ -118,7 +122,7 @@ def import_lines(
             progress(number)
     for target, entry in newest.items():
         if target not in replayed:
-            result = _place(client, target, entry, "import", options, replay=False)
+            result = _place(client, target, entry, "import", options, replay=False, names=renamed)
             _count(done, result, Imported)
     return list(done.values())
 
@@ -204,6 +208,7 @@ def _place(
     options: WriteOptions,
     *,
     replay: bool,
+    names: Mapping[RealmName, RealmName] | None = None,
 ) -> WriteResult[Any]:
     """
     Append the document of *entry* to *realm*, above its own number there and here, with its schemas.
@@ -211,6 +216,7 @@ def _place(
     A replay also takes over who wrote it and why, and its number.
     """
     revision = entry.revision
+    document = _renamed(revision.document, entry, realm, names or {})
     shared = client.authorship(options)
     if replay:
         shared |= {"author": revision.author, "message": revision.message}
@@ -221,7 +227,7 @@ def _place(
             generation_min = revision.generation
         elif (
             current.revision is not None
-            and _is_same(current.revision, revision)
+            and _is_same(current.revision, revision, document)
             and entry.schemas.keys() <= set(view.schemas(realm))
         ):
             # Nothing to bring back, so nothing is appended.
@@ -229,7 +235,7 @@ def _place(
         else:
             generation_min = max(revision.generation, current.generation) + 1
         command = Place(
-            document=revision.document,
+            document=document,
             kind=kind,
             policy=revision.policy,
             schema_digest=revision.schema_digest,
@@ -257,11 +263,32 @@ def _place(
     return client.realm(realm).writing.result(request, done)
 
 
-def _is_same(one: Revision, other: Revision) -> bool:
-    if one.document is None or other.document is None:
+def _renamed(
+    document: Document | None,
+    entry: Entry,
+    realm: RealmName,
+    names: Mapping[RealmName, RealmName],
+) -> Document | None:
+    """*document* with what it says of its own realm and its parent under the names that they have here."""
+    if document is None or not names:
+        return document
+    if realm != entry.realm:
+        # Of a realm that was renamed before, older generations speak of themselves by an older name.
+        for former in (entry.realm, entry.revision.realm):
+            document = with_own_section(document, former, realm)
+    parent = parent_of(realm, document)
+    if parent is None or parent not in names:
+        return document
+    place = Pointer((SECTION, realm, "parent"))
+    return edited(document, Edit(assignments=((place, str(names[parent])),)))
+
+
+def _is_same(one: Revision, other: Revision, document: Document | None) -> bool:
+    """Whether *other* with *document* brings nothing that *one* has not."""
+    if one.document is None or document is None:
         return one.tombstone and other.tombstone
     return (
-        same(one.document, other.document)
+        same(one.document, document)
         and one.policy == other.policy
         and one.schema_digest == other.schema_digest
     )

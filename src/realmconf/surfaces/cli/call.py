@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
     from realmconf.domain.names import RealmName
+    from realmconf.domain.secrets import Secrecy
     from realmconf.runtime.client import Client
     from realmconf.runtime.locate import Located
     from realmconf.runtime.results import WriteResult
@@ -91,11 +92,14 @@ class Call:
         """Over what a dry run answers: also values of realms that are only tried as parents, and of *others*."""
         from realmconf.surfaces.veil import Veil
 
-        lineages = self.client.lineages
-        return Veil(
-            shows_secrets=self.shows_secrets,
-            secrecy=lambda: lineages.secrecy_once(planned.realm_id, planned.point, others=others),
-        )
+        def secrecy() -> Secrecy:
+            found = self.client.lineages.secrecy_once(
+                planned.realm_id, planned.point, others=others
+            )
+            # Of a realm never written no mark can come back, and a key would be made, with a store to keep it.
+            return found if planned.before is not None else found.replace(key=None)
+
+        return Veil(shows_secrets=self.shows_secrets, secrecy=secrecy)
 
     # --- the client
 
@@ -237,6 +241,10 @@ class Call:
     def say(self, *lines: str) -> None:
         """Diagnostics: for the person, not part of the answer."""
         for line in lines:
+            if not line.isprintable():
+                from realmconf.surfaces.cli.terminal import printable
+
+                line = printable(line)
             self._diagnostics.write(f"realmconf: {line}\n")
         self._diagnostics.flush()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from realmconf.errors import InvalidArgument
+from realmconf.errors import GenerationConflict, InvalidArgument, SchemaViolation
 from realmconf.surfaces.cli.writing import print_result, refuse_options_of_writes, write_options
 
 TYPE_CHECKING = False
@@ -88,14 +88,19 @@ def _show(call: Call) -> None:
     if own is not None or call.json:
         call.print_json(None if own is None else thaw(own))
     if own is None:
-        call.say(f"realm {snapshot.realm_id} has no schema of its own; {_inherited(snapshot)}")
+        call.say(f"realm {snapshot.realm_id} has no schema of its own{_inherited(snapshot)}")
 
 
 def _inherited(snapshot: Any) -> str:
     owners = _owners(snapshot)
     if not owners:
-        return "none of an ancestor applies to it"
-    return f"what applies is that of {', '.join(owners)}"
+        return ", nor does it inherit one"
+    subject = (
+        f"that of {owners[0]} applies"
+        if len(owners) == 1
+        else f"those of {', '.join(owners)} apply"
+    )
+    return f"; {subject}"
 
 
 def _owners(snapshot: Any) -> list[str]:
@@ -115,11 +120,14 @@ def _owners(snapshot: Any) -> list[str]:
 
 def validate(call: Call) -> int:
     """Print everything in which the configuration, or what it would be with another document, does not fit."""
+    from realmconf.surfaces.cli.documents import read_document
+
+    file = call.request.file
+    given = None if file is None else read_document(call, file=file).document
     realm = call.realm()
     snapshot = realm.get()
     call.warn(snapshot.point.head.warnings)
-    document = None if call.request.file is None else _given_document(call, snapshot)
-    found = realm.validate(document)
+    found = realm.validate() if given is None else _violations_of(realm, given)
     if call.json:
         call.print_json({"valid": not found, "violations": [dict(one) for one in found]})
         return EXIT_INVALID if found else 0
@@ -134,11 +142,23 @@ def validate(call: Call) -> int:
     return 0
 
 
-def _given_document(call: Call, snapshot: Any) -> Any:
-    from realmconf.domain.frozen import thaw
-    from realmconf.surfaces.cli.documents import read_document
-    from realmconf.surfaces.intake import with_secrets
+def _violations_of(realm: Any, document: Any) -> Any:
+    """
+    What a write of *document* would be refused for, or what would be wrong after it all the same.
 
-    given = read_document(call, file=call.request.file)
-    stored = {} if snapshot.document is None else thaw(snapshot.document)
-    return with_secrets(given.document, [stored], call.veil.secrecy)
+    Raises:
+        LineageError: It names a parent that cannot be one, or there is no effective configuration anyway.
+    """
+    from realmconf.domain.admit import violations_of
+
+    while True:
+        try:
+            # As of the head, so that no policy asks for it; another writer may come between.
+            planned = realm.set(document, expected=realm.get(), dry_run=True)
+        except SchemaViolation as refused:
+            return refused.violations
+        except GenerationConflict:
+            continue
+        if planned.point.problem is not None:
+            raise planned.point.problem
+        return violations_of(planned.point.composed)
