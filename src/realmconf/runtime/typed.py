@@ -112,8 +112,8 @@ class _LibraryAdapter(Adapter[Config]):
         """
         raise NotImplementedError
 
-    def missing_keys(self, pointer: Pointer, composed: Document) -> list[str]:
-        """The names of members that the type has at *pointer*, and *composed* has not."""
+    def unknown_key(self, pointer: Pointer, composed: Document) -> str:
+        """What to say of the key at *pointer*, which the type does not have: which of those it has may be meant."""
         if self._shape is None:
             from realmconf.domain.shape import NOTHING, Shape
 
@@ -121,9 +121,10 @@ class _LibraryAdapter(Adapter[Config]):
                 self._shape = Shape.of((self._json_schema(),))
             except InvalidArgument:
                 self._shape = NOTHING
-        present = pointer.resolve(composed)
-        keys = self._shape.at(pointer).keys
-        return [key for key in keys if isinstance(present, dict) and key not in present]
+        present = pointer.parent.resolve(composed)
+        keys = self._shape.at(pointer.parent).keys
+        missing = [key for key in keys if isinstance(present, dict) and key not in present]
+        return unknown_key(pointer[-1], missing, keys)
 
 
 def _publishable(schema: Document) -> Document:
@@ -194,8 +195,7 @@ class PydanticAdapter(_LibraryAdapter[Config]):
         if violation["keyword"] == "additionalProperties":
             pointer = Pointer.parse(violation["pointer"])
             if pointer:
-                missing = self.missing_keys(pointer.parent, composed)
-                violation["message"] = unknown_key(pointer[-1], missing)
+                violation["message"] = self.unknown_key(pointer, composed)
         return violation
 
     def _json_schema(self) -> Document:
@@ -415,8 +415,7 @@ class MsgspecAdapter(_LibraryAdapter[Config]):
             violation = _msgspec_violation(str(invalid))
         if violation["keyword"] == "additionalProperties":
             pointer = Pointer.parse(violation["pointer"])
-            missing = self.missing_keys(pointer.parent, composed)
-            violation["message"] = unknown_key(pointer[-1], missing)
+            violation["message"] = self.unknown_key(pointer, composed)
         raise SchemaViolation([violation])
 
     def dump(self, config: Config) -> Document:
