@@ -264,7 +264,7 @@ def test_validate_of_what_is_no_document(governed, words, stdin):
 
 
 def test_validate_judges_what_a_write_would_make(governed):
-    """A parent that the document names counts, whatever a policy asks of writers; what is there already is judged too."""
+    """A parent that the document names counts, and so does what is wrong already; no policy is asked."""
     governed.ok("policy", "set", "require_generation=true")
     governed.ok("set", "agent.tokens", "0", "--realm", "org")
     governed.ok("set", "agent.tokens", "5", "--realm", "fine")
