@@ -8,18 +8,19 @@ meanwhile, which must be no longer than it does otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
 from threading import Event, Thread
-from time import monotonic, perf_counter_ns, sleep
+from time import monotonic, sleep
 from typing import Any
 
 from bench import documents, ours
 from bench.growth import populated
-from bench.harness import Batch, Spread, compete, single
+from bench.harness import Batch, Spread, compete, each, single
 from bench.processes import Actor
 from bench.results import Figure, Workplace, at_most
 
@@ -34,9 +35,9 @@ OVERRIDING = f"heir-{0:05}"
 """The team that states the value which is written, so that neither it nor its heirs are changed."""
 TRANSACTION_REALMS = 64
 SLICES = 5
-ALONE_SECONDS = 0.5
-LOOKS = 3
-"""Rounds of those that take seconds."""
+LOOK_SECONDS = 0.5
+ROUNDS_MAX = 3
+"""Of looks, which take seconds each."""
 
 
 class Family:
@@ -119,82 +120,80 @@ class Bystander:
         self._client.close()
 
 
+class Looks:
+    """Looks at all heirs, each beside a bystander that writes all the time."""
+
+    def __init__(self, parent: Any, heirs: int, bystander: Actor) -> None:
+        self._parent = parent
+        self._heirs = heirs
+        self._bystander = bystander
+        self._numbers = count(1)
+        self._seconds = LOOK_SECONDS
+        self.waits: dict[str, list[dict[str, float]]] = {"plan": [], "receipt": [], "alone": []}
+
+    def plan(self) -> Batch:
+        """The descendants that a dry run names."""
+        planned = self._parent.patch({"counter": next(self._numbers)}, dry_run=True)
+
+        def look() -> None:
+            # All but the team that states the value itself, and those who inherit that.
+            assert len(planned.descendants) == self._heirs - TEAM
+
+        return self._beside("plan", look)
+
+    def receipt(self) -> Batch:
+        """The warnings of a write that was done."""
+        result = self._parent.patch({"counter": next(self._numbers)})
+
+        def look() -> None:
+            warnings = result.warnings
+            assert [warning.code for warning in warnings] == ["overridden"], warnings
+            assert OVERRIDING in warnings[0].message
+
+        return self._beside("receipt", look)
+
+    def alone(self) -> Batch:
+        """Nobody looks, for as long as the last look took."""
+        return self._beside("alone", partial(sleep, self._seconds))
+
+    def _beside(self, kind: str, look: Callable[[], None]) -> Batch:
+        self._bystander.call("begin")
+        begun = monotonic()
+        look()
+        self._seconds = monotonic() - begun
+        self.waits[kind].append(self._bystander.call("end"))
+        return single(self._seconds * 1_000_000)
+
+    def of(self, kind: str, name: str) -> list[float]:
+        """One figure of the bystander's, of every look of one kind."""
+        return [tally[name] for tally in self.waits[kind]]
+
+
 def measure(place: Workplace) -> list[Figure]:
     """M23: writes to a parent and to a lone realm, and the looks at all who inherit."""
     heirs = HEIRS if place.effort.share >= 1 else HEIRS_QUICK
     root = populated(place.folder / "family", "heirs", heirs, target="bench.heirs:Family")
     with ExitStack() as stack:
-        client = stack.enter_context(ours.connect(root, working_copies=False))
-        parent = client.realm(PARENT)
-        alone = stack.enter_context(
-            ours.connect(place.path("lone") / "realms", working_copies=False)
-        )
+        parent = stack.enter_context(ours.connect(root, working_copies=False)).realm(PARENT)
+        alone = stack.enter_context(ours.connect(place.path("alone"), working_copies=False))
         lone = alone.realm(LONE)
         lone.set(documents.agent())
-        bystander = stack.enter_context(Actor("bench.heirs:Bystander", root=str(root)))
-        numbers = count(1_000_000)
-        waits: dict[str, list[dict[str, float]]] = {"alone": [], "plan": [], "receipt": []}
-
-        def writes(realm: Any, size: int) -> Batch:
-            costs = []
-            for _ in range(size):
-                patch = {"counter": next(numbers)}
-                begun = perf_counter_ns()
-                result = realm.patch(patch)
-                costs.append((perf_counter_ns() - begun) / 1000)
-                assert result.changed
-            return Batch(costs)
-
-        def beside(kind: str, look: Any) -> Batch:
-            """Time *look* while another process writes, all the time."""
-            bystander.call("begin")
-            begun = perf_counter_ns()
-            look()
-            elapsed = (perf_counter_ns() - begun) / 1000
-            waits[kind].append(bystander.call("end"))
-            return single(elapsed)
-
-        def plan() -> Batch:
-            planned = parent.patch({"counter": next(numbers)}, dry_run=True)
-
-            def look() -> None:
-                # All but the team that states the value itself, and those who inherit that.
-                assert len(planned.descendants) == heirs - TEAM
-
-            return beside("plan", look)
-
-        def receipt() -> Batch:
-            result = parent.patch({"counter": next(numbers)})
-
-            def look() -> None:
-                warnings = result.warnings
-                assert [warning.code for warning in warnings] == ["overridden"], warnings
-                assert OVERRIDING in warnings[0].message
-
-            return beside("receipt", look)
-
+        size = place.effort.count(200) // SLICES
         written = compete(
-            {
-                "parent": partial(writes, parent, place.effort.count(200) // SLICES),
-                "lone": partial(writes, lone, place.effort.count(200) // SLICES),
-            },
+            {"parent": partial(writes, parent, size), "lone": partial(writes, lone, size)},
             rounds=place.effort.rounds,
             slices=SLICES,
         )
+        looks = Looks(
+            parent, heirs, stack.enter_context(Actor("bench.heirs:Bystander", root=str(root)))
+        )
         before = log_bytes(root)
         looked = compete(
-            {
-                "plan": plan,
-                "receipt": receipt,
-                "alone": partial(beside, "alone", partial(sleep, ALONE_SECONDS)),
-            },
-            rounds=min(LOOKS, place.effort.rounds),
+            {"plan": looks.plan, "receipt": looks.receipt, "alone": looks.alone},
+            rounds=min(ROUNDS_MAX, place.effort.rounds),
             warm_up=False,
         )
         after = log_bytes(root)
-    gap = {kind: Spread.of([one["gap_ms"] for one in found]) for kind, found in waits.items()}
-    rate = {kind: [one["rate"] for one in found] for kind, found in waits.items()}
-    assert all(all(found) for found in rate.values()), "somebody could not write at all"
     figures = [
         Figure(
             "M23", f"write to a parent of {heirs:,} / to a lone realm",
@@ -204,28 +203,39 @@ def measure(place: Workplace) -> list[Figure]:
     ]  # fmt: skip
     for kind, what in (("plan", "the plan's descendants"), ("receipt", "the receipt's warnings")):
         costs = Spread.of([batch.median for batch in looked.batches[kind]])
+        rates = zip(looks.of(kind, "rate"), looks.of("alone", "rate"), strict=True)
         figures += [
             Figure(
                 "M23", f"{what}, each of {heirs:,}", costs.divided_by(heirs), "µs", None,
-                f"{costs.value / 1000:.0f} ms",
+                f"{costs.value / 1_000_000:.2f} s",
             ),
             Figure(
-                "M23", f"{what}: longest wait of a writer elsewhere meanwhile", gap[kind], "ms",
-                at_most(40), f"{gap['alone'].value:.1f} ms when nobody looks",
+                "M23", f"{what}: longest wait of a writer elsewhere meanwhile",
+                Spread.of(looks.of(kind, "gap_ms")), "ms", at_most(40),
+                f"{median(looks.of('alone', 'gap_ms')):.1f} ms when nobody looks",
             ),
             Figure(
                 "M23", f"{what}: commits elsewhere meanwhile / when nobody looks",
-                Spread.of([o / a for o, a in zip(rate[kind], rate["alone"], strict=True)]), "x",
-                None, f"{median(rate[kind]):.0f}/s, {median(rate['alone']):.0f}/s",
+                Spread.of([beside / undisturbed for beside, undisturbed in rates]), "x", None,
+                f"{median(looks.of(kind, 'rate')):.0f}/s, {median(looks.of('alone', 'rate')):.0f}/s",
             ),
         ]  # fmt: skip
     figures.append(
         Figure(
             "M23", "length of the log after these looks / before", Spread.of([after / before]),
-            "x", None, f"{after / 1e6:.1f} MB, {before / 1e6:.1f} MB",
+            "x", at_most(2), f"{after / 1e6:.1f} MB, {before / 1e6:.1f} MB",
         )
     )  # fmt: skip
     return figures
+
+
+def writes(realm: Any, size: int) -> Batch:
+    """Patches of one value; each is a revision."""
+    before = realm.get().generation
+    numbers = count(before)
+    batch = each(lambda: realm.patch({"counter": -next(numbers)}), size)
+    assert realm.get().generation == before + size
+    return batch
 
 
 def log_bytes(root: Path) -> int:

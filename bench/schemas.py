@@ -29,9 +29,9 @@ SLICES = 2
 DURABLE_SLICES = 10
 """More, where a disk is waited for."""
 PLACES = {
-    "lone": "to a lone realm",
-    "deep": "16 deep, attached to the root",
-    "own": "16 deep, attached to the realm itself",
+    "lone": "schema, lone realm",
+    "deep": "schema of the root, 16 deep",
+    "own": "schema of its own, 16 deep",
 }
 
 
@@ -46,7 +46,7 @@ def measure(place: Workplace) -> list[Figure]:
         for kind, where in PLACES.items():
             figures.append(
                 Figure(
-                    "M24", f"added to a write {where} by {name} schema / is_valid",
+                    "M24", f"added to a write by {name} {where} / is_valid",
                     rounds.ratio(f"{kind}, added", f"{kind}, validator"), "x", at_most(1.2),
                     f"{rounds.cost(f'{kind}, added'):.1f} µs, "
                     f"is_valid {rounds.cost(f'{kind}, validator'):.1f} µs, "
@@ -185,7 +185,7 @@ def durable(place: Workplace, schema: Any) -> Figure:
         plain.check()
         under.check()
     return Figure(
-        "M24", "added to a durable write to a lone realm by a closed schema / that write",
+        "M24", "added to a durable write by a closed schema, lone realm / that write",
         rounds.ratio("added", "plain"), "x", None,
         f"{rounds.cost('added'):.0f} µs, {rounds.cost('plain'):.0f} µs",
     )  # fmt: skip

@@ -18,7 +18,7 @@ PAGES = (
     "docs/secrets.md",
 )
 LINEAGE = """\
-refused: /agent/modle there is no such key
+refused: /agent/modle there is no such key; did you mean "model"?
 refused: /agent/retries it is too large: at most 9 is wanted
 /agent/api_key = 'secret://env/AGENT_KEY' (company: defaults for everybody)
 /agent/model = 'claude-opus-4-5' (team: long reviews)

@@ -10,11 +10,11 @@ from hypothesis import Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from tests.property.strategies import JSON, KEYS, TEXT
 
-from realmconf.domain import wording
 from realmconf.domain.document import ABSENT, canonical_bytes
 from realmconf.domain.pointer import Pointer
-from realmconf.domain.schema import check_schema, schema_digest, violations
-from realmconf.domain.shape import Shape
+from realmconf.domain.schemas import wording
+from realmconf.domain.schemas.schema import check_schema, schema_digest, violations
+from realmconf.domain.schemas.shape import Shape
 from realmconf.errors import InvalidDocument, LimitExceeded
 
 NAMES = ["a", "b", "c"]
@@ -260,13 +260,13 @@ def test_a_violation_names_a_place_and_quotes_nothing(schema, config):
 
 def test_a_planted_leak_is_found(monkeypatch):
     """The law above can fail: with words that quote a value it does."""
-    from realmconf.domain import explain
+    from realmconf.domain.schemas import complaints
 
-    class Leaking(explain._Words):
+    class Leaking(complaints._Words):
         def of(self, found):
             return f"{super().of(found)}, not {found.place.resolve(self._config)!r}"
 
-    monkeypatch.setattr(explain, "_Words", Leaking)
+    monkeypatch.setattr(complaints, "_Words", Leaking)
     law = given(schemas(), CONFIGS)(check_told)
     with pytest.raises(AssertionError, match=r"canary|8675309"):
         settings(deadline=None, database=None, phases=[Phase.generate])(law)()

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from realmconf.domain.document import same
 from realmconf.domain.pointer import ROOT, Pointer
+from realmconf.domain.schemas.shape import Shape
 from realmconf.domain.secrets import MARK, Secrecy, has_mark, looks_secret, redact, unmarked
-from realmconf.domain.shape import Shape
 from realmconf.errors import SecretMarkMisplaced
 
 KEYS = st.sampled_from(

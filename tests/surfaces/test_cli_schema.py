@@ -84,9 +84,9 @@ def test_schema_of_an_ancestor_is_named(governed):
     governed.ok("parent", "set", "team")
     answer = governed.ok("schema", "show")
     assert answer.out == ""
-    assert "has no schema of its own; that of team applies" in answer.err
+    assert "has no schema of its own; what applies is that of team" in answer.err
     governed.ok("schema", "set", "s.json", "--realm", "global")
-    assert "; those of team, global apply" in governed.ok("schema", "show").err
+    assert "; what applies is that of team, global" in governed.ok("schema", "show").err
     answer = governed("set", "agent.tokens", "0", "-o", "json")
     assert (answer.code, answer.error["code"]) == (4, "schema_violation")
 

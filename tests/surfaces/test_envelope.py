@@ -11,8 +11,8 @@ from realmconf.domain.diff import Change
 from realmconf.domain.document import ABSENT
 from realmconf.domain.names import RealmName
 from realmconf.domain.pointer import Pointer
+from realmconf.domain.schemas.shape import Shape
 from realmconf.domain.secrets import MARK, Secrecy
-from realmconf.domain.shape import Shape
 from realmconf.runtime.explaining import Provenance
 from realmconf.surfaces import envelope
 from realmconf.surfaces.envelope import ANSWERS, answer_to

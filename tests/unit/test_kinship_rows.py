@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from realmconf.domain.names import LIMITS, RealmName
-from realmconf.domain.schema import schema_digest
+from realmconf.domain.schemas.schema import schema_digest
 from realmconf.errors import StoreCorrupt
 from realmconf.stores.embedded import kinship
 from realmconf.stores.registry import open_store

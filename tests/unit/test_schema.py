@@ -11,10 +11,10 @@ import threading
 import jsonschema_rs
 import pytest
 
-from realmconf.domain import engine
 from realmconf.domain.names import Limits
-from realmconf.domain.schema import check_schema, schema_digest, violations
-from realmconf.domain.wording import suggestion
+from realmconf.domain.schemas import engine
+from realmconf.domain.schemas.schema import check_schema, schema_digest, violations
+from realmconf.domain.schemas.wording import suggestion
 from realmconf.errors import InvalidDocument, LimitExceeded
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -186,7 +186,7 @@ def test_python_opens_nothing_while_a_schema_is_checked_and_applied():
     """As an audit hook sees it, once everything is loaded."""
     program = (
         "import sys\n"
-        "from realmconf.domain.schema import check_schema, schema_digest, violations\n"
+        "from realmconf.domain.schemas.schema import check_schema, schema_digest, violations\n"
         "from realmconf.errors import InvalidDocument\n"
         "def go():\n"
         "    for reference in ('http://127.0.0.1:1/a', 'file:///etc/passwd', 'a.json', '#/no'):\n"
@@ -762,9 +762,9 @@ def test_the_library_is_loaded_by_the_first_schema_and_not_before():
     """It takes thirty milliseconds, which a program without schemas need not wait."""
     program = (
         "import sys\n"
-        "import realmconf, realmconf.domain.schema, realmconf.domain.shape, realmconf.runtime.adapter\n"
+        "import realmconf, realmconf.domain.schemas.schema, realmconf.domain.schemas.shape, realmconf.runtime.adapter\n"
         "assert 'jsonschema_rs' not in sys.modules\n"
-        "realmconf.domain.schema.check_schema({})\n"
+        "realmconf.domain.schemas.schema.check_schema({})\n"
         "assert 'jsonschema_rs' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -12,8 +12,8 @@ import pytest
 from realmconf.domain.document import ABSENT, canonical_bytes
 from realmconf.domain.frozen import freeze
 from realmconf.domain.pointer import ROOT, Pointer
+from realmconf.domain.schemas.shape import Shape
 from realmconf.domain.secrets import MARK, Secrecy, has_mark, looks_secret, redact, unmarked
-from realmconf.domain.shape import Shape
 from realmconf.errors import SecretMarkMisplaced
 
 

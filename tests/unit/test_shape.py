@@ -9,7 +9,7 @@ import pytest
 
 from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import ROOT, Pointer
-from realmconf.domain.shape import NOTHING, Shape
+from realmconf.domain.schemas.shape import NOTHING, Shape
 
 
 def at(schema: dict, path: str, *more: dict) -> Shape:
@@ -268,7 +268,7 @@ def test_reading_shapes_loads_no_validator():
     program = (
         "import sys\n"
         "before = set(sys.modules)\n"
-        "from realmconf.domain.shape import Shape\n"
+        "from realmconf.domain.schemas.shape import Shape\n"
         "from realmconf.domain.pointer import Pointer\n"
         "schema = {'properties': {'a': {'writeOnly': True}}, 'patternProperties': {'^x-': {}, '_key$': {}, '.*': {}}}\n"
         "assert Shape.of([schema]).at(Pointer(('a',))).secret\n"

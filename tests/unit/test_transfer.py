@@ -8,7 +8,7 @@ import pytest
 
 from realmconf.domain import archive
 from realmconf.domain.names import RealmName
-from realmconf.domain.schema import schema_digest
+from realmconf.domain.schemas.schema import schema_digest
 from realmconf.domain.secrets import MARK
 from realmconf.errors import InvalidArgument, RealmconfError, StoreCorrupt, StoreTooNew
 from realmconf.runtime.client import connect

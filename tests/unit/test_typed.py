@@ -16,8 +16,8 @@ import pytest
 
 import realmconf
 from realmconf.domain.pointer import Pointer
-from realmconf.domain.schema import check_schema, schema_digest, violations
-from realmconf.domain.shape import Shape
+from realmconf.domain.schemas.schema import check_schema, schema_digest, violations
+from realmconf.domain.schemas.shape import Shape
 from realmconf.errors import InvalidArgument, InvalidDocument, SchemaViolation
 from realmconf.runtime.adapter import PLAIN, JsonSchemaAdapter
 from realmconf.runtime.typed import MsgspecAdapter, PydanticAdapter, adapter_for

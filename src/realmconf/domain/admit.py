@@ -110,7 +110,7 @@ def violations_of(composed: Composed) -> tuple[dict[str, str], ...]:
     """Everything in which a composed configuration does not fit the schemas that govern it."""
     if not composed.schemas:
         return ()
-    from realmconf.domain.schema import violations
+    from realmconf.domain.schemas.schema import violations
 
     found: dict[tuple[str, str], dict[str, str]] = {}
     for digest, schema in composed.schemas:

@@ -144,7 +144,7 @@ def _load(line: str, *, number: int) -> dict[str, object]:
 
 def _schema(found: dict[str, object], *, number: int) -> tuple[RealmName, str, Document]:
     # What checks a schema loads a library; most archives have none.
-    from realmconf.domain.schema import check_schema, schema_digest
+    from realmconf.domain.schemas.schema import check_schema, schema_digest
 
     try:
         realm = RealmName(_text(found["realm"]))

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
 from realmconf.domain.lineage import SECTION, links, own_section
-from realmconf.domain.shape import NOTHING, Shape
+from realmconf.domain.schemas.shape import NOTHING, Shape
 from realmconf.errors import InvalidDocument
 
 TYPE_CHECKING = False

@@ -18,7 +18,7 @@ from realmconf.domain.patch import merge
 from realmconf.domain.rebase import onto_head
 from realmconf.domain.record import Record
 from realmconf.domain.revision import GENESIS, Policy, seal
-from realmconf.domain.shape import NOTHING
+from realmconf.domain.schemas.shape import NOTHING
 from realmconf.domain.write import (
     Append,
     Delete,
@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from realmconf.domain.document import Document
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
+    from realmconf.domain.schemas.shape import Shape
     from realmconf.domain.secrets import Secrecy
-    from realmconf.domain.shape import Shape
     from realmconf.domain.write import Command, Expected, Write
 
     class HeadLike(Protocol):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from realmconf.domain.composition import Composed
     from realmconf.domain.document import Absent, Document, Value
-    from realmconf.domain.shape import Shape
+    from realmconf.domain.schemas.shape import Shape
 
 
 class Places(Record):

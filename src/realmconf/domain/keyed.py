@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.domain.document import Absent, Document, Value
-    from realmconf.domain.shape import Shape
+    from realmconf.domain.schemas.shape import Shape
 
 SIGN = "\0"
 """The member by which an array is known that is seen as an object; names begin with it too."""

@@ -10,12 +10,12 @@ from realmconf.domain.document import ABSENT, same
 from realmconf.domain.keyed import fold, shown, unfold
 from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.domain.record import Record
-from realmconf.domain.shape import NOTHING
+from realmconf.domain.schemas.shape import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from realmconf.domain.document import Absent, Document, Value
-    from realmconf.domain.shape import Shape
+    from realmconf.domain.schemas.shape import Shape
 
 
 class Merged(Record):

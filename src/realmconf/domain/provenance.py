@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from realmconf.domain.composition import Composed
     from realmconf.domain.document import Absent, Value
     from realmconf.domain.names import RealmName
-    from realmconf.domain.shape import Shape
+    from realmconf.domain.schemas.shape import Shape
 
 
 class Contribution(Record):

@@ -17,7 +17,7 @@ from realmconf.domain.patch import derive, merge
 from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.domain.record import Record
 from realmconf.domain.revision import Policy
-from realmconf.domain.shape import NOTHING
+from realmconf.domain.schemas.shape import NOTHING
 from realmconf.domain.write import (
     Edit,
     JsonPatch,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from realmconf.domain.document import Document
     from realmconf.domain.names import Limits
     from realmconf.domain.revision import Revision
-    from realmconf.domain.shape import Shape
+    from realmconf.domain.schemas.shape import Shape
     from realmconf.domain.write import Command, Expected, Write
 
 REALM_SECTION = Pointer(("realm",))

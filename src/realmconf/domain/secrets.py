@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from realmconf.domain.document import Absent, Document, Value
     from realmconf.domain.pointer import Pointer
-    from realmconf.domain.shape import Shape
+    from realmconf.domain.schemas.shape import Shape
 
 MARK = "«secret»"
 """What is shown in place of a secret where there is no key to make a mark of its own: in reprs."""

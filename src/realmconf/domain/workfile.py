@@ -20,7 +20,7 @@ from realmconf.domain.diff import changes
 from realmconf.domain.document import same
 from realmconf.domain.merge import merge_three
 from realmconf.domain.record import Record
-from realmconf.domain.shape import NOTHING
+from realmconf.domain.schemas.shape import NOTHING
 from realmconf.errors import InvalidDocument, LimitExceeded
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from realmconf.domain.names import Limits
     from realmconf.domain.pointer import Pointer
     from realmconf.domain.revision import Revision
-    from realmconf.domain.shape import Shape
+    from realmconf.domain.schemas.shape import Shape
 
 _HEADER = re.compile(
     r"# realmconf: ([A-Za-z0-9_-]{1,64}), generation ([1-9][0-9]{0,15})[ \t]*\r?(?:\n|$)"

@@ -112,13 +112,13 @@ class JsonSchemaAdapter(PlainAdapter):
             InvalidDocument, LimitExceeded: As ``check_schema``.
         """
         super().__init__()
-        from realmconf.domain.schema import check_schema, schema_digest
+        from realmconf.domain.schemas.schema import check_schema, schema_digest
 
         self._schema = check_schema(schema)
         self._digest = schema_digest(self._schema)
 
     def load(self, composed: Document) -> Mapping[str, Any]:
-        from realmconf.domain.schema import violations
+        from realmconf.domain.schemas.schema import violations
 
         found = violations(self._digest, self._schema, composed)
         if found:

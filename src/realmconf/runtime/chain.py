@@ -90,7 +90,7 @@ class _Chain:
         if digest is None or digest in self._schemas:
             return
         # What reads a schema loads a library, and few realms have one.
-        from realmconf.domain.schema import schema_digest
+        from realmconf.domain.schemas.schema import schema_digest
 
         try:
             schema = view.schema(digest)

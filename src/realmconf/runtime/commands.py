@@ -84,7 +84,7 @@ def unset(paths: object) -> Command:
 
 def set_schema(schema: object, patch: object, *, limits: Limits) -> Command:
     """``set_schema``: a JSON Schema as a mapping, or a type that has one; *patch* migrates the document."""
-    from realmconf.domain.schema import check_schema, schema_digest
+    from realmconf.domain.schemas.schema import check_schema, schema_digest
     from realmconf.domain.write import SetSchema
 
     if not isinstance(schema, Mapping):

@@ -11,7 +11,7 @@ from realmconf.domain.composition import Composer
 from realmconf.domain.lineage import own_section, resolve, schemas_in_reach
 from realmconf.domain.names import GLOBAL
 from realmconf.domain.revision import DIGEST_SHOWN, GENESIS
-from realmconf.domain.shape import NOTHING, Shape
+from realmconf.domain.schemas.shape import NOTHING, Shape
 from realmconf.errors import HistoryCompacted, RevisionNotFound
 from realmconf.stores.protocol import Head
 

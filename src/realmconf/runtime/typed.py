@@ -16,10 +16,10 @@ from functools import partial
 
 from realmconf.domain.document import canonical_bytes, check_document
 from realmconf.domain.pointer import ROOT, Pointer, array_index
+from realmconf.domain.schemas.shape import calls_secret
+from realmconf.domain.schemas.subschemas import References, closure, escaped_reference
+from realmconf.domain.schemas.wording import unknown_key
 from realmconf.domain.secrets import MARK
-from realmconf.domain.shape import calls_secret
-from realmconf.domain.subschemas import References, closure, escaped_reference
-from realmconf.domain.wording import unknown_key
 from realmconf.errors import InvalidArgument, SchemaViolation, StoreNotInstalled
 from realmconf.runtime.adapter import PLAIN, Adapter, JsonSchemaAdapter
 from realmconf.runtime.generic import Config
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.domain.document import Document, Value
-    from realmconf.domain.shape import Shape
+    from realmconf.domain.schemas.shape import Shape
 
 ACCEPTED = "a pydantic model, a dataclass, a TypedDict, a msgspec Struct, a JSON Schema, or dict"
 
@@ -99,7 +99,7 @@ class _LibraryAdapter(Adapter[Config]):
         self._shape: Shape | None = None
 
     def schema(self) -> Document:
-        from realmconf.domain.schema import check_schema
+        from realmconf.domain.schemas.schema import check_schema
 
         return check_schema(_publishable(self._json_schema()))
 
@@ -115,7 +115,7 @@ class _LibraryAdapter(Adapter[Config]):
     def unknown_key(self, pointer: Pointer, composed: Document) -> str:
         """What to say of the key at *pointer*, which the type does not have: which of those it has may be meant."""
         if self._shape is None:
-            from realmconf.domain.shape import NOTHING, Shape
+            from realmconf.domain.schemas.shape import NOTHING, Shape
 
             try:
                 self._shape = Shape.of((self._json_schema(),))

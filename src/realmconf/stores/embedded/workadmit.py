@@ -14,7 +14,7 @@ from realmconf.domain.lineage import own_section, resolve, schemas_in_reach
 from realmconf.domain.marks import MARK_BYTES, without_marks
 from realmconf.domain.names import LIMITS
 from realmconf.domain.revision import GENESIS, Policy, seal
-from realmconf.domain.shape import NOTHING, Shape
+from realmconf.domain.schemas.shape import NOTHING, Shape
 from realmconf.errors import InvalidDocument, RealmconfError
 
 TYPE_CHECKING = False

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realmconf.domain.shape import Shape
+    from realmconf.domain.schemas.shape import Shape
     from realmconf.surfaces.cli.call import Call
     from realmconf.surfaces.cli.table import Operand, Option
 

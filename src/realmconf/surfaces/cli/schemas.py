@@ -63,7 +63,7 @@ def given_schema(call: Call, source: str) -> Mapping[str, Any]:
         InvalidArgument: There is neither.
         InvalidDocument: It is no schema.
     """
-    from realmconf.domain.schema import check_schema
+    from realmconf.domain.schemas.schema import check_schema
     from realmconf.surfaces.cli.documents import STANDARD_INPUT, read_schema
 
     if source in BUILT_IN:
@@ -95,12 +95,7 @@ def _inherited(snapshot: Any) -> str:
     owners = _owners(snapshot)
     if not owners:
         return ", nor does it inherit one"
-    subject = (
-        f"that of {owners[0]} applies"
-        if len(owners) == 1
-        else f"those of {', '.join(owners)} apply"
-    )
-    return f"; {subject}"
+    return f"; what applies is that of {', '.join(owners)}"
 
 
 def _owners(snapshot: Any) -> list[str]:

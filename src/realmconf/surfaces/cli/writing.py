@@ -292,7 +292,7 @@ def read_value(text: str, *, at: Pointer, types: frozenset[str] = frozenset()) -
         raise
     if "string" not in types:
         return value
-    from realmconf.domain.shape import json_type
+    from realmconf.domain.schemas.shape import json_type
 
     found = json_type(value)
     fits = found in types or (found == "integer" and "number" in types)

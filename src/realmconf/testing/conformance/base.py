@@ -16,7 +16,7 @@ import pytest
 
 from realmconf.domain.names import LIMITS, RealmName
 from realmconf.domain.revision import GENESIS, Revision, seal
-from realmconf.domain.schema import schema_digest
+from realmconf.domain.schemas.schema import schema_digest
 from realmconf.domain.write import Append, SetDocument, Unchanged, Write
 from realmconf.stores.protocol import Judgement
 from realmconf.stores.registry import open_store

@@ -114,7 +114,7 @@ class Subschema:
             found.append(self.at("properties", key))
         patterns = said.get("patternProperties")
         if isinstance(patterns, dict) and patterns:
-            from realmconf.domain.engine import matches
+            from realmconf.domain.schemas.engine import matches
 
             found += [
                 self.at("patternProperties", pattern)

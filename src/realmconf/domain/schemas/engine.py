@@ -9,7 +9,7 @@ by the first question and not before, because that takes longer than reading a r
 from __future__ import annotations
 
 from realmconf.domain.pointer import Pointer
-from realmconf.domain.subschemas import References, fragment
+from realmconf.domain.schemas.subschemas import References, fragment
 from realmconf.errors import InvalidDocument
 
 TYPE_CHECKING = False

@@ -2,8 +2,8 @@
 What a schema may contain, and what is said of a configuration that does not fit one.
 
 Decides which JSON Schemas are taken: draft 2020-12, complete in themselves.  How much work one may make is for
-``domain.effort``, why a configuration does not fit for ``domain.explain``, what schemas say of a place for
-``domain.shape``.
+``domain.effort``, why a configuration does not fit for ``domain.schemas.complaints``, what schemas say of a place for
+``domain.schemas.shape``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from realmconf.domain.document import _Checking, canonical_bytes
-from realmconf.domain.effort import check_effort
-from realmconf.domain.engine import Engine, engine
 from realmconf.domain.names import LIMITS
 from realmconf.domain.pointer import ROOT, Pointer
-from realmconf.domain.shape import MERGES
-from realmconf.domain.subschemas import REFERENCES, References, escaped_reference
+from realmconf.domain.schemas.effort import check_effort
+from realmconf.domain.schemas.engine import Engine, engine
+from realmconf.domain.schemas.shape import MERGES
+from realmconf.domain.schemas.subschemas import REFERENCES, References, escaped_reference
 from realmconf.errors import InvalidDocument
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from realmconf.domain.document import Document, Value
     from realmconf.domain.names import Limits
-    from realmconf.domain.subschemas import Subschema
+    from realmconf.domain.schemas.subschemas import Subschema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 """What ``$schema`` says, if it is there."""
@@ -86,7 +86,7 @@ def violations(digest: str, schema: Document, config: Document) -> tuple[dict[st
     applied = engine(digest, schema)
     if applied.fits(config):
         return ()
-    from realmconf.domain.explain import explain
+    from realmconf.domain.schemas.complaints import explain
 
     return explain(applied, schema, config)
 
@@ -128,7 +128,7 @@ def _check_dialect(said: Mapping[str, Any], where: Pointer) -> None:
 
 def _reason(where: Pointer, kind: jsonschema_rs.ValidationErrorKind) -> str:
     """Why JSON Schema itself does not allow what stands at *where* in a schema."""
-    from realmconf.domain.wording import message
+    from realmconf.domain.schemas.wording import message
 
     if kind.name == "anyOf" and where[-1:] == ("type",):
         return (

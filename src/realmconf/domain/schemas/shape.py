@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import array_index
-from realmconf.domain.subschemas import ALTERNATIVES, References, closure
+from realmconf.domain.schemas.subschemas import ALTERNATIVES, References, closure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from realmconf.domain.document import Absent, Document, Value
     from realmconf.domain.pointer import Pointer
-    from realmconf.domain.subschemas import Subschema
+    from realmconf.domain.schemas.subschemas import Subschema
 
 CHILDREN_KEPT = 4_096
 """Places below one that are remembered."""

@@ -2,7 +2,7 @@
 Why a configuration does not fit its schema: every violation at once, by place.
 
 Decides which keyword is to blame where the library has said no.  Which of several forms was meant is for
-``domain.forms``, the words for ``domain.wording``.
+``domain.forms``, the words for ``domain.schemas.wording``.
 
 The library answers yes or no for one schema and one value; its own reports are not used, because they
 quote values, and because their number doubles with each alternative that contains another one.
@@ -10,13 +10,13 @@ quote values, and because their number doubles with each alternative that contai
 
 from __future__ import annotations
 
-from realmconf.domain import wording
-from realmconf.domain.engine import fits_keywords, matches
-from realmconf.domain.forms import Found, meant
 from realmconf.domain.pointer import ROOT, Pointer
+from realmconf.domain.schemas import wording
+from realmconf.domain.schemas.engine import fits_keywords, matches
+from realmconf.domain.schemas.forms import Found, meant
+from realmconf.domain.schemas.shape import Shape
+from realmconf.domain.schemas.subschemas import ALTERNATIVES, References
 from realmconf.domain.secrets import looks_secret
-from realmconf.domain.shape import Shape
-from realmconf.domain.subschemas import ALTERNATIVES, References
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.domain.document import Document, Value
-    from realmconf.domain.engine import Engine
-    from realmconf.domain.subschemas import Subschema
+    from realmconf.domain.schemas.engine import Engine
+    from realmconf.domain.schemas.subschemas import Subschema
 
 VIOLATIONS_MAX = 100
 """So many at once are enough to work on."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from realmconf.domain.pointer import Pointer
-    from realmconf.domain.subschemas import Subschema
+    from realmconf.domain.schemas.subschemas import Subschema
 
 CHAIN_MAX = 64
 """References and combinations that lead from one to the next at one place: the library recurses once for each."""
@@ -51,7 +51,7 @@ def _refuse(reason: str, where: Pointer) -> NoReturn:
 
 
 def _check_patterns(schemas: Sequence[Subschema]) -> None:
-    from realmconf.domain.engine import PATTERN_BYTES_USUAL, compiles
+    from realmconf.domain.schemas.engine import PATTERN_BYTES_USUAL, compiles
 
     patterns: dict[str, Pointer] = {}
     for schema in schemas:
