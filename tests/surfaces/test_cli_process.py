@@ -313,8 +313,9 @@ EMBEDDED = OURS / "stores" / "embedded"
 OURS_NOT_FOR_A_READ = {
     f"realmconf.{layer}.{name}"
     for layer, names in {
-        "domain": "archive blame decide diff edit effort engine explain frozen guess inverse jsonpatch jsontext merge"
-        " overlap patch provenance rebase schema toml tomledit workfile write",
+        "domain": "archive blame decide diff edit frozen guess inverse jsonpatch jsontext merge overlap patch"
+        " provenance rebase toml tomledit workfile write",
+        "domain.schemas": "complaints effort engine forms schema wording",
         "runtime": "aio chain checkup commands descendants difference explaining follow history hub outcome project"
         " retention sources transfer typed watch writing",
         "stores.embedded": "maintenance notify publisher turn witness "
