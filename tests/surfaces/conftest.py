@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,5 +79,7 @@ def shell(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.delenv("VISUAL", raising=False)
+    # What `edit` leaves behind when it fails goes with the test.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return Shell(monkeypatch, capsys, tmp_path / "store")

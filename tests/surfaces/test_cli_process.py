@@ -321,8 +321,8 @@ OURS_NOT_FOR_A_READ = {
         "stores.embedded": "maintenance notify publisher turn witness "
         + " ".join(path.stem for path in EMBEDDED.glob("work*.py")),
         "surfaces": "envelope intake",
-        "surfaces.cli": "completion documents editing explaining history lineage masks schemas terminal usage validity"
-        " watching writing",
+        "surfaces.cli": "completion documents editing explaining history lineage masks onevalue schemas terminal"
+        " usage validity watching writing",
     }.items()
     for name in names.split()
 } - {"realmconf.stores.embedded.workglance", "realmconf.stores.embedded.workrecord"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import Pointer
-from realmconf.errors import InvalidArgument, InvalidDocument, LimitExceeded
+from realmconf.errors import InvalidArgument
 from realmconf.surfaces.cli.formats import toml_value
 
 TYPE_CHECKING = False
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 
 def set_value(call: Call) -> None:
     """Set the value at one pointer; print what was stored and its type."""
+    from realmconf.surfaces.cli.onevalue import given_text, read_value, type_name, types_at
+
     request = call.request
     path = request.path
-    text = _given_text(call)
+    text = given_text(call)
     realm = call.realm()
     if request.text or request.stdin:
         value: Any = text
     else:
-        value = read_value(text, at=path, types=_types_at(realm, path))
+        value = read_value(text, at=path, types=types_at(realm, path))
     result = realm.set_value(path, value, **write_options(call))
     if not call.json and not request.dry_run:
         stored = path.resolve(result.document or {})
@@ -231,90 +233,3 @@ def _beside_the_document(planned: Any) -> Iterator[str]:
 
 def _policy_value(value: Any) -> str:
     return "all" if value is None else toml_value(value)
-
-
-def type_name(value: Any) -> str:
-    """What people call the type of *value*."""
-    # A boolean is an integer to Python, so it comes first.
-    names = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array"}
-    return next((name for kind, name in names.items() if isinstance(value, kind)), "table")
-
-
-def _given_text(call: Call) -> str:
-    """
-    The value that ``set`` was given, as text.
-
-    Raises:
-        InvalidArgument: None was given, or two were.
-    """
-    request = call.request
-    if request.stdin:
-        if request.value is not None:
-            raise InvalidArgument("VALUE and --stdin contradict each other")
-        from realmconf.surfaces.cli.documents import read_bytes
-
-        content = read_bytes(call, None)
-        try:
-            text = content.decode("utf-8")
-        except UnicodeDecodeError:
-            raise InvalidArgument("standard input is not UTF-8") from None
-        # The line end that `echo` and a terminal add is not part of the secret.
-        return text.removesuffix("\n").removesuffix("\r")
-    if request.value is None:
-        raise InvalidArgument("a value is missing: give VALUE, or --stdin")
-    return str(request.value)
-
-
-def _types_at(realm: Any, path: Pointer) -> frozenset[str]:
-    """The JSON types that schemas allow at *path*; empty for any, and where nobody can tell."""
-    point = realm.get().point
-    if point.problem is not None or not point.composed.schemas:
-        return frozenset()
-    types: frozenset[str] = point.composed.shape.at(path).types
-    return types
-
-
-def read_value(text: str, *, at: Pointer, types: frozenset[str] = frozenset()) -> Any:
-    """
-    *text* as exactly one TOML value, else as the text it is.
-
-    Where one of *types* (JSON Schema's words; empty: any) is ``string``, and the TOML value is of none of them,
-    it is the text too: ``1.10`` is a version there, and no number.
-
-    Raises:
-        InvalidDocument: It is a TOML value that no document may hold, such as a number beyond 64 bits.
-    """
-    try:
-        value = _toml_or_text(text, at=at)
-    except (InvalidDocument, LimitExceeded):
-        if "string" in types:
-            return text
-        raise
-    if "string" not in types:
-        return value
-    from realmconf.domain.schemas.shape import json_type
-
-    found = json_type(value)
-    fits = found in types or (found == "integer" and "number" in types)
-    return value if fits else text
-
-
-def _toml_or_text(text: str, *, at: Pointer) -> Any:
-    from realmconf.domain.toml import parse_toml
-
-    def parsed(line: str) -> Any:
-        try:
-            return parse_toml(line).document
-        except InvalidDocument as error:
-            if error.pointer is not None:
-                # Said of the place where the value is going.
-                reason = str(error).partition(": ")[2]
-                raise InvalidDocument(reason, pointer=str(at)) from None
-            return {}
-
-    # In an array a comment swallows the bracket, and a second value shows; alone, a
-    # trailing comma and a line that brings a key of its own do.
-    document = parsed(f"value = {text}\n")
-    if len(document) != 1 or len(parsed(f"value = [{text}]\n").get("value", ())) != 1:
-        return text
-    return document["value"]
