@@ -38,6 +38,10 @@ LOG_HELD = (
     "one view stays open until the last heir was looked at, and no log starts over behind a reader: what is written "
     "meanwhile, here as fast as the disk takes it, makes it longer, and it keeps that length"
 )
+LOOKED = (
+    "no turn is held, which would show as seconds: whoever looks takes one of the machine's cores for as long, and the "
+    "log grows behind the open view, by commits that cost about two"
+)
 JUDGED = (
     "most of what a schema adds is ours, since the validator is done in microseconds: the realm is composed before it "
     "is judged (3 µs), and what the schemas say of merging is found out at every write (4 µs)"
@@ -99,6 +103,8 @@ REASONS: dict[tuple[str, str], str] = {
         "dynaconf reads the file; here the edit is also checked against its base and everything since, and is "
         "a durable revision before the read returns"
     ),
+    ("M23", "the plan's descendants: longest wait of a writer elsewhere meanwhile"): LOOKED,
+    ("M23", "the receipt's warnings: longest wait of a writer elsewhere meanwhile"): LOOKED,
     ("M23", "length of the log after these looks / before"): LOG_HELD,
     ("M24", "added to a write by pydantic's schema, lone realm / is_valid"): JUDGED,
     ("M24", "added to a write by pydantic's schema of the root, 16 deep / is_valid"): JUDGED_DEEP,

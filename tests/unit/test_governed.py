@@ -166,8 +166,11 @@ def test_a_child_does_not_veto_its_parent(client, team, org):
 def test_validating_changes_nothing(team):
     """``validate`` judges what is there, or a document that is given."""
     assert team.validate() == ()
-    found = team.validate({"agent": {"retries": 100}})
+    own = dict(team.get().document)
+    found = team.validate({**own, "agent": {"retries": 100}})
     assert [one["pointer"] for one in found] == ["/agent/retries"]
+    # Without the parent that has the schema, nothing judges it.
+    assert team.validate({"agent": {"retries": 100}}) == ()
     assert team.get().generation == 1
 
 

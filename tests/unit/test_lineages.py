@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import pydantic
 import pytest
 
 from realmconf import (
@@ -340,15 +341,34 @@ def test_a_configuration_on_its_way_back_pins_nothing_inherited(family):
 
 def test_a_number_does_not_tell_two_compositions_apart(family):
     """A generation under which the parent went on has been several configurations: the snapshot says which."""
-    team = family.realm("team", schema=dict)
-    config = team.get().config
-    family.realm("org").set_value("agent.model", "later")
-    assert team.get().config is not config
-    with pytest.raises(InvalidArgument, match="base"):
-        team.set(config, expected_generation=1)
+
+    class Settings(pydantic.BaseModel):
+        region: str
+
+    team = family.realm("team", schema=Settings)
+    config = team.get().config.model_copy()
+    family.realm("global").set_value("region", "us")
+    assert team.get().config.region == "us"
+    for _ in range(40):
+        # However often the parent goes on, and whatever the handle has forgotten since.
+        with pytest.raises(InvalidArgument, match="base"):
+            team.set(config, expected_generation=1)
+        family.realm("global").set_policy(history_keep=team.get().lineage[-1].generation)
+        team.get()
     family.realm("alone").set({})
     only = family.realm("alone").get()
     assert not family.realm("alone").set(only.config, base=only).changed
+
+
+def test_a_configuration_that_was_given_out_is_compared_with_what_it_shows(family):
+    """G10: the very object goes back to the snapshot that shows it, also after the parent went on."""
+    team = family.realm("team")
+    config = team.get().config
+    family.realm("org").set_value("agent.model", "later")
+    assert team.get().config is not config
+    assert not team.set(config).changed
+    assert not team.set(config, expected_generation=1).changed
+    assert team.get().config["agent"]["model"] == "later"
 
 
 def test_a_write_against_an_older_lineage_conflicts_in_its_own_generation_alone(family):

@@ -280,6 +280,8 @@ class Counting:
         self.steps += 1
         return self
 
+    anywhere = step
+
 
 @pytest.mark.parametrize(("secrets", "steps"), [(True, 11), (False, 0)])
 def test_the_schema_is_walked_once_beside_the_value(secrets: bool, steps: int) -> None:

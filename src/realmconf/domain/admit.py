@@ -9,8 +9,9 @@ never refuses it: a child must not veto its parent.
 
 from __future__ import annotations
 
-from realmconf.domain.lineage import links, own_section, resolve
-from realmconf.domain.names import LIMITS
+from realmconf.domain.lineage import SECTION, links, own_section, resolve
+from realmconf.domain.names import GLOBAL, LIMITS
+from realmconf.domain.revision import GENESIS, Policy, seal
 from realmconf.errors import SchemaViolation
 
 TYPE_CHECKING = False
@@ -65,6 +66,34 @@ class Upcoming:
         return self._heads.get(realm) or self._view.head(realm)
 
 
+def candidate(
+    realm: RealmName, previous: Revision | None, document: Document, *, kind: str = "set"
+) -> Revision:
+    """The revision that *document* would become after *previous*, as far as its relatives are concerned."""
+    if previous is not None:
+        return previous.replace(
+            realm=realm,
+            document=document,
+            tombstone=False,
+            kind=kind,
+            generation=previous.generation + 1,
+            digest="",
+        )
+    return seal(
+        realm=realm,
+        generation=1,
+        kind=kind,
+        document=document,
+        author="",
+        surface="",
+        write_id="",
+        created_at="",
+        salt="",
+        previous=GENESIS,
+        policy=Policy(),
+    )
+
+
 def check(
     before: Revision | None,
     revision: Revision,
@@ -84,10 +113,15 @@ def check(
     realm = revision.realm
     chain = resolve(realm, view.head, limits=limits)
     document = revision.document
-    if document is None or revision.kind in _UNJUDGED:
+    if document is None:
+        return chain
+    if realm == GLOBAL and chain.problem is not None:
+        # All others inherit from it: whatever the write is for, it would take every realm down.
+        raise chain.problem
+    if revision.kind in _UNJUDGED:
         return chain
     earlier = None if before is None else before.document
-    if own_section(realm, document) != own_section(realm, earlier):
+    if document.get(SECTION) != (earlier or {}).get(SECTION):
         stated = links(realm, document)
         if chain.problem is not None and stated.parent != _parent(realm, earlier):
             raise chain.problem

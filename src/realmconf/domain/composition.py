@@ -104,15 +104,16 @@ class Composed:
     def masks(self) -> tuple[Pointer, ...]:
         """The places whose inherited value the realm does not take."""
         if self._masks is None:
-            self._masks = _masks(self.realm, self.revision)
+            self._masks = _masks(self.revision)
         return self._masks
 
     @property
     def own(self) -> Document:
         """What the realm itself states of configuration."""
         if self._own is None:
-            document = None if self.revision is None else self.revision.document
-            self._own = own_config(self.realm, document)
+            revision = self.revision
+            # An older generation of a realm that was renamed speaks of itself by its name of then.
+            self._own = {} if revision is None else own_config(revision.realm, revision.document)
         return self._own
 
     @property
@@ -120,9 +121,7 @@ class Composed:
         """What the realm takes of what it inherits."""
         if self._base is None:
             inherited: Document = {} if self.parent is None else self.parent.config
-            for mask in self.masks:
-                inherited = without(inherited, mask, self.shape)
-            self._base = inherited
+            self._base = without(inherited, self.masks, self.shape) if self.masks else inherited
         return self._base
 
     @property
@@ -145,13 +144,14 @@ def _shape_of(schemas: tuple[tuple[str, Document], ...]) -> Shape:
     return Shape.of([schema for _, schema in schemas])
 
 
-def _masks(realm: RealmName, revision: Revision | None) -> tuple[Pointer, ...]:
-    document = None if revision is None else revision.document
-    own = own_section(realm, document)
+def _masks(revision: Revision | None) -> tuple[Pointer, ...]:
+    if revision is None:
+        return ()
+    own = own_section(revision.realm, revision.document)
     if not own or not own.get("unset"):
         return ()
     try:
-        return links(realm, document).unset
+        return links(revision.realm, revision.document).unset
     except InvalidDocument:
         # Not to be written, and yet there (another program, an older build): it masks nothing.
         return ()
@@ -204,7 +204,12 @@ class Composer:
 def _same_revision(one: Revision | None, other: Revision | None) -> bool:
     if one is None or other is None:
         return one is other
-    return one is other or one.digest == other.digest
+    if one is other:
+        return True
+    # A purge leaves the digest as it was, and takes from the document.
+    return one.digest == other.digest and (
+        one.document is other.document or not (one.purged or other.purged)
+    )
 
 
 # --- the fold ----------------------------------------------------------------------------
@@ -293,36 +298,44 @@ def _name(element: Value, key: str | None) -> object | None:
 # --- masks ---------------------------------------------------------------------------------
 
 
-def without(config: Document, mask: Pointer, shape: Shape = NOTHING) -> Document:
+def without(config: Document, masks: Iterable[Pointer], shape: Shape = NOTHING) -> Document:
     """
-    *config* without what stands at *mask*; *config* itself if nothing does.
+    *config* without what stands at the *masks*; *config* itself if nothing does.
 
     An element of an array is named by its key where a schema gives one, and cannot be masked elsewhere: an index
     means another element as soon as somebody adds one.
     """
-    found: Document = _without(config, mask, 0, shape)
+    tree: dict[Any, Any] = {}
+    for mask in masks:
+        branch = tree
+        for part in mask:
+            branch = branch.setdefault(part, {})
+        branch[_GONE] = True
+    found: Document = _without(config, tree, shape)
     return found
 
 
-def _without(value: Value, mask: Pointer, depth: int, shape: Shape) -> Value:
-    part = mask[depth]
-    last = depth == len(mask) - 1
+_GONE = object()
+"""In a tree of masks: what stands here is masked. Longer masks below say nothing more."""
+
+
+def _without(value: Value, tree: dict[Any, Any], shape: Shape) -> Value:
     if isinstance(value, dict):
-        if part not in value:
-            return value
-        if last:
-            return {key: item for key, item in value.items() if key != part}
-        inner = _without(value[part], mask, depth + 1, shape.member(part))
-        return value if inner is value[part] else {**value, part: inner}
-    if isinstance(value, list):
-        place = element_named(value, part, shape.merge_key)
-        if place is None:
-            return value
-        if last:
-            return [*value[:place], *value[place + 1 :]]
-        inner = _without(value[place], mask, depth + 1, shape.element(place))
-        return value if inner is value[place] else [*value[:place], inner, *value[place + 1 :]]
-    return value
+        places: dict[Any, str] = {part: part for part in tree if part in value}
+    elif isinstance(value, list):
+        found = {part: element_named(value, part, shape.merge_key) for part in tree}
+        places = {place: part for part, place in found.items() if place is not None}
+    else:
+        return value
+    kept = dict(value) if isinstance(value, dict) else dict(enumerate(value))
+    for place, part in places.items():
+        if _GONE in tree[part]:
+            del kept[place]
+        else:
+            kept[place] = _without(value[place], tree[part], shape.step(str(place)))
+    if len(kept) == len(value) and all(kept[place] is value[place] for place in places):
+        return value
+    return kept if isinstance(value, dict) else list(kept.values())
 
 
 def element_named(elements: Sequence[Value], part: str, key: str | None) -> int | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from realmconf.domain.diff import changes
 from realmconf.domain.document import canonical_bytes, check_document, same
 from realmconf.domain.edit import transformed
+from realmconf.domain.lineage import with_own_section
 from realmconf.domain.marks import MARK_BYTES, refuse_reading, unmark, without_marks
 from realmconf.domain.names import LIMITS
 from realmconf.domain.patch import merge
@@ -272,7 +273,11 @@ def _next(
         target = view.revision(realm, command.to)
         if target.purged:
             raise HistoryCompacted(command.to, head.floor, realm=realm, purged=True)
-        return standing.replace(document=target.document, kind="rollback", restores=command.to)
+        document = target.document
+        if document is not None and target.realm != realm:
+            # It was renamed since, and speaks of itself by its name of then.
+            document = with_own_section(document, target.realm, realm)
+        return standing.replace(document=document, kind="rollback", restores=command.to)
     if isinstance(command, SetSchema):
         return _with_schema(command, standing)
     if isinstance(command, (Delete, SetPolicy)):
@@ -281,10 +286,10 @@ def _next(
         if isinstance(command, Delete):
             return standing.replace(document=None, kind="delete")
         return standing.replace(kind="policy", policy=_changed_policy(standing.policy, command))
-    document = transformed(command, standing.document or {}, limits=limits)
+    result = transformed(command, standing.document or {}, limits=limits)
     if isinstance(command, SetDocument):
         return standing.replace(
-            document=document,
+            document=result,
             kind=command.kind,
             restores=command.restores,
             reverts=command.reverts,
@@ -293,7 +298,7 @@ def _next(
         kind = command.kind
     else:
         kind = "json_patch" if isinstance(command, JsonPatch) else "patch"
-    return standing.replace(document=document, kind=kind)
+    return standing.replace(document=result, kind=kind)
 
 
 def _placed(command: Place, head: Revision | None) -> _Next:
@@ -360,6 +365,8 @@ def _changes_nothing(command: Command, head: Revision | None, upcoming: _Next) -
     ):
         # A history that goes on elsewhere, or steps over lost numbers, is told by a revision of its own.
         return False
+    if head is None and upcoming.document is None and isinstance(command, SetSchema):
+        return True
     if upcoming.schema_digest != (None if head is None else head.schema_digest):
         return False
     if head is not None and upcoming.policy != head.policy:

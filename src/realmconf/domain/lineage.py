@@ -79,10 +79,20 @@ def parent_of(realm: str, document: Document | None) -> RealmName | None:
 
 
 def with_own_section(document: Document, old: str, new: str) -> Document:
-    """*document* with its section about itself, ``[realm.<old>]``, under the new name."""
+    """
+    *document* with its section about itself, ``[realm.<old>]``, under the new name.
+
+    Raises:
+        InvalidDocument: It has a section of the new name as well, and one of the two would be lost.
+    """
     section = document.get(SECTION)
-    if not isinstance(section, dict) or old not in section:
+    if not isinstance(section, dict) or old not in section or old == new:
         return document
+    if new in section:
+        raise InvalidDocument(
+            f"the document has sections of both names, {old} and {new}: remove one first",
+            pointer=str(Pointer((SECTION, new))),
+        )
     renamed = {new if name == old else name: value for name, value in section.items()}
     return {**document, SECTION: renamed}
 
@@ -94,9 +104,19 @@ def links(realm: str, document: Document | None) -> Links:
     Raises:
         InvalidDocument: ``parent`` is no realm's name, or ``unset`` no list of paths.
     """
-    own = own_section(realm, document)
+    section = None if document is None else document.get(SECTION, {})
+    if section is not None and not isinstance(section, dict):
+        raise InvalidDocument(
+            "it is reserved, for tables by the names of realms", pointer=f"/{SECTION}"
+        )
+    own = (section or {}).get(realm)
     if own is None:
         return NO_LINKS
+    if not isinstance(own, dict):
+        raise InvalidDocument(
+            "it is the realm's section about itself, a table",
+            pointer=str(Pointer((SECTION, realm))),
+        )
     parent = own.get("parent")
     if parent is not None:
         try:
@@ -158,7 +178,8 @@ def resolve(
     while True:
         revision = heads[-1].revision
         current = names[-1]
-        parent = parent_of(current, None if revision is None else revision.document)
+        # An older generation of a realm that was renamed speaks of itself by its name of then.
+        parent = None if revision is None else parent_of(revision.realm, revision.document)
         if parent is None or parent == GLOBAL:
             break
         if parent in names:

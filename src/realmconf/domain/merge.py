@@ -44,7 +44,7 @@ def merge_three(
     """
     contested: list[Pointer] = []
     if shape.has_merges:
-        base, theirs, mine = (unfold(document, shape) for document in (base, theirs, mine))
+        base, theirs, mine = (unfold(document, shape, base) for document in (base, theirs, mine))
     document = _objects(base, theirs, mine, ROOT, contested)
     return Merged(
         document=fold(document) if shape.has_merges else document,

@@ -162,9 +162,10 @@ def contested(
     """
     overlaps = Overlaps(places)
     found: dict[tuple[Pointer, int], Revision] = {}
-    before = unfold(_document(base), shape)
+    reference = _document(base)
+    before = unfold(reference, shape, reference)
     for revision in between:
-        after = unfold(_document(revision), shape)
+        after = unfold(_document(revision), shape, reference)
         for changed in changed_places(before, after):
             for place in overlaps.meeting(changed):
                 upper, deeper = (place, changed) if len(place) <= len(changed) else (changed, place)
@@ -230,8 +231,8 @@ def onto_head(
     meant = write.replace(command=_as_difference(write, view))
     command = meant.command
     intended = _intended(command, base_document, limits)
-    before = unfold(base_document, shape)
-    after = None if intended is None else unfold(intended, shape)
+    before = unfold(base_document, shape, base_document)
+    after = None if intended is None else unfold(intended, shape, base_document)
     named = touched(meant, base_document)
     places = named if after is None else _by_element(named, before, after)
     overlap = contested(
@@ -247,8 +248,10 @@ def onto_head(
     if isinstance(command, SetPolicy):
         _check_policy_stood(write, expected, head, base, between)
     if after is not None and (isinstance(command, SetDocument) or places != named):
-        now = unfold(_document(head.revision), shape)
-        document = fold(merge(now, derive(before, after)))
+        now = unfold(_document(head.revision), shape, base_document)
+        document = merge(now, derive(before, after))
+        if shape.has_merges:
+            document = fold(document)
         if not isinstance(command, SetDocument):
             kind = "json_patch" if isinstance(command, JsonPatch) else "patch"
             return SetDocument(document=document, kind=getattr(command, "kind", kind))

@@ -147,7 +147,7 @@ class _Place:
             by_name = looks_secret(pointer)
         else:
             by_name = self._by_name or _names_secret(part)
-        shape = None if self._shape is None else self._shape.step(part)
+        shape = None if self._shape is None else self._shape.anywhere(part)
         by_schema = self._by_schema or (shape is not None and shape.secret)
         return _Place(pointer, shape, by_name=by_name, by_schema=by_schema)
 

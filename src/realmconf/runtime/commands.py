@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from realmconf.domain.document import check_document
+from realmconf.domain.lineage import SECTION, own_section
 from realmconf.domain.patch import check_patch
+from realmconf.domain.pointer import Pointer
 from realmconf.domain.write import Delete, Edit, JsonPatch, MergePatch, Rollback, SetDocument
 from realmconf.errors import InvalidArgument, InvalidDocument
 from realmconf.runtime import arguments
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from realmconf.domain.names import Limits
     from realmconf.domain.write import Command
     from realmconf.runtime.arguments import WriteOptions
+    from realmconf.stores.protocol import Head
 
 
 def whole_document(config: object, *, limits: Limits) -> Document:
@@ -97,6 +100,19 @@ def set_schema(schema: object, patch: object, *, limits: Limits) -> Command:
         schema=checked,
         patch=None if patch is None else check_patch(patch, limits=limits),
     )
+
+
+def without_parent(head: Head) -> Command:
+    """``set_parent(None)`` at *head*: no parent, and no section about itself that says nothing any more."""
+    realm, document = head.realm, None if head.revision is None else head.revision.document
+    own = own_section(realm, document)
+    place = Pointer((SECTION, realm, "parent"))
+    if own is not None and own.keys() <= {"parent"}:
+        place = place.parent
+        assert document is not None
+        if document[SECTION].keys() <= {realm}:
+            place = place.parent
+    return Edit(removals=(place,))
 
 
 def rollback(to: object, *, limits: Limits) -> Command:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from realmconf.runtime.results import WriteResult
     from realmconf.stores.protocol import ReadView
 
+ASKED_MAX = 64
+"""Realms whose children are asked for one by one."""
 NAMED_MAX = 5
 """Realms and places that one warning names."""
 
@@ -62,12 +64,25 @@ def _below(view: ReadView, realm: RealmName) -> Iterator[RealmName]:
         return
     seen = {realm}
     waiting = [realm]
+    children: Callable[[RealmName], Sequence[RealmName]] = view.children
+    is_large = False
     while waiting:
-        for child in view.children(waiting.pop()):
+        if not is_large and len(seen) > ASKED_MAX:
+            # Of a large family all parents at once are had for less than each one's children.
+            is_large, children = True, _all_children(view)
+        for child in children(waiting.pop()):
             if child not in seen:
                 seen.add(child)
                 waiting.append(child)
                 yield child
+
+
+def _all_children(view: ReadView) -> Callable[[RealmName], Sequence[RealmName]]:
+    families: dict[RealmName, list[RealmName]] = {}
+    for entry in view.realms():
+        if entry.parent is not None and entry.exists:
+            families.setdefault(entry.parent, []).append(entry.realm)
+    return lambda realm: families.get(realm, [])
 
 
 def changed_by(client: Client, result: WriteResult[Any]) -> tuple[RealmName, ...]:

@@ -44,7 +44,7 @@ class Fitting(Generic[Config]):
         self._adapter = adapter
         self._on_invalid = on_invalid
         self._invalid_call = invalid_call
-        self._last_good: tuple[int, Config] | None = None
+        self._last_good: tuple[dict[str, int], Config] | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -73,19 +73,21 @@ class Fitting(Generic[Config]):
         except SchemaViolation as found:
             violation = SchemaViolation(found.violations, realm=self._realm)
         else:
-            # An older generation that somebody looks at is not what to go on with.
-            if self._last_good is None or self._last_good[0] <= snapshot.generation:
-                self._last_good = (snapshot.generation, config)
+            # An older generation, or an older state of a parent, that somebody looks at is not what to go on with.
+            vector = {one.realm: one.generation for one in snapshot.lineage}
+            if self._last_good is None or not _is_older(vector, self._last_good[0]):
+                self._last_good = (vector, config)
             return config
         if self.is_lenient:
             if self._invalid_call is not None:
                 self._invalid_call(violation, snapshot)
             if self._last_good is not None:
-                generation, config = self._last_good
+                vector, config = self._last_good
+                members = ", ".join(f"{name} {number}" for name, number in vector.items())
                 snapshot.warn(
                     violation.code,
-                    f"generation {snapshot.generation} of realm {self._realm} does not fit the type: "
-                    f"the configuration is that of generation {generation}",
+                    f"generation {snapshot.generation} of realm {self._realm}, with what it inherits, does not fit "
+                    f"the type: the configuration is that of generation {vector[self._realm]} ({members})",
                 )
                 return config
         raise violation
@@ -145,3 +147,8 @@ class Fitting(Generic[Config]):
         except InvalidArgument:
             return value
         return adapter.dump_stated(value)
+
+
+def _is_older(vector: dict[str, int], other: dict[str, int]) -> bool:
+    """Whether some realm stood at an older generation than it did in *other*."""
+    return any(vector.get(name, number) < number for name, number in other.items())

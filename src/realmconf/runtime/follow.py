@@ -72,8 +72,8 @@ def parse_after(realm: RealmName, after: After, *, view: str, limits: Limits) ->
     if isinstance(after, ConfigSnapshot):
         if after.realm_id != realm:
             raise InvalidArgument(f"after is a snapshot of realm {after.realm_id}, not of {realm}")
-        if view == "effective":
-            after = after.cursor
+        if view == "effective" and (cursor := _cursor_of(after)) is not None:
+            after = cursor
         else:
             digest = after.digest if after.generation else None
             return Start(own=Expected(generation=after.generation, digest=digest))
@@ -85,6 +85,14 @@ def parse_after(realm: RealmName, after: After, *, view: str, limits: Limits) ->
         )
     number = arguments.generation(after, name="after", limits=limits)
     return Start(own=Expected(generation=number))
+
+
+def _cursor_of(snapshot: ConfigSnapshot[Any]) -> str | None:
+    """Where a watch of the effective view goes on after *snapshot*; None where what it inherited is gone."""
+    try:
+        return snapshot.cursor
+    except HistoryCompacted:
+        return None
 
 
 def _parse_cursor(realm: RealmName, cursor: str, *, view: str) -> Start:
@@ -357,7 +365,10 @@ class EffectiveFollower(Generic[Config]):
                         return None
                     self._walk(view, steps)
             except (HistoryCompacted, _LostError):
-                return self._reset(self._lineages.point_of(view.head, self._realm))
+                if not self._ready:
+                    return self._reset(self._lineages.point_of(view.head, self._realm))
+                # What was walked is told first.
+                self._reset_due = True
         return self._ready.popleft()
 
     def _walk(self, view: ReadView, steps: Sequence[Step]) -> None:
@@ -494,6 +505,21 @@ def _follows(before: stored.Revision | None, after: stored.Revision | None) -> b
     return after.generation == generation + 1 and after.previous == digest
 
 
+def _is_of_one_commit(together: list[Step], step: Step) -> bool:
+    """
+    Whether *step* was committed with those before it: at the next place, at the same instant, under the same id.
+
+    Ids are of one realm each, so two separate writes may have the same; then at another time, or with others between.
+    """
+    last = together[-1]
+    return (
+        step.position == last.position + 1
+        and step.revision.write_id == last.revision.write_id
+        and step.revision.created_at == last.revision.created_at
+        and all(step.realm != other.realm for other in together)
+    )
+
+
 def _transactions(steps: Sequence[Step], *, complete: bool) -> Iterator[list[Step]]:
     """
     *steps* by transaction: several realms under one write id, next to each other, were committed at once.
@@ -502,10 +528,7 @@ def _transactions(steps: Sequence[Step], *, complete: bool) -> Iterator[list[Ste
     """
     together: list[Step] = []
     for step in steps:
-        if together and (
-            step.revision.write_id != together[0].revision.write_id
-            or any(step.realm == other.realm for other in together)
-        ):
+        if together and not _is_of_one_commit(together, step):
             yield together
             together = []
         together.append(step)

@@ -13,11 +13,14 @@ from realmconf.runtime.generic import Config, Generic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from realmconf.domain.names import RealmName
     from realmconf.domain.write import Expected
     from realmconf.runtime.snapshot import ConfigSnapshot
+
+    _Given: TypeAlias = tuple[tuple[ConfigSnapshot[Config], ...], bool]
+    """Snapshots of one generation, the newest last, and whether older ones were forgotten."""
 
 GENERATIONS_KEPT = 64
 """Generations a handle remembers; an older model needs its snapshot as ``base``, or the history."""
@@ -34,41 +37,55 @@ class Origins(Generic[Config]):
 
     def __init__(self, realm: RealmName) -> None:
         self._realm = realm
-        self._given: dict[int, tuple[ConfigSnapshot[Config], ...]] = {}
+        self._given: dict[int, _Given[Config]] = {}
 
     def remember(self, snapshot: ConfigSnapshot[Config]) -> None:
         """Note that *snapshot* was given out."""
         given = self._given
         # Of the same generation there may be another timeline, or another state of the ancestors.
-        others = given.get(snapshot.generation, ())
-        given[snapshot.generation] = (*others[1 - ANCESTRIES_KEPT :], snapshot)
+        known = given.get(snapshot.generation)
+        if known is None:
+            given[snapshot.generation] = ((snapshot,), False)
+        else:
+            snapshots, forgot = known
+            given[snapshot.generation] = (
+                (*snapshots[1 - ANCESTRIES_KEPT :], snapshot),
+                forgot or len(snapshots) >= ANCESTRIES_KEPT,
+            )
         while len(given) > GENERATIONS_KEPT:
             # Another thread may have taken the oldest one away already.
             given.pop(next(iter(list(given))), None)
 
-    def at(self, expected: Expected) -> ConfigSnapshot[Config] | None:
+    def at(
+        self, expected: Expected, *, showing: ConfigSnapshot[Config] | None = None
+    ) -> ConfigSnapshot[Config] | None:
         """
-        The snapshot that was given out at a generation, if any.
+        The snapshot that was given out at a generation, if any; *showing* if it is one of them.
 
         Raises:
             InvalidArgument: Several different ones were (another timeline, or a parent that went on), and a number
                 does not tell them apart.
         """
-        found = self._given.get(expected.generation, ())
+        found, forgot = self._given.get(expected.generation, ((), False))
         digest = expected.digest
         if digest is not None:
             found = tuple(each for each in found if each.digest.startswith(digest))
-        if len(found) > 1 and not all(_same_origin(found[0], other) for other in found[1:]):
+        if showing is not None and any(each is showing for each in found):
+            return showing
+        if forgot or not all(_same_origin(found[0], other) for other in found[1:]):
             raise InvalidArgument(
                 f"generation {expected.generation} of realm {self._realm} has been several different ones: "
                 "name the snapshot the model came from as base"
             )
         return found[-1] if found else None
 
-    def gave_out(self, config: object) -> bool:
-        """Whether *config* is the very object that one of the snapshots shows."""
-        given = [snapshot for snapshots in list(self._given.values()) for snapshot in snapshots]
-        return any(snapshot.shows(config) for snapshot in given)
+    def showing(self, config: object) -> ConfigSnapshot[Config] | None:
+        """The snapshot that shows the very object *config*, if it was given out with one."""
+        for snapshots, _ in list(self._given.values()):
+            for snapshot in snapshots:
+                if snapshot.shows(config):
+                    return snapshot
+        return None
 
 
 def _same_origin(one: ConfigSnapshot[Any], other: ConfigSnapshot[Any]) -> bool:

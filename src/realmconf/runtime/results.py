@@ -11,6 +11,8 @@ from realmconf.runtime.snapshot import ConfigSnapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from realmconf.domain import revision as stored
     from realmconf.domain.diff import Change
     from realmconf.domain.document import Document
@@ -104,6 +106,9 @@ class WriteResult(ConfigSnapshot[Config]):
         """The realms whose composed configuration it changes, this one not counted, by name; they are looked at now."""
         return self._source.descendants_changed(self) if self.changed else ()
 
+    def _portable(self, source: Source[Config]) -> dict[str, Any]:
+        return {**super()._portable(source), "_after": ()}
+
     @property
     def before(self) -> stored.Revision | None:
         """The head that the write went on from, for the runtime."""
@@ -125,11 +130,11 @@ class WatchedSnapshot(ConfigSnapshot[Config]):
     One step of a watch: in the own view a generation of the realm, in the effective view one of any member.
     """
 
-    __slots__ = ("_before", "_cursor", "_earlier", "reset", "step")
+    __slots__ = ("_before", "_changes", "_earlier", "reset", "step")
 
     _before: Document | None
+    _changes: tuple[Change, ...]
     _earlier: Point | None
-    _cursor: str
     step: stored.Revision | None
     """The revision that made this step: the realm's own, or in the effective view an ancestor's."""
     reset: bool
@@ -156,6 +161,9 @@ class WatchedSnapshot(ConfigSnapshot[Config]):
         _set(self, "reset", reset)
         _set(self, "_cursor", cursor)
 
+    def _portable(self, source: Source[Config]) -> dict[str, Any]:
+        return {**super()._portable(source), "_changes": self.changes, "_earlier": None}
+
     @property
     def cursor(self) -> str:
         """Where a watch goes on after this snapshot."""
@@ -171,6 +179,8 @@ class WatchedSnapshot(ConfigSnapshot[Config]):
         """
         if self.reset or (self._record is not None and self._record.purged):
             return ()
+        if hasattr(self, "_changes"):
+            return self._changes
         from realmconf.domain.diff import changes
 
         if self._earlier is None:
@@ -178,6 +188,11 @@ class WatchedSnapshot(ConfigSnapshot[Config]):
         if self._earlier.problem is not None or self.point.problem is not None:
             return ()
         return changes(self._earlier.composed.config, self.composed)
+
+    @property
+    def related(self) -> tuple[RealmName, ...]:
+        """The realms whose values ``changes`` may show besides: those that it depended on the step before."""
+        return () if self._earlier is None else self._earlier.watched
 
     @property
     def is_legible(self) -> bool:

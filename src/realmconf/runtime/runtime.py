@@ -321,15 +321,16 @@ class ConfigRuntime(Generic[Config]):
 
         Judges the composed configuration, with *config* as the own document if it is given; changes nothing.
         """
-        from realmconf.domain.admit import violations_of
+        from realmconf.domain.admit import candidate, violations_of
         from realmconf.runtime import commands
 
-        point = self.get().point
-        composed = point.composed
+        snapshot = self.get()
+        point = snapshot.point
         if config is not None:
             document = commands.whole_document(config, limits=self._client.limits)
-            composed = composed.with_document(document)
-        return violations_of(composed)
+            upcoming = candidate(self.realm_id, snapshot.record, document)
+            point = self._client.lineages.instead(point, upcoming)
+        return violations_of(point.composed)
 
     @property
     def policy(self) -> Policy:
@@ -356,21 +357,26 @@ class ConfigRuntime(Generic[Config]):
         from realmconf.runtime import commands
 
         adapter = self._fitting.adapter_of(config)
+        origin = self._origins.showing(config)
         if (
             adapter is None
             and isinstance(config, dict)
-            and (options.get("base") is not None or self._origins.gave_out(config))
+            and (origin is not None or options.get("base") is not None)
         ):
             # Who names what it was made from has changed a copy of the whole of that.
             adapter = self._fitting.adapter_of_mapping()
         if adapter is not None:
-            return self._set_model(adapter, config, options)
+            return self._set_model(adapter, config, origin, options)
         return self.writing.carry_out(
             commands.set_document(config, limits=self._client.limits), options
         )
 
     def _set_model(
-        self, adapter: Adapter[Any], model: Any, options: WriteOptions
+        self,
+        adapter: Adapter[Any],
+        model: Any,
+        origin: ConfigSnapshot[Config] | None,
+        options: WriteOptions,
     ) -> WriteResult[Config]:
         from realmconf.runtime.difference import edit_from
 
@@ -378,7 +384,9 @@ class ConfigRuntime(Generic[Config]):
         base = arguments.base(realm, options)
         expected = arguments.expected(realm, options, limits=self._client.limits)
         if base is None and expected is not None:
-            base = self._origins.at(expected)
+            base = self._origins.at(expected, showing=origin)
+        elif base is None:
+            base = origin
         if base is not None:
             return self.writing.carry_out(edit_from(adapter, base.point.composed, model), options)
         generation = None if expected is None else expected.generation
@@ -526,10 +534,15 @@ class ConfigRuntime(Generic[Config]):
         from realmconf.domain.names import RealmName as Name
         from realmconf.domain.pointer import Pointer
         from realmconf.runtime import commands
+        from realmconf.runtime.commands import without_parent
 
         place = Pointer((SECTION, self.realm_id, "parent"))
         if parent is None:
-            return self.writing.carry_out(commands.unset(place), options)
+            return self.writing.carry_out_at(
+                lambda view: without_parent(view.head(self.realm_id)),
+                options,
+                identity=["unset parent"],
+            )
         named = {place: str(Name(parent))}
         return self.writing.carry_out(
             commands.set_values(named, limits=self._client.limits), options

@@ -50,6 +50,7 @@ class ConfigSnapshot(Generic[Config]):
     __slots__ = (
         "_composed",
         "_config",
+        "_cursor",
         "_document",
         "_found",
         "_lineage",
@@ -66,6 +67,7 @@ class ConfigSnapshot(Generic[Config]):
     _config: Config
     _document: Mapping[str, Any] | None
     _composed: Document
+    _cursor: str
     _lineage: tuple[LineageMember, ...]
     _warnings: tuple[Notice, ...]
     _found: tuple[Notice, ...]
@@ -203,7 +205,10 @@ class ConfigSnapshot(Generic[Config]):
     @property
     def cursor(self) -> str:
         """Where a watch of the effective view goes on after this snapshot; one of the own view takes ``etag``."""
-        return effective_cursor(self.point)
+        try:
+            return self._cursor
+        except AttributeError:
+            return effective_cursor(self.point)
 
     @property
     def revision(self) -> Revision | None:
@@ -303,14 +308,23 @@ class ConfigSnapshot(Generic[Config]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process has no handle to ask, so what a handle would say goes along.
-        slots = [name for cls in type(self).__mro__ for name in getattr(cls, "__slots__", ())]
         from realmconf.runtime.source import Detached
 
-        detached = Detached(self.config, self.metadata)
-        said = [self.composed, self.lineage, self.warnings, self.cursor]
+        return (_restored, (type(self), self._portable(Detached(self.config, self.metadata))))
+
+    def _portable(self, source: Source[Config]) -> dict[str, Any]:
+        """What this snapshot says, with *source* to ask for the rest."""
+        slots = [name for cls in type(self).__mro__ for name in getattr(cls, "__slots__", ())]
+        said = {
+            "_composed": self.composed,
+            "_cursor": self.cursor,
+            "_document": self.document,
+            "_found": (),
+            "_lineage": self.lineage,
+            "_warnings": self.warnings,
+        }
         state = {name: getattr(self, name) for name in slots if hasattr(self, name)}
-        state |= {"_source": detached, "_point": None, "_warnings": said[2], "_found": ()}
-        return (_restored, (type(self), state))
+        return {**state, **said, "_source": source, "_point": None}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ConfigSnapshot):

@@ -10,13 +10,15 @@ from __future__ import annotations
 import operator
 
 from realmconf.domain.document import ABSENT
-from realmconf.errors import InvalidArgument, ValueNotFound
+from realmconf.errors import InvalidArgument, RealmconfError, ValueNotFound
 from realmconf.runtime.envelope import ConfigResolvedPaths, ConfigStoreMetadata
 from realmconf.runtime.generic import Config, Generic
+from realmconf.stores.protocol import Notice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from realmconf.domain import revision as stored
     from realmconf.domain.names import RealmName
@@ -26,8 +28,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.lineages import Point
     from realmconf.runtime.results import WatchedSnapshot, WriteResult
     from realmconf.runtime.snapshot import ConfigSnapshot
-    from realmconf.runtime.sources import Secret
-    from realmconf.stores.protocol import Notice
+    from realmconf.runtime.sources import Secret, SecretSources
 
 
 class Source(Generic[Config]):
@@ -92,6 +93,23 @@ class Detached(Source[Config]):
         """As it was."""
         return self._metadata
 
+    def point_then(self, snapshot: ConfigSnapshot[Config]) -> Point:
+        """Of no use elsewhere: it belongs to an open store."""
+        raise InvalidArgument(
+            "this snapshot was sent from another process: it says what it said there, and nothing is made from it; "
+            "read again, or pass its etag or cursor on"
+        )
+
+    def instead(self, point: Point, record: stored.Revision | None) -> Point:
+        """As ``point_then``."""
+        raise InvalidArgument(
+            "a result that was sent from another process knows its own changes only"
+        )
+
+    def secret_at(self, snapshot: ConfigSnapshot[Config], pointer: Pointer) -> Secret:
+        """As it was, revealed with the sources of this process."""
+        return _secret(snapshot, pointer, None)
+
 
 class RealmSource(Source[Config]):
     """What the handle of one realm answers."""
@@ -145,7 +163,12 @@ class RealmSource(Source[Config]):
         """What a write means for those who inherit the realm."""
         from realmconf.runtime.descendants import aftermath
 
-        return aftermath(self._client, result)
+        try:
+            return aftermath(self._client, result)
+        except RealmconfError as failure:
+            # The write is done: that nobody can look now is no error of it.
+            message = f"what this means for those who inherit cannot be told now: {failure}"
+            return (Notice(code="descendants_unknown", message=message),)
 
     def descendants_changed(self, result: WriteResult[Config]) -> tuple[RealmName, ...]:
         """Those whose composed configuration a write changes."""
@@ -155,18 +178,7 @@ class RealmSource(Source[Config]):
 
     def secret_at(self, snapshot: ConfigSnapshot[Config], pointer: Pointer) -> Secret:
         """The value at one place of the composed configuration, as a secret."""
-        from realmconf.runtime.sources import Secret
-
-        value = pointer.resolve(snapshot.composed)
-        if value is ABSENT:
-            raise ValueNotFound(
-                realm=self._realm, pointer=str(pointer), generation=snapshot.generation
-            )
-        if not isinstance(value, str):
-            raise InvalidArgument(
-                f"what stands at {pointer} is no text, and no secret can be had of it"
-            )
-        return Secret(value, sources=self._client.secrets)
+        return _secret(snapshot, pointer, self._client.secrets)
 
     def store_metadata(self) -> ConfigStoreMetadata:
         """Which store this is."""
@@ -178,3 +190,20 @@ class RealmSource(Source[Config]):
             backend=store.info.name,
             resolved_paths=ConfigResolvedPaths(**paths) if paths else None,
         )
+
+
+def _secret(
+    snapshot: ConfigSnapshot[Any], pointer: Pointer, sources: SecretSources | None
+) -> Secret:
+    from realmconf.runtime.sources import Secret
+
+    value = pointer.resolve(snapshot.composed)
+    if value is ABSENT:
+        raise ValueNotFound(
+            realm=snapshot.realm_id, pointer=str(pointer), generation=snapshot.generation
+        )
+    if not isinstance(value, str):
+        raise InvalidArgument(
+            f"what stands at {pointer} is no text, and no secret can be had of it"
+        )
+    return Secret(value, sources=sources)

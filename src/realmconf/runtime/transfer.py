@@ -57,7 +57,8 @@ def _lines(client: Client, realm: RealmName, *, redacted: bool) -> Iterator[str]
     """The lines of one realm: its schemas, which hold no configuration, and then its revisions."""
     with client.store.view() as view:
         head = view.head(realm)
-        digests = () if head.revision is None else view.schemas(realm)
+        # Those of its ancestors too: what they call secret in it must stay so where they are not.
+        digests = () if head.revision is None else client.lineages.schemas_of(realm, view)
         schemas = {digest: view.schema(digest) for digest in digests}
     for digest, schema in schemas.items():
         yield schema_line(realm, digest, schema)

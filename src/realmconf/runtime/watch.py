@@ -69,6 +69,10 @@ class Watch(Generic[Config]):
         while not self.is_closed():
             try:
                 snapshot = self._follower.advance()
+                if snapshot is None and self._watched != self._follower.watched:
+                    # A parent has changed: hear of the new ones before the next look at them.
+                    self._subscribe_anew()
+                    continue
             except Exception:
                 if not self.is_closed():
                     raise
@@ -76,10 +80,7 @@ class Watch(Generic[Config]):
                 continue
             if snapshot is not None:
                 return snapshot
-            if self._watched != self._follower.watched:
-                # A parent has changed: hear of the new ones before the next look at them.
-                self._subscribe_anew()
-            elif not self._signal.wait(self._silence_seconds):
+            if not self._signal.wait(self._silence_seconds):
                 self.close()
         raise StopIteration
 

@@ -80,6 +80,15 @@ class Shape:
             child = self._keep((part,), [*self._members(part), *self._elements(index)])
         return child
 
+    def anywhere(self, part: str) -> Shape:
+        """As ``step``, of an element that may stand at any index: elements move, and what holds of one may of any."""
+        if array_index(part) is None and part != _APPENDED:
+            return self.member(part)
+        child = self._children.get((part, None))
+        if child is None:
+            child = self._keep((part, None), [*self._members(part), *self._elements(None)])
+        return child
+
     def at(self, pointer: Pointer) -> Shape:
         """The place *pointer* below this one."""
         shape = self

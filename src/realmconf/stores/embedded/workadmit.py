@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from realmconf.domain import admit, workfile
 from realmconf.domain.composition import Composer
-from realmconf.domain.document import canonical_bytes
+from realmconf.domain.document import canonical_bytes, same
 from realmconf.domain.lineage import own_section, resolve, schemas_in_reach
 from realmconf.domain.marks import MARK_BYTES, without_marks
 from realmconf.domain.names import LIMITS
-from realmconf.domain.revision import GENESIS, Policy, seal
 from realmconf.domain.schemas.shape import NOTHING, Shape
 from realmconf.errors import InvalidDocument, RealmconfError
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from realmconf.domain.document import Document
     from realmconf.domain.names import Limits, RealmName
-    from realmconf.domain.revision import Revision
     from realmconf.domain.secrets import Secrecy
     from realmconf.domain.workfile import Verdict
     from realmconf.stores.embedded.workhost import Reading
@@ -43,7 +41,7 @@ class Gate:
             return verdict
         try:
             document = self._without_marks(rows, head, verdict.document)
-            candidate = _candidate(head, document)
+            candidate = admit.candidate(head.realm, head.revision, document, kind="adopt")
             admit.check(
                 head.revision,
                 candidate,
@@ -56,6 +54,9 @@ class Gate:
             return workfile.Broken(reason=f"{place}{refused.reason}")
         except RealmconfError as refused:
             return workfile.Broken(reason=str(refused))
+        if head.revision is not None and same(document, head.revision.document):
+            # With what its marks stand for it says what is there already.
+            return workfile.Restyled()
         return verdict.replace(document=document)
 
     def _without_marks(self, rows: Reading, head: Head, document: Document) -> Document:
@@ -87,29 +88,3 @@ class Gate:
             return {}
         digests = schemas_in_reach(head.realm, rows, limits=self._limits)
         return {digest: rows.schema(digest) for digest in digests}
-
-
-def _candidate(head: Head, document: Document) -> Revision:
-    """The revision that an edit would become, as far as its relatives are concerned."""
-    previous = head.revision
-    if previous is not None:
-        return previous.replace(
-            document=document,
-            tombstone=False,
-            kind="adopt",
-            generation=previous.generation + 1,
-            digest="",
-        )
-    return seal(
-        realm=head.realm,
-        generation=head.generation + 1,
-        kind="adopt",
-        document=document,
-        author="",
-        surface="file",
-        write_id="",
-        created_at="",
-        salt="",
-        previous=GENESIS,
-        policy=Policy(),
-    )

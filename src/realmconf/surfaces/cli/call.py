@@ -101,6 +101,17 @@ class Call:
 
         return Veil(shows_secrets=self.shows_secrets, secrecy=secrecy)
 
+    def veil_of_step(self, snapshot: Any) -> Veil:
+        """Over a step of an effective watch: it shows values of former parents, which have their own secrets."""
+        from realmconf.surfaces.veil import Veil
+
+        return Veil(
+            shows_secrets=self.shows_secrets,
+            secrecy=lambda: self.client.lineages.secrecy_once(
+                snapshot.realm_id, snapshot.point, others=snapshot.related
+            ),
+        )
+
     # --- the client
 
     @property

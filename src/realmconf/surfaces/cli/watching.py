@@ -41,7 +41,7 @@ def watch(call: Call) -> None:
         problem = _problem(snapshot, view=view)
         if not changes and not snapshot.reset and below and problem is None:
             continue
-        veil = call.veil
+        veil = call.veil if view == "own" else call.veil_of_step(snapshot)
         if call.json:
             _print_json(call, snapshot, changes, problem=problem, veil=veil)
         else:
