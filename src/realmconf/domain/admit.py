@@ -146,8 +146,9 @@ def violations_of(composed: Composed) -> tuple[dict[str, str], ...]:
         return ()
     from realmconf.domain.schemas.schema import violations
 
+    config = composed.config
     found: dict[tuple[str, str], dict[str, str]] = {}
     for digest, schema in composed.schemas:
-        for one in violations(digest, schema, composed.config):
+        for one in violations(digest, schema, config):
             found.setdefault((one["pointer"], one["keyword"]), one)
     return tuple(found[place] for place in sorted(found))

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 COMPOSED_KEPT = 4_096
 """Realms whose composition one composer remembers."""
+SHAPES_KEPT = 64
+"""Combinations of schemas of which is remembered what they say."""
 
 
 # --- one member -------------------------------------------------------------------------
@@ -128,7 +130,9 @@ class Composed:
     def config(self) -> Document:
         """The configuration, to be treated as frozen: it shares parts with documents and other compositions."""
         if self._config is None:
-            self._config = combine(self.base, self.own, self.shape)
+            base, own = self.base, self.own
+            # What the schemas say is not found out where there is nothing to merge.
+            self._config = combine(base, own, self.shape) if base and own else own or base
         return self._config
 
     def with_document(self, document: Document | None) -> Composed:
@@ -140,8 +144,18 @@ class Composed:
         return changed
 
 
+_shapes: dict[tuple[str, ...], Shape] = {}
+
+
 def _shape_of(schemas: tuple[tuple[str, Document], ...]) -> Shape:
-    return Shape.of([schema for _, schema in schemas])
+    """What they say together; a schema never changes, so what was found out once is kept for the next write."""
+    digests = tuple([digest for digest, _ in schemas])
+    shape = _shapes.get(digests)
+    if shape is None:
+        if len(_shapes) >= SHAPES_KEPT:
+            _shapes.clear()
+        shape = _shapes[digests] = Shape.of([schema for _, schema in schemas])
+    return shape
 
 
 def _masks(revision: Revision | None) -> tuple[Pointer, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from realmconf.domain.document import ABSENT, same
 from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.domain.record import Record
-from realmconf.domain.secrets import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ class Change(Record):
     """
     The leaf at *pointer* before and after; ``ABSENT`` where there is no leaf.
 
-    A leaf is a scalar, an array, or an object without members.  The ``repr`` leaves out
-    what looks secret.
+    A leaf is a scalar, an array, or an object without members.  The ``repr`` tells which
+    side there is, and no value: what a schema calls secret does not show in the value.
     """
 
     pointer: Pointer
@@ -33,9 +32,13 @@ class Change(Record):
 
     def __repr__(self) -> str:
         # Reprs end up in logs.
-        before = redact(self.before, at=self.pointer)
-        after = redact(self.after, at=self.pointer)
-        return f"Change({str(self.pointer)!r}, before={before!r}, after={after!r})"
+        return (
+            f"Change({str(self.pointer)!r}, before={_side(self.before)}, after={_side(self.after)})"
+        )
+
+
+def _side(value: Value | Absent) -> str:
+    return repr(value) if value is ABSENT else "…"
 
 
 def changes(before: Document | None, after: Document | None) -> tuple[Change, ...]:

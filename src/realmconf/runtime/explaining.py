@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from realmconf.runtime.lineages import Point
     from realmconf.stores.protocol import ReadView
 
-PAGE = 64
+PAGE_MAX = 64
+"""Revisions that are read at once; the first few are read by fewer, since the answer is often among them."""
 
 
 class Provenance(Record):
@@ -36,8 +37,8 @@ class Provenance(Record):
 
     ``realm`` states it, and has since ``generation``, which ``author`` made at ``created_at`` with ``message``; of a
     value that several realms state in part, the nearest of them, and ``parts`` tells the rest.  All five are None
-    where no realm that counts states it: it is masked, or absent with a ``default``.  ``repr`` leaves out what
-    looks secret.
+    where no realm that counts states it: it is masked, or absent with a ``default``.  The ``repr`` has no value:
+    what a schema calls secret does not show in it.
     """
 
     pointer: Pointer
@@ -62,11 +63,9 @@ class Provenance(Record):
 
     def __repr__(self) -> str:
         # Reprs end up in logs.
-        from realmconf.domain.secrets import redact
-
-        value = redact(self.value, at=self.pointer)
+        value = repr(self.value) if self.value is ABSENT else "…"
         return (
-            f"Provenance({str(self.pointer)!r}, value={value!r}, realm={self.realm!r}, "
+            f"Provenance({str(self.pointer)!r}, value={value}, realm={self.realm!r}, "
             f"generation={self.generation}, shadowed={len(self.shadowed)}, masked_by={self.masked_by!r})"
         )
 
@@ -149,7 +148,10 @@ class _Explainer:
             if place == len(pages):
                 try:
                     more = self._view.revisions(
-                        realm, before=pages[-1].generation, limit=PAGE, newest_first=True
+                        realm,
+                        before=pages[-1].generation,
+                        limit=min(len(pages), PAGE_MAX),
+                        newest_first=True,
                     )
                 except HistoryCompacted:
                     return

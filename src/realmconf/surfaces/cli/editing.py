@@ -11,6 +11,7 @@ from __future__ import annotations
 from realmconf.domain.frozen import thaw
 from realmconf.domain.merge import Merged, merge_three
 from realmconf.domain.names import LIMITS
+from realmconf.domain.schemas.shape import NOTHING
 from realmconf.domain.toml import parse_toml, render
 from realmconf.domain.workfile import header_line, without_header
 from realmconf.errors import (
@@ -94,7 +95,7 @@ def resolve_in_editor(call: Call, realm: Any, state: Any) -> Any:
     except UNUSABLE as unusable:
         return editing([plain(head)]).until_written(text, note=str(unusable))
     base = parse_toml(state.base_text or "").document
-    merged = merge_three(base, plain(head), mine)
+    merged = merge_three(base, plain(head), mine, shape=shape_of(head))
     blamed = culprits(realm, merged.contested, after=state.file_generation or 0)
     disputed = disputed_text(
         call, merged, mine=mine, theirs=plain(head), blamed=blamed, text=text, head=head
@@ -203,7 +204,7 @@ class Editing:
             raise GenerationConflict(
                 before, now, realm=name, reason="the document was deleted since"
             )
-        merged = merge_three(plain(self._base), plain(head), mine)
+        merged = merge_three(plain(self._base), plain(head), mine, shape=shape_of(head))
         if not merged.contested:
             self._call.say(f"merged with what was changed up to generation {now}")
             return merged.document
@@ -289,3 +290,9 @@ def plain(snapshot: Any) -> dict[str, Any]:
     """The own document of *snapshot* to work on; empty if there is none."""
     document: dict[str, Any] = {} if snapshot.document is None else thaw(snapshot.document)
     return document
+
+
+def shape_of(snapshot: Any) -> Any:
+    """How the schemas at or above the realm of *snapshot* merge; not at all, if its parents cannot be used."""
+    point = snapshot.point
+    return NOTHING if point.problem is not None else point.composed.shape
