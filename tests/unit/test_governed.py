@@ -261,6 +261,80 @@ def test_named_elements_are_rebased_one_by_one(org):
     assert [one["pointer"] for one in conflict.value.contested] == ["/servers/x/port"]
 
 
+def test_another_order_of_named_elements_is_a_change_of_the_whole(org):
+    """Who puts them in order has touched them all: G2 is about what somebody meant, too."""
+    one, two, three = ({"name": name} for name in "abc")
+    base = org.set({"servers": [one, two, three]})
+    org.set({"servers": [three, two, one]})
+    with pytest.raises(GenerationConflict) as error:
+        org.set(
+            {"servers": [one, two, {**three, "port": 1}]},
+            expected_generation=base.generation,
+            on_conflict="rebase",
+        )
+    assert [one["pointer"] for one in error.value.contested] == ["/servers/c/port"]
+    org.set({"region": "eu", "servers": [three, two, one]})
+    merged = org.set(
+        {"servers": [three, {**two, "port": 2}, one]},
+        expected_generation=3,
+        on_conflict="rebase",
+    )
+    assert merged.document["servers"] == [three, {**two, "port": 2}, one]
+
+
+def test_a_member_may_be_called_anything(org):
+    """No key of a document is taken for a sign of ours."""
+    odd = {"": 1, "\0": 2, "\0s:a": {"name": "a"}, "-": 3}
+    base = org.set({"servers": [{"name": "a"}], "other": odd})
+    org.set_value("region", "eu")
+    merged = org.set(
+        {"servers": [{"name": "a", "port": 1}], "other": {**odd, "": 2}},
+        expected_generation=base.generation,
+        on_conflict="rebase",
+    )
+    assert merged.document == {
+        "servers": [{"name": "a", "port": 1}],
+        "other": {**odd, "": 2},
+        "region": "eu",
+    }
+
+
+def test_a_schema_that_was_never_there_is_removed_without_a_revision(client):
+    """Nothing to remove is nothing written, also in a realm that was never written."""
+    result = client.realm("new").unset_schema()
+    assert not result.changed
+    assert client.realm("new").get().generation == 0
+
+
+def test_a_document_is_validated_under_the_parent_that_it_names(client, org):
+    """As it would be judged if it were written."""
+    lone = client.realm("lone")
+    bad = {"agent": {"retries": 99}, "realm": {"lone": {"parent": "org"}}}
+    assert [one["pointer"] for one in lone.validate(bad)] == ["/agent/retries"]
+    assert lone.validate({"agent": {"retries": 99}}) == ()
+
+
+def test_the_last_good_configuration_is_of_one_composition(client, team, org):
+    """``on_invalid="last_good"`` after a parent's change that breaks the type, and after it was mended."""
+
+    class Agent(pydantic.BaseModel):
+        retries: int = 3
+
+    class Settings(pydantic.BaseModel):
+        agent: Agent = Agent()
+
+    org.unset_schema()
+    typed = client.realm("team", schema=Settings, on_invalid="last_good")
+    org.set_value("agent.retries", 5)
+    assert typed.get().config.agent.retries == 5
+    org.set_value("agent.retries", "many")
+    assert typed.get().config.agent.retries == 5
+    assert "schema_violation" in [one.code for one in typed.get().warnings]
+    org.set_value("agent.retries", 7)
+    assert typed.get().config.agent.retries == 7
+    assert not typed.get().warnings
+
+
 def test_what_is_rebased_is_judged_again(org):
     """Two changes that fit alone may not fit together."""
     schema = {"not": {"required": ["a", "b"]}}

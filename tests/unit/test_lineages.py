@@ -16,6 +16,7 @@ from realmconf import (
     LineageCycle,
     LineageTooDeep,
     ParentNotFound,
+    Secret,
     ValueNotFound,
 )
 
@@ -134,7 +135,90 @@ def test_a_snapshot_travels_with_what_it_was_composed_of(family):
     )
 
 
+def test_a_snapshot_that_travelled_makes_nothing_new(family):
+    """What it said there it says everywhere; what only an open store could tell is refused with a reason."""
+    team = family.realm("team")
+    team.set_value("token_of", "secret://env/NOWHERE")
+    copy = pickle.loads(pickle.dumps(team.get()))
+    assert (copy.cursor, copy.warnings, copy.etag) == (
+        team.get().cursor,
+        team.get().warnings,
+        team.get().etag,
+    )
+    assert isinstance(copy.secret("token_of"), Secret)
+    with pytest.raises(InvalidArgument, match="another process"):
+        copy.point  # noqa: B018
+    family.realm("org").set_value("agent.model", "later")
+    with team.watch(after=copy) as watch:
+        assert next(watch).config["agent"]["model"] == "later"
+
+
+def test_a_purge_is_seen_by_those_who_inherit(family):
+    """What is erased from a parent's revision is in nobody's composition any more."""
+    org, team = family.realm("org"), family.realm("team")
+    org.set_value("agent.model", "canary")
+    kept = team.get()
+    assert kept.config["agent"]["model"] == "canary"
+    team.set_value("n", 1)
+    org.set_value("agent.model", "clean")
+    family.purge("org", 2)
+    assert "canary" not in str(team.get().config)
+    with pytest.raises(HistoryCompacted):
+        team.at(2).config  # noqa: B018
+
+
+def test_a_generation_of_before_a_rename_is_read_under_the_name_of_then(family):
+    """Its section about itself names the realm as it was called, and is no configuration."""
+    team = family.realm("team")
+    team.set_value("realm.team.unset", ["/region"])
+    family.rename("team", "crew")
+    crew = family.realm("crew")
+    before = crew.at(2)
+    assert before.config == {"agent": {"model": "o", "retries": 1, "tools": ["a"]}}
+    assert crew.parent == "org"
+    assert crew.get().config == before.config
+    crew.rollback(to=1)
+    assert crew.get().document == {
+        "agent": {"tools": ["a"]},
+        "realm": {"crew": {"parent": "org"}},
+    }
+
+
 # --- parents -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("section", ["team", 5, [], {"team": "org"}, {"team": ["org"]}])
+def test_the_section_about_realms_is_a_table(family, section):
+    """What stands at ``/realm`` says where realms stand, or is refused with its place."""
+    with pytest.raises(InvalidDocument) as error:
+        family.realm("team").set_value("realm", section)
+    assert error.value.pointer in ("/realm", "/realm/team")
+    assert family.realm("team").get().generation == 1
+
+
+def test_the_root_has_no_parent_however_it_is_written(family):
+    """An import or a restored revision of ``global`` with a parent would take every realm down."""
+    from realmconf import connect
+
+    with connect("memory://", author="t") as other:
+        other.realm("base").set({"a": 1})
+        other.realm("top").set({"realm": {"top": {"parent": "base"}}})
+        lines = list(other.export(realms=["base", "top"]))
+    with pytest.raises(LineageCycle):
+        family.import_(lines, names={"top": "global", "base": "org"})
+    assert family.realm("team").get().config["region"] == "eu"
+
+
+def test_leaving_a_parent_leaves_no_empty_section(family):
+    """Without a parent and masks there is nothing that a realm says about itself."""
+    team = family.realm("team")
+    team.set_parent(None)
+    assert team.get().document == {"agent": {"tools": ["a"]}}
+    assert not team.set_parent(None).changed
+    team.set_parent("org")
+    team.set_value("realm.team.unset", ["/region"])
+    team.set_parent(None)
+    assert team.get().document["realm"] == {"team": {"unset": ["/region"]}}
 
 
 def test_parents_that_cannot_be_are_refused(family):

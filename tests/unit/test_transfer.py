@@ -363,3 +363,14 @@ def test_a_schema_that_was_changed_is_found(client, monkeypatch):
     monkeypatch.setattr(kind, "schema", lambda view, digest: SECOND)
     with pytest.raises(StoreCorrupt, match="generation 1 of realm a"):
         client.realm("a").verify()
+
+
+def test_what_an_ancestor_calls_secret_is_so_where_there_is_no_ancestor(client, other):
+    """G11: an export takes along what all its realm's ancestors ever said of secrets."""
+    client.realm("org").set_schema({"properties": {"pin": {"writeOnly": True}}})
+    client.realm("child").set({"pin": 4711, "realm": {"child": {"parent": "org"}}})
+    redacted = "".join(client.export(realms=["child"], redacted=True))
+    assert "4711" not in redacted
+    other.import_(list(client.export(realms=["child"])))
+    secrecy = other.lineages.secrecy(other.realm("child").realm_id)
+    assert "4711" not in str(secrecy.redact({"pin": 4711}))

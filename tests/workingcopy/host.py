@@ -180,7 +180,9 @@ class Host:
     def request_key(self) -> bytes:
         return b"key"
 
-    def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]:
+    def watch_folder(
+        self, path: str, callback: Callable[[], None], lost: Callable[[], None]
+    ) -> Callable[[], None]:
         raise OSError("no notification here")
 
     def watch_for_folder(self, path: str, callback: Callable[[], None]) -> bool:

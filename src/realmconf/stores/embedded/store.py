@@ -482,9 +482,11 @@ class EmbeddedStore:
         """The turn if it is free now."""
         return self._turns.try_hold()
 
-    def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]:
+    def watch_folder(
+        self, path: str, callback: Callable[[], None], lost: Callable[[], None]
+    ) -> Callable[[], None]:
         """Kernel notification on a realm's folder; returns what ends it."""
-        return self._watching.watch_folder(path, callback)
+        return self._watching.watch_folder(path, callback, lost)
 
     def watch_for_folder(self, path: str, callback: Callable[[], None]) -> bool:
         """Kernel notification on a realm's folder that is not there yet."""

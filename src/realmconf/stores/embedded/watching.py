@@ -76,9 +76,13 @@ class Watching:
         """In a child after fork: the descriptors are gone, the watchers are the parent's."""
         self.__init__(self.place)  # type: ignore[misc]
 
-    def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]:
+    def watch_folder(
+        self, path: str, callback: Callable[[], None], lost: Callable[[], None]
+    ) -> Callable[[], None]:
         """
         Call *callback* at every change in a realm's folder, and take back the proof of that realm's head.
+
+        *lost* is called before it when the folder itself may be gone, of which nothing more would be told.
 
         Raises:
             OSError: The kernel cannot tell.  *callback* is called all the same, until the watches
@@ -87,8 +91,14 @@ class Watching:
         from realmconf.stores.embedded.notify import FOLDER_EVENTS, NOTIFIER
 
         realm = os.path.basename(path)
+
+        def told(names: Collection[str]) -> None:
+            if not names:
+                lost()
+            self._edited(realm, callback)
+
         try:
-            cancel = NOTIFIER.watch(path, FOLDER_EVENTS, lambda: self._edited(realm, callback))
+            cancel = NOTIFIER.watch_entries(path, FOLDER_EVENTS, told)
         except OSError:
             self._poll_folder(path, callback)
             raise

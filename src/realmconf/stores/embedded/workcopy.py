@@ -402,8 +402,6 @@ class WorkingCopies:
     def _noticed(self, realm: RealmName) -> None:
         memory = self.memory(realm)
         memory.dirty = True
-        # The folder may be gone, and the watch with it: one that is made in its place may have its inode.
-        memory.watched = None
         if not self._host.read_only:
             # Somebody may have saved: taken in at once, not when the next reader comes.
             self._publisher.note(realm)

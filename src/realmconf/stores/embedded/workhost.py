@@ -98,8 +98,14 @@ class Host(Protocol):
         """The secret of the store, under which marks are made."""
         ...
 
-    def watch_folder(self, path: str, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call *callback* after every change in the folder; returns what ends that. ``OSError`` if it cannot."""
+    def watch_folder(
+        self, path: str, callback: Callable[[], None], lost: Callable[[], None]
+    ) -> Callable[[], None]:
+        """
+        Call *callback* after every change in the folder, and *lost* before it if that may have been the last one.
+
+        Returns what ends that.  ``OSError`` if it cannot.
+        """
         ...
 
     def watch_for_folder(self, path: str, callback: Callable[[], None]) -> bool:

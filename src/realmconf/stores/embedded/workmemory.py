@@ -158,16 +158,20 @@ class Memory:
     def watch(
         self,
         status: os.stat_result,
-        ask: Callable[[str, Callable[[], None]], Callable[[], None]],
+        ask: Callable[[str, Callable[[], None], Callable[[], None]], Callable[[], None]],
         notice: Callable[[], None],
     ) -> None:
         """Have *notice* called at changes in the folder, which has *status*, from now on; raises what *ask* does."""
         self.dirty = True
         # Before the old watch ends: if it is of the same folder, no event falls between the two.
-        cancel, self._cancel_watch = self._cancel_watch, ask(self.folder, notice)
+        cancel, self._cancel_watch = self._cancel_watch, ask(self.folder, notice, self._lose_watch)
         self.watched = (status.st_dev, status.st_ino)
         if cancel is not None:
             cancel()
+
+    def _lose_watch(self) -> None:
+        # The folder may be gone, and the watch with it: one that is made in its place may have its inode.
+        self.watched = None
 
     def unwatch(self) -> None:
         """No longer be told."""
