@@ -26,8 +26,8 @@ them. A PATH is dotted (`agent.model`, with TOML quoting: `hosts."a.b".port`), o
 if it starts with `/`.
 
 The answer goes to standard output, everything said about it to standard error. Literals that look
-secret (by the name of their key: `api_key`, `token`, `password`, …) are printed as a mark. Sent back
-at its own place, the mark keeps the stored secret.
+secret (by the name of their key: `api_key`, `token`, `password`, …; by a schema; below `/realm`) are
+printed as a mark. Sent back at its own place, the mark keeps the stored secret.
 """
 
 

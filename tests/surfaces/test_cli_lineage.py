@@ -452,6 +452,23 @@ def test_watch_tells_who_made_a_step(family):
     assert lines[1].startswith("3  ")
 
 
+def test_watch_shows_no_secret_of_a_schema(family, tmp_path):
+    """G11: what a parent's schema calls secret is so in its steps, also when the realm has left it since."""
+    cursor = json.loads(family.ok("watch", "--own", "--after", "1", "-n", "1", "-o", "json").out)[
+        "cursor"
+    ]
+    schema = tmp_path / "org.schema.json"
+    schema.write_text(json.dumps({"properties": {"note": {"writeOnly": True}}}))
+    family.ok("schema", "set", str(schema), "--realm", "org")
+    family.ok("set", "note", "canary-one", "--realm", "org")
+    family.ok("set", "note", "canary-two", "--realm", "org")
+    family.ok("parent", "unset")
+    words = ["watch", "--after", cursor, "-n", "4"]
+    told = family.ok(*words).out + family.ok(*words, "-o", "json").out
+    assert "note" in told
+    assert "canary" not in told
+
+
 def test_watch_goes_on_where_parents_break(family, tmp_path):
     """A step at which there is no configuration is told, no command is run for it, and the next one follows."""
     broken(family)
