@@ -463,3 +463,33 @@ def test_a_write_against_an_older_lineage_conflicts_in_its_own_generation_alone(
     assert team.patch({"y": 1}, expected=snapshot).generation == 2
     with pytest.raises(GenerationConflict):
         team.patch({"y": 2}, expected=snapshot)
+
+
+def test_a_number_alone_does_not_say_what_a_parent_stated_meanwhile(family):
+    """G10: a handle that gave nothing out cannot know which of several configurations a model came from."""
+
+    class Settings(pydantic.BaseModel):
+        region: str
+        size: int = 0
+
+    config = family.realm("team", schema=Settings).get().config.model_copy(update={"size": 1})
+    stranger = family.realm("team", schema=Settings)
+    family.realm("org").set_policy(history_keep=99)
+    assert stranger.set(config, expected_generation=1).document["size"] == 1
+    assert "region" not in stranger.get().document
+    family.realm("global").set_value("region", "us")
+    with pytest.raises(InvalidArgument, match="base"):
+        family.realm("team", schema=Settings).set(config, expected_generation=2)
+    assert stranger.get().config.region == "us"
+
+
+def test_a_model_of_a_realm_never_written_pins_nothing(family):
+    """G10: what it has from the root stays the root's."""
+
+    class Settings(pydantic.BaseModel):
+        region: str
+        size: int = 0
+
+    config = family.realm("fresh", schema=Settings).get().config.model_copy(update={"size": 1})
+    result = family.realm("fresh", schema=Settings).set(config, expected_generation=0)
+    assert result.document == {"size": 1}

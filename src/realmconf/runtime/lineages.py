@@ -8,11 +8,12 @@ and what it composes to is decided in ``domain``; whether a head is the newest, 
 from __future__ import annotations
 
 from realmconf.domain.composition import Composer
+from realmconf.domain.document import same
 from realmconf.domain.lineage import own_section, resolve, schemas_in_reach
 from realmconf.domain.names import GLOBAL
 from realmconf.domain.revision import DIGEST_SHOWN, GENESIS
 from realmconf.domain.schemas.shape import NOTHING, Shape
-from realmconf.errors import HistoryCompacted, RevisionNotFound
+from realmconf.errors import HistoryCompacted, InvalidArgument, RevisionNotFound
 from realmconf.stores.protocol import Head
 
 TYPE_CHECKING = False
@@ -72,6 +73,11 @@ class Point:
     def is_lone(self) -> bool:
         """Whether there is nothing to inherit."""
         return len(self.heads) == 1
+
+    @property
+    def inherits_nothing(self) -> bool:
+        """Whether no realm on which it depends was ever written."""
+        return all(head.generation == 0 for head in self.watched_heads[1:])
 
     @property
     def composed(self) -> Composed:
@@ -218,17 +224,33 @@ class Lineages:
         The point of *realm* at one of its generations, or now if none is named.
 
         Now, too, where that generation is gone: a write against it is refused in any case.
+
+        Raises:
+            InvalidArgument: An ancestor went on under that generation, so that it does not tell which point is meant.
         """
-        if generation is not None and generation != view.head(realm).generation:
-            try:
-                return (
-                    self.never(realm)
-                    if generation == 0
-                    else self.then(view, realm, view.position(realm, generation))
-                )
-            except (RevisionNotFound, HistoryCompacted):
-                pass
-        return self.point_of(view.head, realm)
+        newest = self.point_of(view.head, realm)
+        if generation is None or (generation == newest.head.generation and newest.inherits_nothing):
+            return newest
+        try:
+            last = self._last_of(view, newest, generation)
+            if generation == 0:
+                return last
+            first = self.then(view, realm, view.position(realm, generation))
+        except (RevisionNotFound, HistoryCompacted):
+            return newest
+        if not _is_one_composition(first, last):
+            raise InvalidArgument(
+                f"generation {generation} of realm {realm} has been several different configurations, since a realm "
+                "that it inherits from went on: name the snapshot the model came from as base"
+            )
+        return last
+
+    def _last_of(self, view: ReadView, newest: Point, generation: int) -> Point:
+        """The point at which *generation* stood for the last time."""
+        if generation >= newest.head.generation:
+            return newest
+        realm = newest.realm
+        return self.then(view, realm, view.position(realm, generation + 1) - 1)
 
     def never(self, realm: RealmName) -> Point:
         """The point of a realm before anything was written."""
@@ -345,6 +367,21 @@ class Lineages:
 
         shape = Shape.of(list(self.schemas_in(view, digests).values()))
         return Secrecy(realm=realm, shape=shape, key=self._store.request_key)
+
+
+def _is_one_composition(first: Point, last: Point) -> bool:
+    """Whether a realm, between two points of one generation of its own, was composed to the same all the time."""
+    before, after = (
+        dict(zip(point.watched, [head.generation for head in point.watched_heads], strict=True))
+        for point in (first, last)
+    )
+    if before == after:
+        return True
+    if first.problem is not None or last.problem is not None or before.keys() != after.keys():
+        return False
+    # With more than one step in between, what it was in the middle may differ from both ends.
+    steps = sum(after[name] - before[name] for name in before)
+    return steps == 1 and same(first.composed.config, last.composed.config)
 
 
 def _same(one: Revision | None, other: Revision | None) -> bool:
