@@ -79,6 +79,28 @@ def test_read_sees_a_saved_edit(client, tmp_path, save: Save):
     assert [revision.kind for revision in realm.history()] == ["adopt"] * 3 + ["set"]
 
 
+def test_edit_that_somebody_looked_past_is_in_the_next_read(client, tmp_path, monkeypatch):
+    """G8: who reads without taking edits in, or while another process has the turn, takes none away from the next."""
+    monkeypatch.setattr("realmconf.stores.embedded.publisher.Publisher.note", lambda *_: None)
+    realm, store = client.realm("team"), client.store
+    realm.set({"n": 0})
+    realm.publish()
+    for value in range(1, 9):
+        realm.get()
+        edited = text_of(tmp_path).replace(f"n = {value - 1}", f"n = {value}")
+        STYLES["temporary_and_rename"](str(tmp_path / "team" / "config.toml"), edited)
+        if value % 2:
+            looked = store.head(RealmName("team"), adopt=False)
+        else:
+            with monkeypatch.context() as busy:
+                busy.setattr(store._turns, "try_hold", lambda: None)
+                looked = store.head(RealmName("team"))
+        assert [one.code for one in looked.warnings] == ["working_copy_edited"]
+        assert realm.get().config == {"n": value}
+        assert not realm.get().warnings
+        realm.publish()
+
+
 def test_expected_generation_meets_an_edit(client, tmp_path):
     """An edit is committed before the write that noticed it: an older expected generation conflicts."""
     realm = client.realm("team")

@@ -250,7 +250,7 @@ class EmbeddedStore:
             if head is not None:
                 return head
         edits = self._watching.edits.get(realm)
-        warnings = self._notice_edit(realm, adopt=adopt)
+        warnings, is_settled = self._notice_edit(realm, adopt=adopt)
         while True:
             session = self._place.usable()
             assert session is not None
@@ -258,8 +258,9 @@ class EmbeddedStore:
                 if session.closed:
                     continue
                 head = session.read_head(realm, warnings)
-                if not told or edits != self._watching.edits.get(realm):
-                    # Nobody would tell us, or it was edited while we looked: the next read looks again.
+                if not told or not is_settled or edits != self._watching.edits.get(realm):
+                    # Nobody would tell us, an edit waits for whoever may take it in, or it was edited while we
+                    # looked: the next read looks again.
                     session.doubt(realm)
                 return head
 
@@ -291,21 +292,22 @@ class EmbeddedStore:
         attended.add(realm)
         return True
 
-    def _notice_edit(self, realm: RealmName, *, adopt: bool) -> tuple[Notice, ...]:
+    def _notice_edit(self, realm: RealmName, *, adopt: bool) -> tuple[tuple[Notice, ...], bool]:
+        """What is to be said of the file; and whether that holds until the file is touched again."""
         working = self._working
         if working is None:
-            return ()
+            return (), True
         if not working.suspect(realm):
-            return working.remembered(realm)
+            return working.remembered(realm), True
         try:
             held = self._turns.try_hold() if adopt else None
             if held is not None:
                 with held as turn:
-                    return working.settle(turn, realm)
+                    return working.settle(turn, realm), True
         except (StoreReadOnly, StoreFull, StoreUnavailable, OutcomeUnknown):
             # Reads go on where nothing can be written: without the right to, on a full disk.
             pass
-        return working.warnings(realm)
+        return working.warnings(realm), self.read_only
 
     # --- writing -----------------------------------------------------------------------
 

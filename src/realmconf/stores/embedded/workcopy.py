@@ -164,8 +164,9 @@ class WorkingCopies:
     def warnings(self, realm: RealmName) -> tuple[Notice, ...]:
         """What a reader should know that may not adopt now; needs no lock and changes nothing."""
         memory = self.memory(realm)
-        # What happens after this look makes it dirty again.
-        memory.dirty = False
+        if self._host.read_only:
+            # What happens after this look makes it dirty again. Others may take in what is there, and look again.
+            memory.dirty = False
         mark, looked_ns = memory.mark(), time.time_ns()
         try:
             found = self._examiner.observe(realm, self._host.view)
