@@ -41,15 +41,55 @@ class Contribution(Record):
     """The nearer realm that does not take it."""
 
 
-def contributions(composed: Composed, pointer: Pointer) -> tuple[Contribution, ...]:
-    """Everybody in the chain who states something at *pointer* of the configuration, nearest first."""
-    return tuple(_trace(composed, pointer, counts=True, masked_by=None))
+class Tracer:
+    """
+    Answers for the places of one composition.
+
+    How its arrays were put together is found out once, and not again for each of their elements.
+    """
+
+    __slots__ = ("_composed", "_joins")
+
+    def __init__(self, composed: Composed) -> None:
+        self._composed = composed
+        self._joins = _Joins()
+
+    def contributions(self, pointer: Pointer) -> tuple[Contribution, ...]:
+        """Everybody in the chain who states something at *pointer* of the configuration, nearest first."""
+        return tuple(_trace(self._composed, pointer, self._joins, counts=True, masked_by=None))
+
+    def parts_of(self, pointer: Pointer) -> tuple[Pointer, ...]:
+        """
+        The places below *pointer* that have an origin of their own: the leaves, and what is in arrays put together.
+
+        Empty for a leaf, which is explained by itself.
+        """
+        value = pointer.resolve(self._composed.config)
+        if not value or not isinstance(value, (dict, list)):
+            return ()
+        return tuple(place for place in self._parts(value, pointer) if place != pointer)
+
+    def _parts(self, value: Value, at: Pointer) -> Iterator[Pointer]:
+        for pointer, leaf in leaves(value, at):
+            if isinstance(leaf, list) and leaf and self._is_put_together(pointer):
+                for index, element in enumerate(leaf):
+                    yield from self._parts(element, pointer.child(str(index)))
+            else:
+                yield pointer
+
+    def _is_put_together(self, pointer: Pointer) -> bool:
+        return sum([one.counts for one in self.contributions(pointer)]) > 1
 
 
 def _trace(
-    composed: Composed, pointer: Pointer, *, counts: bool, masked_by: RealmName | None
+    composed: Composed,
+    pointer: Pointer,
+    joins: _Joins,
+    *,
+    counts: bool,
+    masked_by: RealmName | None,
 ) -> Iterator[Contribution]:
-    way = _Way(composed)
+    way = _Way(composed, joins)
     for part in pointer:
         way.enter(part)
     if way.own is not ABSENT:
@@ -63,10 +103,12 @@ def _trace(
     if composed.parent is None:
         return
     replaced = way.own is not ABSENT and not way.joins
-    mask = composed.realm if _is_masked(composed, way.inherited_pointer) else None
+    masked = joins.masked_places(composed)
+    mask = composed.realm if any(map(way.inherited_pointer.within, masked)) else None
     yield from _trace(
         composed.parent,
         way.inherited_pointer,
+        joins,
         counts=counts and not replaced and not way.is_cut and mask is None,
         masked_by=masked_by or mask,
     )
@@ -75,7 +117,8 @@ def _trace(
 class _Way:
     """A walk into one member's step: what is inherited and what is own at one place of the result, side by side."""
 
-    def __init__(self, composed: Composed) -> None:
+    def __init__(self, composed: Composed, joins: _Joins) -> None:
+        self._joins = joins
         self.shape: Shape = composed.shape
         self.own: Value | Absent = composed.own
         self.own_pointer = ROOT
@@ -114,7 +157,8 @@ class _Way:
         base = Pointer((part,)).resolve(self.base)
         if isinstance(self.base, list) and isinstance(self.inherited, list) and base is not ABSENT:
             # A mask may have taken elements away before this one.
-            part = str(_place_before_masks(self.inherited, self.base, int(part), self.shape))
+            before = self._joins.before_masks(self.inherited, self.base, self.shape.merge_key)
+            part = str(before[int(part)])
         self.base = base
         self.inherited = Pointer((part,)).resolve(self.inherited)
         self.inherited_pointer = self.inherited_pointer.child(part)
@@ -123,15 +167,11 @@ class _Way:
         base, own = self.base, self.own
         assert isinstance(base, list)
         assert isinstance(own, list)
-        key = self.shape.merge_key
-        joined: list[int | None] = [None] * len(own)
-        if key is not None:
-            joined = partners(base, own, key)
+        mine_at, behind = self._joins.of(base, own, self.shape.merge_key)
         place = array_index(part)
         place = len(base) + len(own) if place is None else place
-        behind = [index for index, partner in enumerate(joined) if partner is None]
         if place < len(base):
-            mine = joined.index(place) if place in joined else None
+            mine = mine_at.get(place)
             self._enter_inherited(part)
         else:
             mine = behind[place - len(base)] if place - len(base) < len(behind) else None
@@ -144,28 +184,60 @@ class _Way:
             self._enter_own(str(mine))
 
 
-def _place_before_masks(inherited: list[Any], base: list[Any], place: int, shape: Shape) -> int:
-    """Where the element of *base*, what is left of *inherited*, at *place* stood before."""
-    if len(inherited) == len(base):
-        return place
-    left = 0
+class _Joins:
+    """How arrays came about, by the arrays themselves: compositions do not change, and are alive all the time."""
+
+    __slots__ = ("_joined", "_masked", "_places")
+
+    def __init__(self) -> None:
+        self._joined: dict[tuple[int, int], tuple[dict[int, int], list[int]]] = {}
+        self._places: dict[tuple[int, int], list[int]] = {}
+        self._masked: dict[int, tuple[Pointer, ...]] = {}
+
+    def of(
+        self, base: list[Any], own: list[Any], key: str | None
+    ) -> tuple[dict[int, int], list[int]]:
+        """Which of *own* is at a place of *base*; and which are behind it."""
+        found = self._joined.get((id(base), id(own)))
+        if found is None:
+            joined = [None] * len(own) if key is None else partners(base, own, key)
+            mine_at = {place: mine for mine, place in enumerate(joined) if place is not None}
+            behind = [mine for mine, place in enumerate(joined) if place is None]
+            found = self._joined[id(base), id(own)] = (mine_at, behind)
+        return found
+
+    def before_masks(self, inherited: list[Any], base: list[Any], key: str | None) -> list[int]:
+        """Where each element of *base*, what is left of *inherited*, stood before."""
+        found = self._places.get((id(inherited), id(base)))
+        if found is None:
+            found = list(range(len(inherited)))
+            if len(inherited) != len(base):
+                found = _places_before(inherited, base, key)
+            self._places[id(inherited), id(base)] = found
+        return found
+
+    def masked_places(self, composed: Composed) -> tuple[Pointer, ...]:
+        """The places of what a member inherits that it does not take."""
+        found = self._masked.get(id(composed))
+        if found is None:
+            inherited = {} if composed.parent is None else composed.parent.config
+            found = self._masked[id(composed)] = tuple(
+                place
+                for mask in composed.masks
+                for place in _masked_places(inherited, mask, composed.shape)
+            )
+        return found
+
+
+def _places_before(inherited: list[Any], base: list[Any], key: str | None) -> list[int]:
+    places: list[int] = []
     for index, element in enumerate(inherited):
-        if element is base[left] or partners([base[left]], [element], shape.merge_key) == [0]:
-            if left == place:
-                return index
-            left += 1
-    return place
-
-
-def _is_masked(composed: Composed, pointer: Pointer) -> bool:
-    """Whether the member does not take what it would inherit at *pointer*."""
-    if composed.parent is None:
-        return False
-    return any(
-        pointer.within(place)
-        for mask in composed.masks
-        for place in _masked_places(composed.parent.config, mask, composed.shape)
-    )
+        if len(places) == len(base):
+            break
+        kept = base[len(places)]
+        if element is kept or partners([kept], [element], key) == [0]:
+            places.append(index)
+    return places
 
 
 def _masked_places(config: Value, mask: Pointer, shape: Shape) -> Iterator[Pointer]:
@@ -182,29 +254,3 @@ def _masked_places(config: Value, mask: Pointer, shape: Shape) -> Iterator[Point
         value = Pointer((part,)).resolve(value)
         shape = shape.step(part)
     yield Pointer(place)
-
-
-def parts_of(composed: Composed, pointer: Pointer) -> tuple[Pointer, ...]:
-    """
-    The places below *pointer* that have an origin of their own: the leaves, and what is in arrays put together.
-
-    Empty for a leaf, which is explained by itself.
-    """
-    value = pointer.resolve(composed.config)
-    if not value or not isinstance(value, (dict, list)):
-        return ()
-    return tuple(place for place in _parts(composed, value, pointer) if place != pointer)
-
-
-def _parts(composed: Composed, value: Value, at: Pointer) -> Iterator[Pointer]:
-    for pointer, leaf in leaves(value, at):
-        if isinstance(leaf, list) and leaf and _is_put_together(composed, pointer):
-            for index, element in enumerate(leaf):
-                yield from _parts(composed, element, pointer.child(str(index)))
-        else:
-            yield pointer
-
-
-def _is_put_together(composed: Composed, pointer: Pointer) -> bool:
-    found = [one for one in contributions(composed, pointer) if one.counts]
-    return len(found) > 1

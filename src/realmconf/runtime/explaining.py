@@ -7,7 +7,7 @@ Decides which revision a value is owed to; which realm states it is decided in `
 from __future__ import annotations
 
 from realmconf.domain.document import ABSENT, same
-from realmconf.domain.provenance import contributions, parts_of
+from realmconf.domain.provenance import Tracer
 from realmconf.domain.record import Record
 from realmconf.domain.revision import GENESIS
 from realmconf.errors import HistoryCompacted, ValueNotFound
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from realmconf.domain.composition import Composed
     from realmconf.domain.document import Absent, Value
     from realmconf.domain.names import RealmName
     from realmconf.domain.pointer import Pointer
@@ -72,11 +71,10 @@ class Provenance(Record):
 
 def explain(client: Client, point: Point, pointer: Pointer) -> Provenance:
     """See ``ConfigRuntime.explain``."""
-    composed = point.composed
     with client.store.view() as view:
         explainer = _Explainer(view, point)
-        found = explainer.of(composed, pointer)
-        parts = tuple(explainer.of(composed, place) for place in parts_of(composed, pointer))
+        found = explainer.of(pointer)
+        parts = tuple(map(explainer.of, explainer.parts_of(pointer)))
     if found.value is ABSENT and not found.shadowed and found.default is ABSENT:
         raise ValueNotFound(
             realm=point.realm, pointer=str(pointer), generation=point.head.generation
@@ -91,12 +89,17 @@ class _Explainer:
         self._view = view
         self._pages: dict[RealmName, list[Revision]] = {}
         self._heads = dict(zip(point.names, point.heads, strict=True))
+        self._composed = point.composed
+        self._tracer = Tracer(point.composed)
+        self.parts_of = self._tracer.parts_of
 
-    def of(self, composed: Composed, pointer: Pointer) -> Provenance:
+    def of(self, pointer: Pointer) -> Provenance:
+        """The provenance of the value at *pointer* as a whole."""
+        composed = self._composed
         # Of the root even a realm without a document states something: nothing.
         found = [
             one
-            for one in contributions(composed, pointer)
+            for one in self._tracer.contributions(pointer)
             if one.member.revision is not None and one.member.revision.document is not None
         ]
         value = pointer.resolve(composed.config)

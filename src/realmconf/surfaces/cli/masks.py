@@ -12,7 +12,7 @@ import shlex
 from realmconf.domain.document import ABSENT
 from realmconf.domain.lineage import SECTION, links, own_section
 from realmconf.domain.pointer import ROOT, Pointer
-from realmconf.domain.provenance import contributions
+from realmconf.domain.provenance import Tracer
 from realmconf.domain.write import Edit
 from realmconf.errors import HistoryCompacted, LineageError
 from realmconf.runtime.arguments import inner_pointer
@@ -101,7 +101,7 @@ def what_is_left(result: Any, path: Pointer, *, masked: bool) -> Iterator[str]:
         return
     givers = [
         one.member.realm
-        for one in contributions(composed, path)
+        for one in Tracer(composed).contributions(path)
         if one.counts and one.member.realm != composed.realm
     ]
     if not givers:
