@@ -166,11 +166,8 @@ def test_a_child_does_not_veto_its_parent(client, team, org):
 def test_validating_changes_nothing(team):
     """``validate`` judges what is there, or a document that is given."""
     assert team.validate() == ()
-    own = dict(team.get().document)
-    found = team.validate({**own, "agent": {"retries": 100}})
+    found = team.validate({"agent": {"retries": 100}})
     assert [one["pointer"] for one in found] == ["/agent/retries"]
-    # Without the parent that has the schema, nothing judges it.
-    assert team.validate({"agent": {"retries": 100}}) == ()
     assert team.get().generation == 1
 
 
@@ -312,6 +309,15 @@ def test_a_document_is_validated_under_the_parent_that_it_names(client, org):
     bad = {"agent": {"retries": 99}, "realm": {"lone": {"parent": "org"}}}
     assert [one["pointer"] for one in lone.validate(bad)] == ["/agent/retries"]
     assert lone.validate({"agent": {"retries": 99}}) == ()
+
+
+def test_a_draft_that_names_no_parent_is_validated_where_the_realm_stands(client, team):
+    """A file of settings is meant for the realm as it is; whoever is to leave the parent says so."""
+    assert [one["pointer"] for one in team.validate({"agent": {"retries": 99}})] == [
+        "/agent/retries"
+    ]
+    assert team.validate({"agent": {"retries": 99}, "realm": {"team": {}}}) == ()
+    assert team.validate({"agent": {"retries": 9}}) == ()
 
 
 def test_the_last_good_configuration_is_of_one_composition(client, team, org):

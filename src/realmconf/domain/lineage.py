@@ -97,6 +97,15 @@ def with_own_section(document: Document, old: str, new: str) -> Document:
     return {**document, SECTION: renamed}
 
 
+def standing_as(before: Revision | None, realm: str, document: Document) -> Document:
+    """*document*, and if it has no section about *realm*, that of *before* in it."""
+    section = None if before is None else own_section(realm, before.document)
+    others = document.get(SECTION, {})
+    if section is None or not isinstance(others, dict) or realm in others:
+        return document
+    return {**document, SECTION: {**others, realm: section}}
+
+
 def links(realm: str, document: Document | None) -> Links:
     """
     What *document* says about where *realm* stands.

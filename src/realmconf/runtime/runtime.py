@@ -319,15 +319,18 @@ class ConfigRuntime(Generic[Config]):
         """
         Every violation of the schemas that govern the realm, as ``pointer``, ``keyword`` and ``message``; none: ().
 
-        Judges the composed configuration, with *config* as the own document if it is given; changes nothing.
+        Judges the composed configuration, with *config* as the own document if it is given: under the parent that
+        it names, or where the realm stands now if it says nothing of that.  Changes nothing.
         """
         from realmconf.domain.admit import candidate, violations_of
+        from realmconf.domain.lineage import standing_as
         from realmconf.runtime import commands
 
         snapshot = self.get()
         point = snapshot.point
         if config is not None:
             document = commands.whole_document(config, limits=self._client.limits)
+            document = standing_as(snapshot.record, self.realm_id, document)
             upcoming = candidate(self.realm_id, snapshot.record, document)
             point = self._client.lineages.instead(point, upcoming)
         return violations_of(point.composed)
