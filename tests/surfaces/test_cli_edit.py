@@ -231,6 +231,50 @@ def test_overlap_is_put_before_the_person(agent, editor):
     assert document["provider"]["api_key"] == "sk-1"
 
 
+SERVERS = '{"servers": [{"name": "a", "port": 1}, {"name": "b", "port": 1}]}'
+
+
+@pytest.fixture
+def servers(agent, tmp_path):
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"properties": {"servers": {"x-merge-key": "name"}}}')
+    agent.ok("schema", "set", str(schema))
+    agent.ok("patch", "--json", SERVERS)
+    return agent
+
+
+def test_edit_merges_elements_that_have_names(servers, editor):
+    """Who changes one element and who changes another have not met."""
+    theirs = SERVERS.replace('"b", "port": 1', '"b", "port": 2')
+    editor(
+        while_editing(servers, "patch", "--json", theirs)
+        + "path.write_text(text.replace('port = 1', 'port = 3', 1))"
+    )
+    servers.ok("edit")
+    assert servers.head()[0]["servers"] == [{"name": "a", "port": 3}, {"name": "b", "port": 2}]
+
+
+def test_overlap_in_an_element_is_put_before_the_person_with_its_array(servers, editor):
+    """An element that is known by its name has no place in a text of its own, and no other one is lost."""
+    theirs = SERVERS.replace('"a", "port": 1', '"a", "port": 2')
+    seen = editor(
+        while_editing(servers, "patch", "--json", theirs)
+        + "path.write_text(text.replace('port = 1', 'port = 3', 1))",
+        "lines = text.splitlines(keepends=True)\n"
+        "start = next(n for n, line in enumerate(lines) if line.startswith('<<<<<<<'))\n"
+        "middle = next(n for n, line in enumerate(lines) if line.startswith('======='))\n"
+        "end = next(n for n, line in enumerate(lines) if line.startswith('>>>>>>>'))\n"
+        "path.write_text(''.join(lines[:start] + lines[start + 1:middle] + lines[end + 1:]))",
+    )
+    servers.ok("edit")
+    text = shown(seen, 1)
+    mine, _, other = text.partition("=======")
+    assert '"a", port = 3' in mine
+    assert '"b", port = 1' in mine
+    assert '"a", port = 2' in other
+    assert servers.head()[0]["servers"] == [{"name": "a", "port": 3}, {"name": "b", "port": 1}]
+
+
 def test_undecided_overlap_is_a_conflict_and_the_text_is_kept(agent, editor):
     """Left as it is, it is the conflict that it was, exit 3."""
     editor(

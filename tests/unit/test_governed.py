@@ -279,6 +279,17 @@ def test_another_order_of_named_elements_is_a_change_of_the_whole(org):
     assert merged.document["servers"] == [three, {**two, "port": 2}, one]
 
 
+def test_a_new_element_stands_where_it_was_put(org):
+    """Rebased over a change elsewhere, an array is what its author made of it, also with a new element in front."""
+    one, two, new = ({"name": name} for name in "abn")
+    base = org.set({"servers": [one, two]})
+    org.set_value("region", "eu")
+    merged = org.set(
+        {"servers": [new, one, two]}, expected_generation=base.generation, on_conflict="rebase"
+    )
+    assert merged.document == {"servers": [new, one, two], "region": "eu"}
+
+
 def test_a_member_may_be_called_anything(org):
     """No key of a document is taken for a sign of ours."""
     odd = {"": 1, "\0": 2, "\0s:a": {"name": "a"}, "-": 3}
@@ -318,6 +329,13 @@ def test_a_draft_that_names_no_parent_is_validated_where_the_realm_stands(client
     ]
     assert team.validate({"agent": {"retries": 99}, "realm": {"team": {}}}) == ()
     assert team.validate({"agent": {"retries": 9}}) == ()
+
+
+@pytest.mark.parametrize("section", [4, {"team": {"parent": 5}}, {"team": {"unset": "x"}}])
+def test_what_could_not_be_stored_is_not_valid(team, section):
+    """As a write of it would be refused."""
+    with pytest.raises(InvalidDocument):
+        team.validate({"realm": section})
 
 
 def test_the_last_good_configuration_is_of_one_composition(client, team, org):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import pydantic
@@ -127,8 +128,8 @@ def test_a_generation_is_composed_of_what_was_true_then(family):
 def test_a_snapshot_travels_with_what_it_was_composed_of(family):
     """Pickled, it still says its configuration, lineage and cursor."""
     snapshot = family.realm("team").get()
-    copy = pickle.loads(pickle.dumps(snapshot))
-    assert (copy.config, copy.composed, copy.lineage) == (
+    there = pickle.loads(pickle.dumps(snapshot))
+    assert (there.config, there.composed, there.lineage) == (
         snapshot.config,
         snapshot.composed,
         snapshot.lineage,
@@ -139,17 +140,17 @@ def test_a_snapshot_that_travelled_makes_nothing_new(family):
     """What it said there it says everywhere; what only an open store could tell is refused with a reason."""
     team = family.realm("team")
     team.set_value("token_of", "secret://env/NOWHERE")
-    copy = pickle.loads(pickle.dumps(team.get()))
-    assert (copy.cursor, copy.warnings, copy.etag) == (
+    there = pickle.loads(pickle.dumps(team.get()))
+    assert (there.cursor, there.warnings, there.etag) == (
         team.get().cursor,
         team.get().warnings,
         team.get().etag,
     )
-    assert isinstance(copy.secret("token_of"), Secret)
+    assert isinstance(there.secret("token_of"), Secret)
     with pytest.raises(InvalidArgument, match="another process"):
-        copy.point  # noqa: B018
+        there.point  # noqa: B018
     family.realm("org").set_value("agent.model", "later")
-    with team.watch(after=copy) as watch:
+    with team.watch(after=there) as watch:
         assert next(watch).config["agent"]["model"] == "later"
 
 
@@ -493,3 +494,90 @@ def test_a_model_of_a_realm_never_written_pins_nothing(family):
     config = family.realm("fresh", schema=Settings).get().config.model_copy(update={"size": 1})
     result = family.realm("fresh", schema=Settings).set(config, expected_generation=0)
     assert result.document == {"size": 1}
+
+
+class Numbers(pydantic.BaseModel):
+    """What several realms state in part."""
+
+    x: int = 0
+    y: int = 0
+
+
+def test_what_a_compacted_parent_stated_is_not_guessed(client):
+    """G10: where the history cannot tell what a model came from, the write is refused and nothing is pinned."""
+    root, team = client.realm("global"), client.realm("team", schema=Numbers)
+    root.set_value("x", 1)
+    team.set_value("y", 1)
+    for number in (2, 3, 4):
+        root.set_value("x", number)
+    client.compact(keep=1, realm="global")
+    with pytest.raises(InvalidArgument, match="base"):
+        client.realm("team", schema=Numbers).set(Numbers(x=1, y=5), expected_generation=1)
+    assert team.get().document == {"y": 1}
+
+
+def test_before_the_first_write_a_number_says_as_little(client):
+    """G10: generation 0 is as long as the realm was not written, whatever the root became meanwhile."""
+    root = client.realm("global")
+    root.set_value("x", 1)
+    root.set_value("x", 2)
+    with pytest.raises(InvalidArgument, match="base"):
+        client.realm("team", schema=Numbers).set(Numbers(x=1, y=5), expected_generation=0)
+    assert not client.realm("team").get().exists
+
+
+def test_writes_that_change_nothing_make_no_number_ambiguous(client):
+    """However often a handle has given the same thing out."""
+    team = client.realm("team", schema=Numbers)
+    team.set_value("x", 1)
+    for _ in range(40):
+        team.set_value("x", 1)
+    assert team.set(Numbers(x=2), expected_generation=1).document == {"x": 2}
+    for _ in range(40):
+        team.set(team.get().config, expected_generation=2)
+    assert team.set(Numbers(x=3), expected=team.get().etag).document == {"x": 3}
+
+
+def test_an_old_configuration_comes_back_by_name_only(client):
+    """Unchanged, it is the difference of nothing: whoever means "as it was" says so, and is never silently ignored."""
+    team = client.realm("team")
+    team.set_value("x", 1)
+    old = team.get()
+    assert not team.set(old.config).changed
+    team.set_value("x", 2)
+    with pytest.raises(InvalidArgument, match="rollback"):
+        team.set(old.config)
+    assert team.set(old.config, expected=team.get()).document == {"x": 1}
+
+
+def test_a_snapshot_without_a_configuration_travels_too(family):
+    """It says there why it has none, as here."""
+    team = family.realm("team")
+    start = team.get()
+    family.realm("org").delete()
+    with team.watch(after=start) as watch:
+        step = next(watch)
+    for snapshot in (team.get(), step):
+        there = pickle.loads(pickle.dumps(snapshot))
+        assert (there.document, there.warnings) == (snapshot.document, snapshot.warnings)
+        with pytest.raises(ParentNotFound):
+            there.config  # noqa: B018
+        with pytest.raises(ParentNotFound):
+            there.composed  # noqa: B018
+        assert copy.copy(snapshot) is copy.deepcopy(snapshot) is snapshot
+
+
+def test_a_rollback_beyond_a_rename_is_rebased_under_the_new_name(family):
+    """The parent and the masks of then are those of the realm as it is called now."""
+    team = family.realm("team")
+    team.set_value("n", 2)
+    family.rename("team", "crew")
+    crew = family.realm("crew")
+    seen = crew.get()
+    crew.set_value("q", 1)
+    crew.rollback(1, expected=seen, on_conflict="rebase")
+    assert crew.get().document == {
+        "agent": {"tools": ["a"]},
+        "q": 1,
+        "realm": {"crew": {"parent": "org"}},
+    }

@@ -146,5 +146,6 @@ def test_missing_sync_of_the_folder_is_caught(disk):
     careless = (
         "from realmconf.stores.embedded.workdesk import Desk\nDesk.sync = lambda self: None\n"
     )
-    with pytest.raises(PhantomError):
+    # A cut may leave half a rendering in place besides, which nobody takes for an edit.
+    with pytest.raises((PhantomError, tomllib.TOMLDecodeError)):
         cut_often(disk, careless + WRITER, cuts=40)

@@ -20,7 +20,7 @@ from tests.workingcopy.editors import STYLES, KeptDescriptor, Save, SlowEditor
 
 import realmconf
 from realmconf.domain.names import GLOBAL, RealmName
-from realmconf.errors import HistoryMissing, WorkingCopyError
+from realmconf.errors import HistoryMissing, StoreFull, WorkingCopyError
 from realmconf.stores.embedded.workcopy import WorkingCopies
 from realmconf.testing.conformance.base import holds, proved
 
@@ -90,15 +90,36 @@ def test_edit_that_somebody_looked_past_is_in_the_next_read(client, tmp_path, mo
         edited = text_of(tmp_path).replace(f"n = {value - 1}", f"n = {value}")
         STYLES["temporary_and_rename"](str(tmp_path / "team" / "config.toml"), edited)
         if value % 2:
-            looked = store.head(RealmName("team"), adopt=False)
+            eventually(lambda: store.head(RealmName("team"), adopt=False).warnings)
         else:
             with monkeypatch.context() as busy:
                 busy.setattr(store._turns, "try_hold", lambda: None)
-                looked = store.head(RealmName("team"))
-        assert [one.code for one in looked.warnings] == ["working_copy_edited"]
+                eventually(lambda: store.head(RealmName("team")).warnings)
         assert realm.get().config == {"n": value}
         assert not realm.get().warnings
         realm.publish()
+
+
+def test_edit_that_could_not_be_taken_in_is_tried_again(client, tmp_path, monkeypatch):
+    """G8: once there is space again the next read has it, whoever tried in vain before."""
+    realm = client.realm("team")
+    realm.set({"n": 0})
+    realm.publish()
+    for _ in range(4):
+        realm.get()
+    with monkeypatch.context() as full:
+
+        def fails(*_: object, **__: object) -> None:
+            raise StoreFull("the disk is full")
+
+        full.setattr("realmconf.stores.embedded.turn.Turn.commit", fails)
+        edited = text_of(tmp_path).replace("n = 0", "n = 1")
+        STYLES["temporary_and_rename"](str(tmp_path / "team" / "config.toml"), edited)
+        for _ in range(4):
+            assert realm.get().config == {"n": 0}
+            assert realm.get().warnings
+    eventually(lambda: realm.get().config == {"n": 1})
+    assert not realm.get().warnings
 
 
 def test_expected_generation_meets_an_edit(client, tmp_path):

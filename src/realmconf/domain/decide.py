@@ -12,7 +12,7 @@ from __future__ import annotations
 from realmconf.domain.diff import changes
 from realmconf.domain.document import canonical_bytes, check_document, same
 from realmconf.domain.edit import transformed
-from realmconf.domain.lineage import with_own_section
+from realmconf.domain.lineage import as_named
 from realmconf.domain.marks import MARK_BYTES, refuse_reading, unmark, without_marks
 from realmconf.domain.names import LIMITS
 from realmconf.domain.patch import merge
@@ -273,11 +273,9 @@ def _next(
         target = view.revision(realm, command.to)
         if target.purged:
             raise HistoryCompacted(command.to, head.floor, realm=realm, purged=True)
-        document = target.document
-        if document is not None and target.realm != realm:
-            # It was renamed since, and speaks of itself by its name of then.
-            document = with_own_section(document, target.realm, realm)
-        return standing.replace(document=document, kind="rollback", restores=command.to)
+        return standing.replace(
+            document=as_named(target, realm), kind="rollback", restores=command.to
+        )
     if isinstance(command, SetSchema):
         return _with_schema(command, standing)
     if isinstance(command, (Delete, SetPolicy)):

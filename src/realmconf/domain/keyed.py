@@ -40,7 +40,7 @@ def unfold(document: Document, shape: Shape, reference: Document) -> Document:
     """
     *document* with the arrays of named elements as objects; itself if there is none.
 
-    Those stay arrays whose elements, as far as *reference* has them too, are in another order than there.
+    Those stay arrays whose elements are in another order than in *reference*, or have a new one before them.
     """
     if not shape.has_merges:
         return document
@@ -82,7 +82,9 @@ def _named(elements: list[Any], key: str) -> dict[str, Any] | None:
 
 
 def _in_order(named: dict[str, Any], others: dict[str, Any]) -> bool:
-    return [name for name in named if name in others] == [name for name in others if name in named]
+    """Whether *named* has what it shares with *others* first, in the same order, and new ones behind."""
+    shared = [name for name in others if name in named]
+    return list(named)[: len(shared)] == shared
 
 
 def fold(value: Value) -> Any:

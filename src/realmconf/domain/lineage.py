@@ -97,6 +97,12 @@ def with_own_section(document: Document, old: str, new: str) -> Document:
     return {**document, SECTION: renamed}
 
 
+def as_named(revision: Revision, realm: str) -> Document | None:
+    """The document of an older *revision* of *realm*, which spoke of itself by another name if it was renamed since."""
+    document = revision.document
+    return None if document is None else with_own_section(document, revision.realm, realm)
+
+
 def standing_as(before: Revision | None, realm: str, document: Document) -> Document:
     """*document*, and if it has no section about *realm*, that of *before* in it."""
     section = None if before is None else own_section(realm, before.document)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from realmconf.domain.document import same
 from realmconf.domain.edit import transformed
 from realmconf.domain.keyed import fold, is_unfolded, shown, unfold
+from realmconf.domain.lineage import as_named
 from realmconf.domain.names import LIMITS
 from realmconf.domain.overlap import Overlaps, changed_places, outside_arrays, places_in_patch
 from realmconf.domain.patch import derive, merge
@@ -311,8 +312,9 @@ def _as_difference(write: Write, view: History) -> Command:
     command = write.command
     if isinstance(command, Rollback):
         target = view.revision(write.realm, command.to)
-        if target.document is not None:
-            return SetDocument(document=target.document, kind="rollback", restores=command.to)
+        document = as_named(target, write.realm)
+        if document is not None:
+            return SetDocument(document=document, kind="rollback", restores=command.to)
     return command
 
 

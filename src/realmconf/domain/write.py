@@ -61,6 +61,11 @@ class Edit(Command):
     removals: tuple[Pointer, ...] = ()
     kind: str = "patch"
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it names no place at all."""
+        return not self.assignments and not self.removals
+
 
 class Delete(Command):
     """Append a tombstone."""

@@ -231,26 +231,25 @@ class Lineages:
         newest = self.point_of(view.head, realm)
         if generation is None or (generation == newest.head.generation and newest.inherits_nothing):
             return newest
+        is_newest = generation >= newest.head.generation
         try:
-            last = self._last_of(view, newest, generation)
-            if generation == 0:
-                return last
-            first = self.then(view, realm, view.position(realm, generation))
+            begun = view.position(realm, generation) if generation else 0
+            ended = None if is_newest else view.position(realm, generation + 1) - 1
         except (RevisionNotFound, HistoryCompacted):
             return newest
-        if not _is_one_composition(first, last):
+        try:
+            first = self.then(view, realm, begun) if generation else self.never(realm)
+            last = newest if ended is None else self.then(view, realm, ended)
+            is_one = _is_one_composition(first, last)
+        except HistoryCompacted:
+            # What an ancestor stated then is gone, and nobody can tell.
+            is_one = False
+        if not is_one:
             raise InvalidArgument(
-                f"generation {generation} of realm {realm} has been several different configurations, since a realm "
-                "that it inherits from went on: name the snapshot the model came from as base"
+                f"generation {generation} of realm {realm} has been several configurations, as far as is known, "
+                "since a realm that it inherits from went on: name the snapshot the model came from as base"
             )
         return last
-
-    def _last_of(self, view: ReadView, newest: Point, generation: int) -> Point:
-        """The point at which *generation* stood for the last time."""
-        if generation >= newest.head.generation:
-            return newest
-        realm = newest.realm
-        return self.then(view, realm, view.position(realm, generation + 1) - 1)
 
     def never(self, realm: RealmName) -> Point:
         """The point of a realm before anything was written."""
@@ -379,8 +378,11 @@ def _is_one_composition(first: Point, last: Point) -> bool:
         return True
     if first.problem is not None or last.problem is not None or before.keys() != after.keys():
         return False
-    # With more than one step in between, what it was in the middle may differ from both ends.
     steps = sum(after[name] - before[name] for name in before)
+    if not any(before.values()):
+        # Before the first thing that it inherits there was nothing that a model could have been read from.
+        return bool(steps <= 1)
+    # With more than one step in between, what it was in the middle may differ from both ends.
     return steps == 1 and same(first.composed.config, last.composed.config)
 
 

@@ -50,7 +50,8 @@ class Origins(Generic[Config]):
             snapshots, forgot = known
             given[snapshot.generation] = (
                 (*snapshots[1 - ANCESTRIES_KEPT :], snapshot),
-                forgot or len(snapshots) >= ANCESTRIES_KEPT,
+                forgot
+                or (len(snapshots) >= ANCESTRIES_KEPT and not _same_origin(snapshots[0], snapshot)),
             )
         while len(given) > GENERATIONS_KEPT:
             # Another thread may have taken the oldest one away already.
@@ -72,7 +73,10 @@ class Origins(Generic[Config]):
             found = tuple(each for each in found if each.digest.startswith(digest))
         if showing is not None and any(each is showing for each in found):
             return showing
-        if forgot or not all(_same_origin(found[0], other) for other in found[1:]):
+        if forgot:
+            # The history knows what the handle does not any more.
+            return None
+        if not all(_same_origin(found[0], other) for other in found[1:]):
             raise InvalidArgument(
                 f"generation {expected.generation} of realm {self._realm} has been several different ones: "
                 "name the snapshot the model came from as base"

@@ -321,9 +321,13 @@ class ConfigRuntime(Generic[Config]):
 
         Judges the composed configuration, with *config* as the own document if it is given: under the parent that
         it names, or where the realm stands now if it says nothing of that.  Changes nothing.
+
+        Raises:
+            InvalidDocument: *config* is no document, or says of the realm's place what cannot be.
+            LineageCycle, LineageTooDeep, ParentNotFound: The parents cannot be used.
         """
         from realmconf.domain.admit import candidate, violations_of
-        from realmconf.domain.lineage import standing_as
+        from realmconf.domain.lineage import links, standing_as
         from realmconf.runtime import commands
 
         snapshot = self.get()
@@ -331,6 +335,7 @@ class ConfigRuntime(Generic[Config]):
         if config is not None:
             document = commands.whole_document(config, limits=self._client.limits)
             document = standing_as(snapshot.record, self.realm_id, document)
+            links(self.realm_id, document)
             upcoming = candidate(self.realm_id, snapshot.record, document)
             point = self._client.lineages.instead(point, upcoming)
         return violations_of(point.composed)
@@ -391,7 +396,10 @@ class ConfigRuntime(Generic[Config]):
         elif base is None:
             base = origin
         if base is not None:
-            return self.writing.carry_out(edit_from(adapter, base.point.composed, model), options)
+            edit = edit_from(adapter, base.point.composed, model)
+            if expected is None and base is origin and edit.is_empty:
+                self._refuse_restoring(origin)
+            return self.writing.carry_out(edit, options)
         generation = None if expected is None else expected.generation
         lineages = self._client.lineages
         return self.writing.carry_out_at(
@@ -401,6 +409,15 @@ class ConfigRuntime(Generic[Config]):
             options,
             identity=["set model", adapter.dump(model)],
         )
+
+    def _refuse_restoring(self, origin: ConfigSnapshot[Config]) -> None:
+        """A configuration comes back as it was given out, and the realm has gone on: changes nothing, or all back?"""
+        now = self.get()
+        if now.digest != origin.digest:
+            raise InvalidArgument(
+                f"this configuration is that of generation {origin.generation}, unchanged, and realm {self.realm_id} "
+                f"is at generation {now.generation}: to bring it back, use rollback, or name the base"
+            )
 
     def set_value(
         self, path: str | Pointer, value: object, **options: Unpack[WriteOptions]

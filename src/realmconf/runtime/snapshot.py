@@ -7,6 +7,8 @@ runtime's part.  Everything costly is computed on first use.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from realmconf.domain.record import Record
 from realmconf.domain.revision import DIGEST_SHOWN, GENESIS
 from realmconf.errors import InvalidArgument, RealmconfError, SchemaViolation
@@ -16,7 +18,7 @@ from realmconf.runtime.generic import Config, Generic
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
+    from typing import Any, Self
 
     from realmconf.domain import revision as stored
     from realmconf.domain.document import Document
@@ -310,19 +312,27 @@ class ConfigSnapshot(Generic[Config]):
         # Another process has no handle to ask, so what a handle would say goes along.
         from realmconf.runtime.source import Detached
 
-        return (_restored, (type(self), self._portable(Detached(self.config, self.metadata))))
+        config, failure = None, None
+        try:
+            config = self.config
+        except RealmconfError as error:
+            failure = error
+        source: Any = Detached(config, self.metadata, failure)
+        return (_restored, (type(self), self._portable(source)))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def _portable(self, source: Source[Config]) -> dict[str, Any]:
         """What this snapshot says, with *source* to ask for the rest."""
         slots = [name for cls in type(self).__mro__ for name in getattr(cls, "__slots__", ())]
-        said = {
-            "_composed": self.composed,
-            "_cursor": self.cursor,
-            "_document": self.document,
-            "_found": (),
-            "_lineage": self.lineage,
-            "_warnings": self.warnings,
-        }
+        said: dict[str, Any] = {"_found": (), "_warnings": self.warnings}
+        for name in ("composed", "cursor", "document", "lineage"):
+            with suppress(RealmconfError):
+                said[f"_{name}"] = getattr(self, name)
         state = {name: getattr(self, name) for name in slots if hasattr(self, name)}
         return {**state, **said, "_source": source, "_point": None}
 

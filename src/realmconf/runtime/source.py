@@ -79,14 +79,20 @@ class Source(Generic[Config]):
 class Detached(Source[Config]):
     """What is left of a handle in a snapshot that was sent to another process."""
 
-    __slots__ = ("_config", "_metadata")
+    __slots__ = ("_config", "_failure", "_metadata")
 
-    def __init__(self, config: Config, metadata: ConfigStoreMetadata) -> None:
+    def __init__(
+        self, config: Config, metadata: ConfigStoreMetadata, failure: RealmconfError | None = None
+    ) -> None:
         self._config = config
         self._metadata = metadata
+        self._failure = failure
+        """Why there was no configuration, and is none here."""
 
     def typed(self, snapshot: ConfigSnapshot[Config]) -> Config:
         """As it was."""
+        if self._failure is not None:
+            raise self._failure
         return self._config
 
     def store_metadata(self) -> ConfigStoreMetadata:
@@ -95,6 +101,8 @@ class Detached(Source[Config]):
 
     def point_then(self, snapshot: ConfigSnapshot[Config]) -> Point:
         """Of no use elsewhere: it belongs to an open store."""
+        if self._failure is not None:
+            raise self._failure
         raise InvalidArgument(
             "this snapshot was sent from another process: it says what it said there, and nothing is made from it; "
             "read again, or pass its etag or cursor on"

@@ -303,11 +303,12 @@ class EmbeddedStore:
             held = self._turns.try_hold() if adopt else None
             if held is not None:
                 with held as turn:
-                    return working.settle(turn, realm), True
+                    return working.settle(turn, realm), not working.is_dirty(realm)
         except (StoreReadOnly, StoreFull, StoreUnavailable, OutcomeUnknown):
             # Reads go on where nothing can be written: without the right to, on a full disk.
             pass
-        return working.warnings(realm), self.read_only
+        notices = working.warnings(realm)
+        return notices, self.read_only or not working.owes_a_look(realm)
 
     # --- writing -----------------------------------------------------------------------
 

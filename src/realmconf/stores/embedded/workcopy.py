@@ -147,6 +147,7 @@ class WorkingCopies:
             # Whatever is wrong with the file, or with taking it in, is no reason to
             # keep anybody from reading or writing: the edit waits where it is.
             memory.notices = (worktell.stale(memory.path, worktell.reason_of(error)),)
+            memory.dirty, memory.settled = True, False
             return memory.notices
         if isinstance(found.verdict, workfile.Lost) and not tolerant:
             raise HistoryMissing(
@@ -164,18 +165,26 @@ class WorkingCopies:
     def warnings(self, realm: RealmName) -> tuple[Notice, ...]:
         """What a reader should know that may not adopt now; needs no lock and changes nothing."""
         memory = self.memory(realm)
-        if self._host.read_only:
-            # What happens after this look makes it dirty again. Others may take in what is there, and look again.
-            memory.dirty = False
+        # What happens after this look makes it dirty again.
+        memory.dirty = False
         mark, looked_ns = memory.mark(), time.time_ns()
         try:
             found = self._examiner.observe(realm, self._host.view)
         except OSError as error:
+            memory.dirty = True
             return (worktell.stale(memory.path, worktell.reason_of(error)),)
         notices = worktell.notices(found, memory.path, failure=memory.failure)
-        if self._host.read_only:
-            memory.remember(found, notices, mark=mark, looked_ns=looked_ns, now=self._clock())
+        memory.remember(found, notices, mark=mark, looked_ns=looked_ns, now=self._clock())
         return notices
+
+    def is_dirty(self, realm: RealmName) -> bool:
+        """Whether the file was touched since the last look at it, or that look failed."""
+        return self.memory(realm).dirty
+
+    def owes_a_look(self, realm: RealmName) -> bool:
+        """Whether the last look left something that another one, by whoever may adopt, would take in."""
+        memory = self.memory(realm)
+        return memory.dirty or not memory.settled
 
     def state(self, realm: RealmName) -> WorkingCopyState:
         """Look now and say what the file means; changes nothing."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from realmconf.domain.frozen import thaw
 from realmconf.domain.merge import Merged, merge_three
 from realmconf.domain.names import LIMITS
-from realmconf.domain.schemas.shape import NOTHING
 from realmconf.domain.toml import parse_toml, render
 from realmconf.domain.workfile import header_line, without_header
 from realmconf.errors import (
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from realmconf.domain.document import Document
     from realmconf.domain.pointer import Pointer
     from realmconf.surfaces.cli.call import Call
 
@@ -95,7 +95,7 @@ def resolve_in_editor(call: Call, realm: Any, state: Any) -> Any:
     except UNUSABLE as unusable:
         return editing([plain(head)]).until_written(text, note=str(unusable))
     base = parse_toml(state.base_text or "").document
-    merged = merge_three(base, plain(head), mine, shape=shape_of(head))
+    merged = merged_text(base, head, mine)
     blamed = culprits(realm, merged.contested, after=state.file_generation or 0)
     disputed = disputed_text(
         call, merged, mine=mine, theirs=plain(head), blamed=blamed, text=text, head=head
@@ -204,7 +204,7 @@ class Editing:
             raise GenerationConflict(
                 before, now, realm=name, reason="the document was deleted since"
             )
-        merged = merge_three(plain(self._base), plain(head), mine, shape=shape_of(head))
+        merged = merged_text(plain(self._base), head, mine)
         if not merged.contested:
             self._call.say(f"merged with what was changed up to generation {now}")
             return merged.document
@@ -292,7 +292,12 @@ def plain(snapshot: Any) -> dict[str, Any]:
     return document
 
 
-def shape_of(snapshot: Any) -> Any:
-    """How the schemas at or above the realm of *snapshot* merge; not at all, if its parents cannot be used."""
-    point = snapshot.point
-    return NOTHING if point.problem is not None else point.composed.shape
+def merged_text(base: Document, head: Any, mine: Document) -> Merged:
+    """What was made of *base* in a text, on top of *head*; what is contested has a place of its own in the text."""
+    theirs, point = plain(head), head.point
+    if point.problem is None:
+        merged = merge_three(base, theirs, mine, shape=point.composed.shape)
+        if not merged.contested:
+            return merged
+    # Between markers stands the whole of an array: an element that is known by its name has no place in a text.
+    return merge_three(base, theirs, mine)
