@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.test_composition import head_of
 
+import realmconf
 from realmconf.domain.composition import Composed
 from realmconf.domain.diff import changes, leaves
 from realmconf.domain.document import ABSENT, same
@@ -152,3 +153,56 @@ def test_keys_the_type_does_not_know_survive(base, model):
             assert same(pointer.resolve(document), value)
         if pointer[:1] == ("realm",):
             assert pointer.resolve(document) is not ABSENT
+
+
+# --- written while others go on ---------------------------------------------------------------
+
+PLACES = [Pointer((outer, inner)) for outer in "ab" for inner in "xyz"]
+VALUES = st.integers(0, 2)
+WRITES = st.lists(
+    st.tuples(
+        st.sampled_from(["global", "org", "team"]),
+        st.sampled_from(PLACES),
+        st.one_of(VALUES, st.just(ABSENT)),
+    ),
+    max_size=8,
+)
+
+
+def carry_out(client, writes) -> None:
+    for name, place, value in writes:
+        realm = client.realm(name)
+        if value is ABSENT:
+            realm.unset(place)
+        else:
+            realm.set_value(place, value)
+
+
+@given(WRITES, st.dictionaries(st.sampled_from(PLACES), VALUES, max_size=3), WRITES)
+def test_what_others_did_meanwhile_stays(before, mine, between):
+    """
+    G10: whatever the realm and its parents became between read and write, ``set`` changes what the caller changed.
+
+    Each leaf of the own document that differs is one that the caller changed; so it is with what the readers see.
+    """
+    with realmconf.connect("memory://", author="t") as client:
+        client.realm("org").set({})
+        client.realm("team").set({"realm": {"team": {"parent": "org"}}})
+        carry_out(client, before)
+        team = client.realm("team")
+        snapshot = team.get()
+        config = copy.deepcopy(dict(snapshot.config))
+        changed = set()
+        for place, value in mine.items():
+            if place.resolve(config) != value:
+                changed.add(place)
+            config.setdefault(place[0], {})[place[1]] = value
+        carry_out(client, between)
+        then = team.get()
+        now = team.set(config, base=snapshot)
+        assert now.document is not None
+        for earlier, later in ((then.document, now.document), (then.config, now.config)):
+            found = {place for place in PLACES if place.resolve(earlier) != place.resolve(later)}
+            assert found <= changed
+        assert all(place.resolve(now.config) == mine[place] for place in changed)
+        assert now.document["realm"] == {"team": {"parent": "org"}}
