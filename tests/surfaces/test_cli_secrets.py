@@ -44,7 +44,7 @@ INHERITED = {
     "an ancestor's name": "/org/secret",
     "an ancestor's schema": "/org/note",
     "an ancestor's earlier schema": "/org/former",
-    "the root's": "/root/api_keys/first",
+    "the root's": "/everybody/api_keys/first",
 }
 
 ORG_FIRST = {"properties": {"org": {"properties": {"former": {"writeOnly": True}}}}}
@@ -74,7 +74,7 @@ TABLES: dict[str, Any] = {
     "pins": ["x"],
     "realm": {"other": {}},
     "org": {},
-    "root": {"api_keys": {}},
+    "everybody": {"api_keys": {}},
 }
 
 
