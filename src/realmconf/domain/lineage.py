@@ -203,7 +203,7 @@ def resolve(
         head = head_of(parent)
         if _is_purged(head):
             return _chain(heads, names, [parent], _erased(parent, head))
-        if not _is_live(head):
+        if not is_live(head):
             missing = ParentNotFound(realm=current, parent=parent, chain=[*names, parent])
             return _chain(heads, names, [parent], missing)
         if len(names) == limits.lineage:
@@ -215,7 +215,7 @@ def resolve(
     root = head_of(GLOBAL)
     if _is_purged(root):
         return _chain(heads, names, [GLOBAL], _erased(GLOBAL, root))
-    if not _is_live(root):
+    if not is_live(root):
         return _chain(heads, names, [GLOBAL], None)
     return _chain([*heads, root], [*names, GLOBAL], [], _parent_of_global(root))
 
@@ -244,7 +244,8 @@ def schemas_in_reach(
     return tuple(dict.fromkeys(digest for name in names for digest in view.schemas(name)))
 
 
-def _is_live(head: HeadLike) -> bool:
+def is_live(head: HeadLike) -> bool:
+    """Whether a realm is there: it was written, and is not deleted."""
     return head.revision is not None and head.revision.document is not None
 
 

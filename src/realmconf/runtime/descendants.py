@@ -12,7 +12,7 @@ from functools import cache
 from realmconf.domain.admit import violations_of
 from realmconf.domain.composition import Composer
 from realmconf.domain.document import ABSENT, same
-from realmconf.domain.lineage import SECTION
+from realmconf.domain.lineage import SECTION, is_live
 from realmconf.domain.names import GLOBAL
 from realmconf.domain.record import Record
 from realmconf.stores.protocol import Head, Notice
@@ -144,18 +144,13 @@ def _heirs(client: Client, result: WriteResult[Any]) -> Iterator[Heir]:
             # Both points need the same heads, and heirs share most of their ancestors.
             head_of = cache(view.head)
             for name in names[start : start + HEIRS_AT_ONCE]:
-                if not _exists(head_of(name)):
+                if not is_live(head_of(name)):
                     continue
                 before, after = (
                     _under(lineages.point_of, composers[place], head_of, name, realm, revision)
                     for place, revision in enumerate((result.before, result.record))
                 )
                 yield Heir(realm=name, before=before, after=after)
-
-
-def _exists(head: Any) -> bool:
-    """Whether a realm is there: it was written, and is not deleted."""
-    return head.revision is not None and head.revision.document is not None
 
 
 def _under(

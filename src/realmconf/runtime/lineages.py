@@ -70,11 +70,6 @@ class Point:
         return self.names[0]
 
     @property
-    def is_lone(self) -> bool:
-        """Whether there is nothing to inherit."""
-        return len(self.heads) == 1
-
-    @property
     def inherits_nothing(self) -> bool:
         """Whether no realm on which it depends was ever written."""
         return all(head.generation == 0 for head in self.watched_heads[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from realmconf.domain.lineage import is_live
 from realmconf.errors import GenerationConflict, InvalidArgument, SchemaViolation
 from realmconf.surfaces.cli.writing import print_result, refuse_options_of_writes, write_options
 
@@ -104,9 +105,7 @@ def _owners(snapshot: Any) -> list[str]:
     return [
         str(name)
         for name, head in zip(point.names, point.heads, strict=True)
-        if head.revision is not None
-        and head.revision.document is not None
-        and head.revision.schema_digest is not None
+        if is_live(head) and head.revision.schema_digest is not None
     ]
 
 
