@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from realmconf.domain.pointer import Pointer
 from realmconf.domain.provenance import Tracer
 from realmconf.domain.revision import GENESIS, seal
 from realmconf.errors import InvalidDocument
+from realmconf.runtime.adapter import PLAIN
+from realmconf.runtime.difference import edit_from
 from realmconf.stores.protocol import Head
 
 KEYS = st.sampled_from("abc")
@@ -304,3 +307,7 @@ def test_arrays_put_together_are_taken_apart_again(kind, inherited, own, wanted)
             {str(e.get("id")) for e in target if isinstance(e, dict)}
         ) == len([e for e in target if isinstance(e, dict)]):
             assert same(found, target) or lacks_only_inherited(target, found, inherited)
+        if not same(found, target):
+            # What the edit cannot say is not written in part: whoever sets it is told.
+            with pytest.raises(InvalidDocument):
+                edit_from(PLAIN, composed, config)
