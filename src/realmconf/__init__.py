@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from realmconf.errors import ParentNotFound as ParentNotFound
     from realmconf.errors import PatchInapplicable as PatchInapplicable
     from realmconf.errors import PatchTestFailed as PatchTestFailed
+    from realmconf.errors import PlanInvalid as PlanInvalid
+    from realmconf.errors import RateLimited as RateLimited
     from realmconf.errors import RealmconfError as RealmconfError
     from realmconf.errors import RealmMoved as RealmMoved
     from realmconf.errors import RealmNotFound as RealmNotFound
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
     from realmconf.errors import StoreTooNew as StoreTooNew
     from realmconf.errors import StoreUnavailable as StoreUnavailable
     from realmconf.errors import TimelineChanged as TimelineChanged
+    from realmconf.errors import TokenNotFound as TokenNotFound
+    from realmconf.errors import Unauthenticated as Unauthenticated
     from realmconf.errors import Unsupported as Unsupported
     from realmconf.errors import UnsupportedFilesystem as UnsupportedFilesystem
     from realmconf.errors import ValueNotFound as ValueNotFound
@@ -127,9 +131,11 @@ _HOMES = {
     "PatchTestFailed": "realmconf.errors",
     "Pending": "realmconf.runtime.outcome",
     "Plan": "realmconf.runtime.results",
+    "PlanInvalid": "realmconf.errors",
     "Pointer": "realmconf.domain.pointer",
     "Policy": "realmconf.domain.revision",
     "Provenance": "realmconf.runtime.explaining",
+    "RateLimited": "realmconf.errors",
     "RealmconfError": "realmconf.errors",
     "RealmMoved": "realmconf.errors",
     "RealmNotFound": "realmconf.errors",
@@ -152,6 +158,8 @@ _HOMES = {
     "StoreTooNew": "realmconf.errors",
     "StoreUnavailable": "realmconf.errors",
     "TimelineChanged": "realmconf.errors",
+    "TokenNotFound": "realmconf.errors",
+    "Unauthenticated": "realmconf.errors",
     "Unsupported": "realmconf.errors",
     "UnsupportedFilesystem": "realmconf.errors",
     "ValueNotFound": "realmconf.errors",

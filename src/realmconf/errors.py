@@ -270,6 +270,45 @@ class WriteIdVoid(RealmconfError):
         )
 
 
+class PlanInvalid(RealmconfError):
+    """
+    The plan cannot be carried out: it was already, has expired, or is another caller's; nothing was changed.
+
+    ``reason`` is one of unknown, expired, replayed; of a plan that was carried out ``generation`` says what it made.
+    """
+
+    code = "plan_invalid"
+    reason: str
+    generation: int | None
+
+    def __init__(self, plan_id: str, *, reason: str, generation: int | None = None) -> None:
+        texts = {
+            "replayed": f"it was carried out already, as generation {generation}",
+            "expired": "it has expired",
+            "unknown": "there is no such plan of this caller",
+        }
+        super().__init__(
+            f"the plan {plan_id} cannot be carried out: {texts.get(reason, reason)}; make a new one",
+            plan_id=plan_id,
+            reason=reason,
+            generation=generation,
+        )
+
+
+class RateLimited(RealmconfError):
+    """Too much was asked in too short a time; nothing was done."""
+
+    code = "rate_limited"
+    retryable = True
+    retry_after_seconds: float
+
+    def __init__(self, what: str, *, retry_after_seconds: float) -> None:
+        super().__init__(
+            f"too many {what}: try again in {retry_after_seconds:.0f} s",
+            retry_after_seconds=retry_after_seconds,
+        )
+
+
 class Unsupported(RealmconfError):
     """This store cannot do that, as its ``StoreInfo`` declares."""
 
@@ -398,6 +437,16 @@ class ValueNotFound(NotFound):
             pointer=pointer,
             generation=generation,
         )
+
+
+class TokenNotFound(NotFound):
+    """There is no token of this id (any more)."""
+
+    code = "token_not_found"
+    token_id: str
+
+    def __init__(self, token_id: str) -> None:
+        super().__init__(f"there is no token {token_id[:40]!a}", token_id=token_id[:40])
 
 
 class HistoryCompacted(RealmconfError):
@@ -625,6 +674,17 @@ class UnsupportedFilesystem(RealmconfError):
 
 
 # --- who may -------------------------------------------------------------------
+
+
+class Unauthenticated(RealmconfError):
+    """Nobody can tell who asks: there is no token, or it is not (or no longer) one of ours."""
+
+    code = "unauthenticated"
+
+    def __init__(self, reason: str = "this needs a token") -> None:
+        super().__init__(
+            f"{reason}: send Authorization: Bearer with one that `realmconf token create` gave"
+        )
 
 
 class NotPermitted(RealmconfError):

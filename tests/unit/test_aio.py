@@ -33,7 +33,7 @@ def run(main):
 
 SYNC_ALONE = {
     ConfigRuntime: {"snapshot_of", "source", "writing"},
-    Client: {"store", "authorship", "deadline", "lineages"},
+    Client: {"store", "acting", "authorship", "deadline", "lineages", "may_read"},
 }
 """What other modules of the library use of the synchronous classes; no user does."""
 

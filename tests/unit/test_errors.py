@@ -33,6 +33,7 @@ CODES = {
     "realm_not_found",
     "revision_not_found",
     "value_not_found",
+    "token_not_found",
     "history_compacted",
     "realm_moved",
     "unauthenticated",
@@ -98,6 +99,7 @@ EXAMPLES: dict[str, Any] = {
     "line": 9,
     "column": 10,
     "waited_seconds": 1.5,
+    "retry_after_seconds": 2.5,
     "contested": [
         {
             "pointer": Pointer(("a", "b/c")),

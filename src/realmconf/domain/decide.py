@@ -20,6 +20,7 @@ from realmconf.domain.rebase import onto_head
 from realmconf.domain.record import Record
 from realmconf.domain.revision import GENESIS, Policy, seal
 from realmconf.domain.schemas.shape import NOTHING
+from realmconf.domain.scope import refuse_command, refuse_result
 from realmconf.domain.write import (
     Append,
     Delete,
@@ -113,6 +114,7 @@ def decide(
     realm's root, where it is rebased.
 
     Raises:
+        NotPermitted: The write reaches further than its author may.
         RealmMoved: The realm lives in another store now.
         GenerationConflict: The precondition does not hold, and a rebase was not asked for
             or would overlap with what was changed since.
@@ -125,6 +127,8 @@ def decide(
         LimitExceeded: The result, a label, or the generation would pass a limit.
     """
     _check_labels(write, limits)
+    if write.scope is not None:
+        refuse_command(write.scope, write.command, realm=write.realm)
     head = view.head(write.realm)
     if head.moved_to is not None:
         raise RealmMoved(head.moved_to, realm=write.realm)
@@ -154,6 +158,10 @@ def decide(
             document=without_marks(upcoming.document, _document(head.revision) or {}, secrecy)
         )
         canonical = _within_limits(upcoming.document or {}, limits)
+    if write.scope is not None:
+        refuse_result(
+            write.scope, head.revision, upcoming.document, realm=write.realm, secrecy=secrecy
+        )
     if _changes_nothing(command, head.revision, upcoming):
         return Unchanged(head=head.revision, rebased_from=rebased_from)
     revision = _sealed(

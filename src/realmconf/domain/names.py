@@ -76,6 +76,27 @@ class RealmName(str):
         return self.lower()
 
 
+class SystemName(RealmName):
+    """
+    The name of a record that realmconf keeps for itself (tokens, plans): ``_`` and lower-case letters.
+
+    No user's realm can have it, so that nothing that parses a realm's name ever reaches such a record.  It has no
+    lineage, no schema and no working copy, and no list of realms names it.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> SystemName:
+        assert is_system(text)
+        assert text[1:].isalpha()
+        return str.__new__(cls, text)
+
+
+def is_system(name: str) -> bool:
+    """Whether *name*, which came from a store, is that of a record of realmconf itself."""
+    return name.startswith("_")
+
+
 def _refusal(text: str) -> str | None:
     if not text:
         return "it is empty"
@@ -102,6 +123,12 @@ def _reads_as_uuid(text: str) -> bool:
 
 GLOBAL = RealmName("global")
 """The reserved root of every lineage; it has no parent."""
+
+
+TOKENS = SystemName("_tokens")
+"""Who may do what through a server."""
+PLANS = SystemName("_plans")
+"""What agents have proposed and not carried out yet."""
 
 
 _FNV_OFFSET = 0xCBF29CE484222325

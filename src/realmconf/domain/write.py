@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from realmconf.domain.names import RealmName
     from realmconf.domain.pointer import Pointer
     from realmconf.domain.revision import Policy, Revision
+    from realmconf.domain.scope import Scope
 
 
 _NONE: Mapping[str, Document] = {}
@@ -152,6 +153,8 @@ class Write(Record):
     """A given id is looked up before the write is decided, and its receipt kept."""
     sees_secrets: bool = True
     """Whether its author has the right to secrets; without it nothing that reads one is done."""
+    scope: Scope | None = None
+    """How far its author may reach; None: everywhere."""
 
 
 # --- decisions -----------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from weakref import WeakSet
 
-from realmconf.domain.names import LIMITS, RealmName
+from realmconf.domain.names import LIMITS, RealmName, is_system
 from realmconf.domain.record import Record
 from realmconf.errors import InvalidArgument
 from realmconf.runtime import arguments
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from realmconf.domain.names import Limits
     from realmconf.domain.pointer import Pointer
+    from realmconf.domain.scope import Scope
     from realmconf.errors import SchemaViolation
     from realmconf.runtime.adapter import Adapter
     from realmconf.runtime.arguments import WriteOptions
@@ -170,11 +171,14 @@ class Client:
         instance_id: str | None = None,
         secrets: SecretSources | None = None,
         sees_secrets: bool = True,
+        scope: Scope | None = None,
+        may_read: Callable[[RealmName], bool] | None = None,
+        lineages: Lineages | None = None,
         world: World = WORLD,
     ) -> None:
         self.store = store
         self.limits = limits
-        self.lineages = Lineages(store, limits=limits)
+        self.lineages = Lineages(store, limits=limits) if lineages is None else lineages
         self.world = world
         self.instance_id = instance_id
         self.watches: WeakSet[Watch[Any]] = WeakSet()
@@ -184,8 +188,44 @@ class Client:
         self._author = author
         self._secrets = secrets
         self._sees_secrets = sees_secrets
+        self._scope = scope
+        self._may_read = may_read
         self._surface = arguments.choice(surface, name="surface", among=SURFACES)
         self._timeout_seconds = arguments.timeout_seconds(timeout, default=TIMEOUT_SECONDS)
+
+    def acting(
+        self,
+        *,
+        author: str | None,
+        surface: str,
+        sees_secrets: bool,
+        scope: Scope | None,
+        may_read: Callable[[RealmName], bool] | None,
+    ) -> Client:
+        """
+        A client of the same open store that acts for somebody else: for a server, which has one for each caller.
+
+        *scope* is how far its writes may reach; realms that it *may_read* are those that lists, plans and warnings
+        tell it of.  It shares what is cached, and is not to be closed.
+        """
+        return Client(
+            self.store,
+            author=author,
+            surface=surface,
+            timeout=self._timeout_seconds,
+            limits=self.limits,
+            instance_id=self.instance_id,
+            secrets=self._secrets,
+            sees_secrets=sees_secrets,
+            scope=scope,
+            may_read=may_read,
+            lineages=self.lineages,
+            world=self.world,
+        )
+
+    def may_read(self, realm: RealmName) -> bool:
+        """Whether this client's caller may be told of *realm*; of realmconf's own records nobody is."""
+        return not is_system(realm) and (self._may_read is None or self._may_read(realm))
 
     # --- what it is ----------------------------------------------------------------------
 
@@ -279,8 +319,20 @@ class Client:
             arguments.count(limit, name="limit")
         if after is not None and not isinstance(after, str):
             raise InvalidArgument("after must be a realm's name")
+        found: list[RealmEntry] = []
         with self.store.view() as view:
-            return list(view.realms(after=after, limit=limit))
+            while limit is None or len(found) < limit:
+                page = view.realms(after=after, limit=limit)
+                found += [self._as_listed(entry) for entry in page if self.may_read(entry.realm)]
+                if limit is None or len(page) < limit:
+                    break
+                after = page[-1].realm
+        return found[:limit]
+
+    def _as_listed(self, entry: RealmEntry) -> RealmEntry:
+        if entry.parent is None or self.may_read(entry.parent):
+            return entry
+        return entry.replace(parent=None)
 
     def descendants(self, realm: str) -> list[RealmName]:
         """The live realms that inherit from *realm*, nearly or remotely, by name; from ``global`` all others do."""
@@ -456,6 +508,7 @@ class Client:
             "write_id": self.world.write_id() if write_id is None else write_id,
             "write_id_given": write_id is not None,
             "sees_secrets": self._sees_secrets,
+            "scope": self._scope,
         }
 
     def _default_author(self) -> str:

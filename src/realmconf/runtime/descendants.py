@@ -57,7 +57,7 @@ class Heir(Record):
 def descendants(client: Client, realm: RealmName) -> list[RealmName]:
     """The live realms that inherit from *realm*, by name; from ``global`` all others do."""
     with client.store.view() as view:
-        return sorted(_below(view, realm))
+        return sorted(filter(client.may_read, _below(view, realm)))
 
 
 def _below(view: ReadView, realm: RealmName) -> Iterator[RealmName]:

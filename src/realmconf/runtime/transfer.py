@@ -12,7 +12,7 @@ from realmconf.domain.archive import Entry, header_line, read_archive, revision_
 from realmconf.domain.document import same
 from realmconf.domain.edit import edited
 from realmconf.domain.lineage import SECTION, parent_of, with_own_section
-from realmconf.domain.names import RealmName
+from realmconf.domain.names import RealmName, is_system
 from realmconf.domain.pointer import Pointer
 from realmconf.domain.write import Edit, Place, Write
 from realmconf.errors import InvalidArgument
@@ -176,7 +176,10 @@ def restore(
     newest: dict[RealmName, Revision] = {}
     for revision in client.store.revisions_in(path):
         # A revision names the realm it was written to; a realm that was renamed left a newer one behind there.
+        # Tokens and plans stay as they are here: one that was revoked since must not come back to life.
         known = newest.get(revision.realm)
+        if is_system(revision.realm):
+            continue
         if known is None or revision.generation > known.generation:
             newest[revision.realm] = revision
     schemas = client.store.schemas_in(path)

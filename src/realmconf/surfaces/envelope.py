@@ -58,6 +58,8 @@ ANSWERS: dict[type[errors.RealmconfError], Answer] = {
     errors.ParentNotFound: _BAD_LINEAGE,
     errors.WriteIdReused: _BAD_WRITE_ID,
     errors.WriteIdVoid: _BAD_WRITE_ID,
+    errors.PlanInvalid: _BAD_WRITE_ID,
+    errors.RateLimited: Answer(status=429, rpc=-32053, exit=6),
     errors.Unsupported: Answer(status=501, rpc=-32059, exit=6),
     errors.LimitExceeded: Answer(status=413, rpc=-32048, exit=4),
     errors.InvalidRealm: _UNUSABLE,
@@ -68,6 +70,7 @@ ANSWERS: dict[type[errors.RealmconfError], Answer] = {
     errors.RealmNotFound: _UNKNOWN_PLACE,
     errors.RevisionNotFound: _UNKNOWN_PLACE,
     errors.ValueNotFound: _UNKNOWN_PLACE,
+    errors.TokenNotFound: _UNKNOWN_PLACE,
     errors.HistoryCompacted: Answer(status=410, rpc=-32050, exit=5),
     errors.RealmMoved: Answer(status=421, rpc=-32051, exit=6),
     errors.LockTimeout: Answer(status=503, rpc=-32054, exit=6),
@@ -84,6 +87,7 @@ ANSWERS: dict[type[errors.RealmconfError], Answer] = {
     errors.WorkingCopyRefused: Answer(status=422, rpc=-32058, exit=4),
     errors.ForkedInTransaction: _MACHINE_UNUSABLE,
     errors.UnsupportedFilesystem: _MACHINE_UNUSABLE,
+    errors.Unauthenticated: Answer(status=401, rpc=-32052, exit=8),
     errors.NotPermitted: Answer(status=403, rpc=-32052, exit=8),
     errors.SecretMarkMisplaced: Answer(status=400, rpc=-32061, exit=4),
     errors.SecretWithheld: Answer(status=403, rpc=-32061, exit=9),
@@ -195,6 +199,50 @@ def revision(given: Revision, *, veil: Veil, with_document: bool) -> dict[str, A
     if with_document:
         shown["document"] = None if given.document is None else veil.over(given.document)
     return shown
+
+
+def step(snapshot: Any, given: Iterable[Change], *, view: str, veil: Veil) -> dict[str, Any]:
+    """
+    One step of a watch, with the changes *given* of it: ``event`` is change, delete or reset.
+
+    ``step`` and who made it are left out of a reset that no revision made.  ``error`` says why a step has no
+    effective configuration.
+    """
+    made = snapshot.step
+    shown: dict[str, Any] = {
+        "realm": str(snapshot.realm_id),
+        "generation": snapshot.generation,
+        "event": event_of(snapshot),
+        "cursor": str(snapshot.cursor),
+    }
+    if made is not None:
+        shown |= {
+            "step": {"realm": str(made.realm), "generation": made.generation},
+            "author": made.author,
+            "surface": made.surface,
+            "message": made.message,
+            "created_at": made.created_at,
+        }
+    shown["changes"] = changes(given, veil=veil)
+    problem = problem_of(snapshot, view=view)
+    if problem is not None:
+        shown["error"] = error_object(problem)
+    return shown
+
+
+def event_of(snapshot: Any) -> str:
+    """What a step of a watch is: change | delete | reset."""
+    if snapshot.reset:
+        return "reset"
+    made = snapshot.step
+    is_deleted = made is not None and made.realm == snapshot.realm_id and made.tombstone
+    return "delete" if is_deleted else "change"
+
+
+def problem_of(snapshot: Any, *, view: str) -> errors.RealmconfError | None:
+    """Why there is no effective view of a step; of the own view nothing is in the way."""
+    problem: errors.RealmconfError | None = None if view == "own" else snapshot.point.problem
+    return problem
 
 
 def provenance(given: Provenance, *, veil: Veil) -> dict[str, Any]:

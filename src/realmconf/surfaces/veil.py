@@ -11,11 +11,13 @@ from realmconf.domain.secrets import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
+    from realmconf.domain.names import RealmName
     from realmconf.domain.pointer import Pointer
     from realmconf.domain.secrets import Secrecy
+    from realmconf.runtime.client import Client
 
 
 class Veil:
@@ -50,3 +52,31 @@ class Veil:
             assert self._secrecy is not None
             self._found = self._secrecy()
         return self._found
+
+
+def veil_of(client: Client, realm: RealmName, *, shows_secrets: bool) -> Veil:
+    """Over the values of *realm* that a reader of *client* is shown."""
+    return Veil(shows_secrets=shows_secrets, secrecy=lambda: client.lineages.secrecy(realm))
+
+
+def veil_of_plan(
+    client: Client, planned: Any, *, shows_secrets: bool, others: Sequence[RealmName] = ()
+) -> Veil:
+    """Over what a dry run answers: also values of realms that are only tried as parents, and of *others*."""
+
+    def secrecy() -> Secrecy:
+        found = client.lineages.secrecy_once(planned.realm_id, planned.point, others=others)
+        # Of a realm never written no mark can come back, and a key would be made, with a store to keep it.
+        return found if planned.before is not None else found.replace(key=None)
+
+    return Veil(shows_secrets=shows_secrets, secrecy=secrecy)
+
+
+def veil_of_step(client: Client, snapshot: Any, *, shows_secrets: bool) -> Veil:
+    """Over a step of an effective watch: it shows values of former parents, which have their own secrets."""
+    return Veil(
+        shows_secrets=shows_secrets,
+        secrecy=lambda: client.lineages.secrecy_once(
+            snapshot.realm_id, snapshot.point, others=snapshot.related
+        ),
+    )

@@ -14,6 +14,7 @@ import os
 import threading
 import time
 
+from realmconf.domain.names import is_system
 from realmconf.errors import (
     ForkedInTransaction,
     InvalidArgument,
@@ -124,8 +125,12 @@ class EmbeddedStore:
                     )
         return self._made_working_copies
 
+    def _working_of(self, realm: RealmName) -> WorkingCopies | None:
+        """The working copies if *realm* has one: what realmconf keeps for itself nobody edits by hand."""
+        return None if is_system(realm) else self._working
+
     def _committed(self, realm: RealmName) -> None:
-        working = self._working
+        working = self._working_of(realm)
         if working is not None:
             working.committed(realm)
 
@@ -154,7 +159,7 @@ class EmbeddedStore:
     def paths(self, realm: RealmName) -> Mapping[str, str]:
         """See the protocol."""
         paths = {"root": self.root, "database_path": self._place.layout.database}
-        if self._place.keeps_working_copies:
+        if self._place.keeps_working_copies and not is_system(realm):
             paths["config_path"] = os.path.join(self.root, realm, "config.toml")
         return paths
 
@@ -243,7 +248,7 @@ class EmbeddedStore:
             return Head(realm=realm, revision=None)
         told = False
         # A handle that reads once asks the kernel for nothing; from the second look on it is told of edits.
-        if realm in session.heads or not self._keeps_working_copies:
+        if realm in session.heads or not self._keeps_working_copies or is_system(realm):
             told = self._attend(realm, session)
         else:
             head = self._head_at_a_glance(realm, session)
@@ -283,7 +288,7 @@ class EmbeddedStore:
     def _attend(self, realm: RealmName, session: Session) -> bool:
         """Whether we hear of every hand edit of *realm* from now on: there are no files, or the kernel tells us."""
         attended = self._watching.attended
-        working = self._working
+        working = self._working_of(realm)
         if working is not None:
             self._watching.start()
             if session is not self._place.session or not working.attend(realm):
@@ -294,7 +299,7 @@ class EmbeddedStore:
 
     def _notice_edit(self, realm: RealmName, *, adopt: bool) -> tuple[tuple[Notice, ...], bool]:
         """What is to be said of the file; and whether that holds until the file is touched again."""
-        working = self._working
+        working = self._working_of(realm)
         if working is None:
             return (), True
         if not working.suspect(realm):
@@ -441,7 +446,11 @@ class EmbeddedStore:
         working = self._working
         if working is None:
             return {}
-        return {realm: found for realm in realms if (found := working.settle(turn, realm))}
+        return {
+            realm: found
+            for realm in realms
+            if not is_system(realm) and (found := working.settle(turn, realm))
+        }
 
     @typed
     def void(self, realm: RealmName, write_id: str, *, deadline: float) -> Receipt:

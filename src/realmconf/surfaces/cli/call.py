@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
     from realmconf.domain.names import RealmName
-    from realmconf.domain.secrets import Secrecy
     from realmconf.runtime.client import Client
     from realmconf.runtime.locate import Located
     from realmconf.runtime.results import WriteResult
@@ -89,28 +88,16 @@ class Call:
         )
 
     def veil_of_plan(self, planned: Any, *, others: Sequence[RealmName] = ()) -> Veil:
-        """Over what a dry run answers: also values of realms that are only tried as parents, and of *others*."""
-        from realmconf.surfaces.veil import Veil
+        """Over what a dry run answers; *others* are realms whose values are in it too."""
+        from realmconf.surfaces.veil import veil_of_plan
 
-        def secrecy() -> Secrecy:
-            found = self.client.lineages.secrecy_once(
-                planned.realm_id, planned.point, others=others
-            )
-            # Of a realm never written no mark can come back, and a key would be made, with a store to keep it.
-            return found if planned.before is not None else found.replace(key=None)
-
-        return Veil(shows_secrets=self.shows_secrets, secrecy=secrecy)
+        return veil_of_plan(self.client, planned, shows_secrets=self.shows_secrets, others=others)
 
     def veil_of_step(self, snapshot: Any) -> Veil:
-        """Over a step of an effective watch: it shows values of former parents, which have their own secrets."""
-        from realmconf.surfaces.veil import Veil
+        """Over a step of an effective watch."""
+        from realmconf.surfaces.veil import veil_of_step
 
-        return Veil(
-            shows_secrets=self.shows_secrets,
-            secrecy=lambda: self.client.lineages.secrecy_once(
-                snapshot.realm_id, snapshot.point, others=snapshot.related
-            ),
-        )
+        return veil_of_step(self.client, snapshot, shows_secrets=self.shows_secrets)
 
     # --- the client
 

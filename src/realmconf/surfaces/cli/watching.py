@@ -38,12 +38,12 @@ def watch(call: Call) -> None:
             for change in snapshot.changes
             if change.pointer.within(below) or below.within(change.pointer)
         ]
-        problem = _problem(snapshot, view=view)
+        problem = envelope.problem_of(snapshot, view=view)
         if not changes and not snapshot.reset and below and problem is None:
             continue
         veil = call.veil if view == "own" else call.veil_of_step(snapshot)
         if call.json:
-            _print_json(call, snapshot, changes, problem=problem, veil=veil)
+            call.print_json_line(envelope.step(snapshot, changes, view=view, veil=veil))
         else:
             _print_lines(call, snapshot, changes, problem=problem, veil=veil)
         if request.exec is not None:
@@ -52,12 +52,6 @@ def watch(call: Call) -> None:
             remaining -= 1
             if not remaining:
                 return
-
-
-def _problem(snapshot: Any, *, view: str) -> RealmconfError | None:
-    """Why there is no effective view of this step."""
-    problem: RealmconfError | None = None if view == "own" else snapshot.point.problem
-    return problem
 
 
 def _cursor(text: str, realm: Any, *, view: str) -> Any:
@@ -74,27 +68,6 @@ def _cursor(text: str, realm: Any, *, view: str) -> Any:
         return realm.at(number)
     except HistoryCompacted:
         return 0
-
-
-def _print_json(
-    call: Call,
-    snapshot: Any,
-    changes: Iterable[Change],
-    *,
-    problem: RealmconfError | None,
-    veil: Veil,
-) -> None:
-    shown = {
-        "realm": str(snapshot.realm_id),
-        "generation": snapshot.generation,
-        "event": _event(snapshot),
-        "cursor": str(snapshot.cursor),
-        **_authorship(snapshot.step),
-        "changes": envelope.changes(changes, veil=veil),
-    }
-    if problem is not None:
-        shown["error"] = envelope.error_object(problem)
-    call.print_json_line(shown)
 
 
 def _print_lines(
@@ -120,33 +93,12 @@ def _print_lines(
         call.print(f"{prefix}  {printable(str(problem))}{suffix}")
     elif snapshot.reset:
         call.print(f"{prefix}  reset: read the whole configuration again")
-    elif _event(snapshot) == "delete":
+    elif envelope.event_of(snapshot) == "delete":
         call.print(f"{prefix}  deleted{suffix}")
     else:
         lines = terminal.changes(changes, veil=veil)
         call.print(*(f"{prefix}  {line}{suffix}" for line in lines or ["no change of a value"]))
     call.flush()
-
-
-def _event(snapshot: Any) -> str:
-    if snapshot.reset:
-        return "reset"
-    step = snapshot.step
-    is_deleted = step is not None and step.realm == snapshot.realm_id and step.tombstone
-    return "delete" if is_deleted else "change"
-
-
-def _authorship(step: Any) -> dict[str, Any]:
-    """Who made the step, and in which realm: one that is inherited makes steps too."""
-    if step is None:
-        return {}
-    return {
-        "step": {"realm": str(step.realm), "generation": step.generation},
-        "author": step.author,
-        "surface": step.surface,
-        "message": step.message,
-        "created_at": step.created_at,
-    }
 
 
 def _run(call: Call, command: str, snapshot: Any, *, view: str, below: Pointer, veil: Veil) -> None:

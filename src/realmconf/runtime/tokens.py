@@ -1,0 +1,234 @@
+"""
+Tokens: what a caller shows to a server, and what the store remembers of it.
+
+Decides the form of a token, what is kept (never the token itself) and when one is good.  They are kept in the
+store, in a record of its own, so that whichever process answers knows of them, and of their end.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+from realmconf.domain.names import TOKENS
+from realmconf.domain.pointer import Pointer
+from realmconf.domain.record import Record
+from realmconf.errors import InvalidArgument, LimitExceeded, TokenNotFound
+from realmconf.runtime import arguments
+from realmconf.runtime.access import Grant, check_pattern, check_roles
+from realmconf.runtime.ledger import Ledger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from realmconf.runtime.client import Client
+
+PREFIX = "rc_"
+SECRET_BYTES = 32
+ID_BYTES = 6
+TOKENS_MAX = 4_096
+NAME_CHARS_MAX = 64
+EXPIRY_SECONDS_MAX = 10 * 365 * 86_400
+_FORM = re.compile(r"rc_[A-Za-z0-9_-]{43}")
+
+
+class Token(Record):
+    """What is kept of one token."""
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+    realms: tuple[str, ...]
+    paths: tuple[Pointer, ...] = ()
+    created_at: str
+    created_by: str
+    expires_at: str | None = None
+    """RFC 3339, UTC; None: never."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "roles": list(self.roles),
+            "realms": list(self.realms),
+            "paths": [str(path) for path in self.paths],
+            "created_at": self.created_at,
+            "created_by": self.created_by,
+            "expires_at": self.expires_at,
+        }
+
+
+class NewToken(Record):
+    """A token that was just made, and the only time that its text is known."""
+
+    __hidden__ = frozenset({"text"})
+
+    token: Token
+    text: str
+
+
+class Tokens:
+    """The tokens of one store. Thread-safe."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._world = client.world
+        self.ledger = Ledger(client.store, TOKENS, world=client.world)
+        self._known: tuple[Mapping[str, Any], dict[str, tuple[Token, Grant]]] = ({}, {})
+
+    def create(
+        self,
+        *,
+        realms: Iterable[str],
+        roles: Iterable[str],
+        paths: Iterable[str | Pointer] = (),
+        name: str | None = None,
+        expires_seconds: float | None = None,
+        author: str,
+        surface: str,
+        timeout: float | None = None,
+    ) -> NewToken:
+        """
+        Make a token: its text is in the answer, and nowhere else from then on.
+
+        Raises:
+            InvalidArgument: A role, pattern, path, name or time is none.
+            LimitExceeded: There are ``TOKENS_MAX`` already.
+        """
+        patterns = [realms] if isinstance(realms, str) else list(realms)
+        if not patterns:
+            raise InvalidArgument("a token is for one realm at least: * is all of them")
+        token_id = f"t-{self._world.random_bytes(ID_BYTES).hex()}"
+        token = Token(
+            id=token_id,
+            name=token_id
+            if name is None
+            else arguments.line(name, name="name", characters_max=NAME_CHARS_MAX),
+            roles=check_roles(roles),
+            realms=tuple(check_pattern(pattern) for pattern in patterns),
+            paths=arguments.pointers(list(paths), name="paths"),
+            created_at=self._world.timestamp(),
+            created_by=author,
+            expires_at=self._expiry(expires_seconds),
+        )
+        text = PREFIX + _letters(self._world.random_bytes(SECRET_BYTES))
+
+        def add(kept: dict[str, Any]) -> None:
+            if len(kept) >= TOKENS_MAX:
+                raise LimitExceeded("tokens", len(kept) + 1, maximum=TOKENS_MAX)
+            kept[token.id] = {
+                **{key: value for key, value in token.to_dict().items() if value is not None},
+                "sha256": _digest(text),
+            }
+
+        self.ledger.update(
+            add,
+            author=author,
+            surface=surface,
+            message=f"token {token.id} for {', '.join(token.realms)}",
+            deadline=self._client.deadline(timeout),
+        )
+        return NewToken(token=token, text=text)
+
+    def all(self) -> list[Token]:
+        """Every token, the expired ones too, in the order of making."""
+        found = (token for token, _ in self._table().values())
+        return sorted(found, key=lambda token: (token.created_at, token.id))
+
+    def revoke(
+        self, token_id: str, *, author: str, surface: str, timeout: float | None = None
+    ) -> Token:
+        """
+        End a token: no request is answered with it after this returns.
+
+        Raises:
+            TokenNotFound: There is none of this id.
+        """
+        if not isinstance(token_id, str):
+            raise InvalidArgument("a token is named by its id, as `token list` shows it")
+        found = next((token for token in self.all() if token.id == token_id), None)
+        if found is None:
+            raise TokenNotFound(token_id)
+        self.ledger.update(
+            lambda kept: kept.pop(token_id, None),
+            author=author,
+            surface=surface,
+            message=f"token {token_id} revoked",
+            deadline=self._client.deadline(timeout),
+        )
+        return found
+
+    def grant_of(self, text: str) -> Grant | None:
+        """The rights that the token *text* gives now; None if it is none, or not any more."""
+        if not _FORM.fullmatch(text):
+            return None
+        # Who looks a digest up learns nothing from how long it takes: no digest of a guess is near that of a token.
+        found = self._table().get(_digest(text))
+        if found is None:
+            return None
+        token, grant = found
+        return None if self._has_expired(token) else grant
+
+    def is_good(self, token_id: str) -> bool:
+        """Whether the token of this id is still there and has not expired."""
+        return any(
+            token.id == token_id and not self._has_expired(token)
+            for token, _ in self._table().values()
+        )
+
+    def _has_expired(self, token: Token) -> bool:
+        return token.expires_at is not None and token.expires_at <= self._world.timestamp()
+
+    def _expiry(self, seconds: float | None) -> str | None:
+        if seconds is None:
+            return None
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            raise InvalidArgument("a token's time is a number of seconds")
+        if not 0 < seconds <= EXPIRY_SECONDS_MAX:
+            raise InvalidArgument(f"a token lasts up to {EXPIRY_SECONDS_MAX} seconds")
+        return self._world.timestamp_before(-seconds)
+
+    def _table(self) -> dict[str, tuple[Token, Grant]]:
+        """By digest; made anew when the record is another one."""
+        kept = self.ledger.read()
+        known, table = self._known
+        if known is not kept:
+            table = {entry["sha256"]: _read(entry) for entry in kept.values()}
+            self._known = (kept, table)
+        return table
+
+
+def _read(entry: Mapping[str, Any]) -> tuple[Token, Grant]:
+    paths = tuple(Pointer.parse_json_pointer(path) for path in entry["paths"])
+    token = Token(
+        id=entry["id"],
+        name=entry["name"],
+        roles=tuple(entry["roles"]),
+        realms=tuple(entry["realms"]),
+        paths=paths,
+        created_at=entry["created_at"],
+        created_by=entry["created_by"],
+        expires_at=entry.get("expires_at"),
+    )
+    grant = Grant(
+        id=token.id,
+        name=token.name,
+        roles=frozenset(token.roles),
+        realms=token.realms,
+        paths=paths,
+    )
+    return token, grant
+
+
+def _digest(text: str) -> str:
+    # The token is 256 random bits: a slow hash would protect nothing that this one does not.
+    return sha256(text.encode()).hexdigest()
+
+
+def _letters(raw: bytes) -> str:
+    from base64 import urlsafe_b64encode
+
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
