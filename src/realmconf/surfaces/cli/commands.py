@@ -140,16 +140,31 @@ def _json_text(meaning: str) -> Option:
 
 _MODULES = "realmconf.surfaces.cli."
 
-READING, CHANGING, HISTORY, FILES, REALMS, STORE, OTHER = (
+_AGENTS = (
+    Option(
+        names=("--allow-write",),
+        help="let agents (MCP) change configurations, below --allow-path alone",
+    ),
+    Option(
+        names=("--allow-path",),
+        kind="pointer",
+        label="PATH",
+        repeats=True,
+        help="with --allow-write: what agents may change is at this place or below it; may be repeated",
+    ),
+)
+
+READING, CHANGING, HISTORY, FILES, REALMS, STORE, SERVING, OTHER = (
     "Read",
     "Change",
     "History",
     "Working copy",
     "Realms",
     "The store",
+    "Serve",
     "Other",
 )
-GROUPS = (READING, CHANGING, HISTORY, FILES, REALMS, STORE, OTHER)
+GROUPS = (READING, CHANGING, HISTORY, FILES, REALMS, STORE, SERVING, OTHER)
 
 COMMANDS: tuple[Command, ...] = (
     # --- read
@@ -594,6 +609,143 @@ COMMANDS: tuple[Command, ...] = (
         group=STORE,
         summary="look for what is wrong or weak here, and say what to do",
         run=_MODULES + "doctor:doctor",
+    ),
+    Command(
+        name="token",
+        group=STORE,
+        summary="make, list or end the tokens that a server takes",
+        run=_MODULES + "tokens:token",
+        operands=(
+            _action("create", "list", "revoke"),
+            Operand(
+                destination="id",
+                label="ID",
+                kind="text",
+                required=False,
+                help="with revoke: its id, as the list has it",
+            ),
+        ),
+        options=(
+            Option(
+                names=("--realms",),
+                kind="text",
+                label="PATTERN",
+                repeats=True,
+                help="with create: the realms it is for; * stands for any characters; may be repeated",
+            ),
+            Option(
+                names=("--role",),
+                kind="choice",
+                label="ROLE",
+                choices=("read", "write", "admin", "secrets"),
+                repeats=True,
+                help="with create: what it may do; may be repeated",
+            ),
+            Option(
+                names=("--path",),
+                kind="pointer",
+                label="POINTER",
+                repeats=True,
+                help="with create: what it may write is at this place or below it; may be repeated",
+            ),
+            Option(
+                names=("--name",),
+                kind="text",
+                label="NAME",
+                help="with create: who its writes are by; without: its id",
+            ),
+            Option(
+                names=("--expires",),
+                kind="duration",
+                label="AGE",
+                help="with create: how long it is good (90d, 12h, 30m); without: for ever",
+            ),
+        ),
+    ),
+    # --- serve
+    Command(
+        name="serve",
+        group=SERVING,
+        summary="serve the store over HTTP, to programs, browsers and agents",
+        details="Starts on this machine's own address and prints a link with a token that is good as long as the "
+        "server runs; at any other address only stored tokens are taken. Ends with Ctrl-C.",
+        run="realmconf.surfaces.http.command:serve",
+        options=(
+            Option(
+                names=("--host",),
+                kind="text",
+                label="ADDRESS",
+                default="127.0.0.1",
+                help="the address to listen at (default 127.0.0.1: this machine only)",
+            ),
+            Option(
+                names=("--port",),
+                kind="port",
+                label="N",
+                default="7411",
+                help="the port (default 7411; 0: any that is free)",
+            ),
+            Option(
+                names=("--workers",),
+                kind="count",
+                label="N",
+                default="1",
+                help="how many processes answer (default 1)",
+            ),
+            Option(
+                names=("--meerkat-realm",),
+                kind="realm",
+                label="NAME",
+                help="also answer Meerkat's own routes, for this realm",
+            ),
+            Option(names=("--expose-paths",), help="tell callers where files are on this machine"),
+            Option(
+                names=("--allow-origin",),
+                kind="text",
+                label="ORIGIN",
+                repeats=True,
+                help="let pages of this origin ask (https://console.example.org); may be repeated",
+            ),
+            Option(
+                names=("--allow-host",),
+                kind="text",
+                label="HOST",
+                repeats=True,
+                help="be reached by this name too, as behind a proxy; may be repeated",
+            ),
+            *_AGENTS,
+        ),
+        needs=("httptools", "orjson", "prometheus_client", "starlette", "uvicorn"),
+        extra="server",
+    ),
+    Command(
+        name="rpc",
+        group=SERVING,
+        summary="answer JSON-RPC 2.0 on standard input and output",
+        details="One message a line. Standard output carries nothing else. Ends when standard input does.",
+        run="realmconf.surfaces.rpc.command:rpc",
+        options=(SHOW_SECRETS.replace(help="answer with secrets in clear text, not as marks"),),
+    ),
+    Command(
+        name="mcp",
+        group=SERVING,
+        summary="let an agent in, by the Model Context Protocol on standard input and output",
+        details="It reads; what it may write is said by --allow-write and --allow-path, and every write is planned before "
+        "it is carried out. It never sees a secret, and never changes a schema, a policy, a parent or a token.",
+        run="realmconf.surfaces.mcp.command:mcp",
+        options=(
+            *_AGENTS,
+            Option(
+                names=("--allow-realm",),
+                kind="text",
+                label="PATTERN",
+                repeats=True,
+                help="only realms of this name, in which * stands for any characters; may be repeated "
+                "(without: every realm)",
+            ),
+        ),
+        needs=("mcp",),
+        extra="mcp",
     ),
     # --- other
     Command(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 
+    from realmconf.surfaces.cli.table import Command
+
 DONE = 0
 DEFECT = 1
 USAGE = 2
@@ -98,6 +100,8 @@ def _answered(words: Sequence[str]) -> int:
             output=sys.stdout,
             diagnostics=sys.stderr,
         )
+        if request.command.needs:
+            _look_for_packages(request.command)
         run = _function(request.command.run)
         try:
             code = run(call)
@@ -130,6 +134,19 @@ def _answered(words: Sequence[str]) -> int:
         _report("defect", text, as_json={"code": "defect", "message": text}, words=words)
         return DEFECT
     return DONE if code is None else code
+
+
+def _look_for_packages(command: Command) -> None:
+    """
+    Raises:
+        StoreNotInstalled: One that *command* needs is not installed; the text says what to do.
+    """
+    from importlib.util import find_spec
+
+    if any(find_spec(package) is None for package in command.needs):
+        from realmconf.errors import StoreNotInstalled
+
+        raise StoreNotInstalled(f"realmconf {command.name}", extra=command.extra)
 
 
 def _function(place: str) -> Callable[[Call], int | None]:

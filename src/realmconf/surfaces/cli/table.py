@@ -57,3 +57,7 @@ class Command(Record):
     options: tuple[Option, ...] = ()
     exclusive: tuple[tuple[str, ...], ...] = ()
     """Destinations of which at most one may be given."""
+    needs: tuple[str, ...] = ()
+    """Packages that it cannot do without, and that not every installation has."""
+    extra: str = ""
+    """What to install for them: ``pip install 'realmconf[extra]'``."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+PORT_MAX = 65_535
 SECONDS_MAX = 10 * 365 * 86_400
 
 
@@ -45,6 +46,13 @@ def count(text: str) -> int:
     return whole_number(text, least=1, meaning="a count")
 
 
+def port(text: str) -> int:
+    """A TCP port; 0 is any that is free."""
+    if whole_number(text, least=0, meaning="a port") > PORT_MAX:
+        raise InvalidArgument(f"a port is a whole number from 0 to {PORT_MAX}")
+    return int(text)
+
+
 def seconds(text: str) -> float:
     """A positive time in seconds: ``5``, ``0.25``."""
     try:
@@ -69,6 +77,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "generation": generation,
     "revision": revision,
     "count": count,
+    "port": port,
     "seconds": seconds,
     "duration": duration,
     "pointer": Pointer.parse,
