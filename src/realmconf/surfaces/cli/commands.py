@@ -730,7 +730,7 @@ COMMANDS: tuple[Command, ...] = (
         name="mcp",
         group=SERVING,
         summary="let an agent in, by the Model Context Protocol on standard input and output",
-        details="It reads; what it may write is said by --allow-write and --allow-path, and every write is planned before "
+        details="It reads; what it may write is said by --allow-write and --allow-path, and is planned before "
         "it is carried out. It never sees a secret, and never changes a schema, a policy, a parent or a token.",
         run="realmconf.surfaces.mcp.command:mcp",
         options=(
