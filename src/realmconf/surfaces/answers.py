@@ -7,6 +7,7 @@ Decides the shape of each answer of the table of operations and what its reader 
 
 from __future__ import annotations
 
+from realmconf.domain.names import RealmName
 from realmconf.runtime.operations.table import call
 from realmconf.runtime.results import Plan
 from realmconf.surfaces import envelope
@@ -14,10 +15,9 @@ from realmconf.surfaces.veil import veil_of, veil_of_plan, veil_of_step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from realmconf.domain.names import RealmName
     from realmconf.runtime.operations import results
     from realmconf.runtime.operations.session import Session
     from realmconf.runtime.operations.table import Operation
@@ -56,12 +56,18 @@ def view(session: Session, found: results.View) -> Any:
     return veil.over(found.path.resolve(config or {}), found.path)
 
 
-def receipt(session: Session, result: Any) -> dict[str, Any]:
-    """What a write answers; or its plan, if it was a dry run."""
+def receipt(session: Session, result: Any, *, others: Sequence[RealmName] = ()) -> dict[str, Any]:
+    """What a write answers; or its plan, if it was a dry run, in which values of *others* may be."""
     if isinstance(result, Plan):
-        veil = veil_of_plan(session.client, result, shows_secrets=session.shows_secrets)
+        shows = session.shows_secrets
+        veil = veil_of_plan(session.client, result, shows_secrets=shows, others=others)
         return envelope.plan(result, veil=veil)
     return envelope.receipt(result, veil=_veil(session, result.realm_id))
+
+
+def placed(session: Session, found: results.Placed) -> dict[str, Any]:
+    """What a write answers that takes the document of another realm."""
+    return receipt(session, found.result, others=(found.source,))
 
 
 def receipts(session: Session, found: Any) -> dict[str, Any]:
@@ -192,6 +198,21 @@ def realms(_: Session, found: results.Page) -> dict[str, Any]:
     }
 
 
+def parent(session: Session, found: results.Inheriting) -> dict[str, Any]:
+    """What a realm inherits from, as far as the caller may be told of it."""
+    snapshot, may_read = found.snapshot, session.client.may_read
+    named = found.named
+    return {
+        "realm": str(snapshot.realm_id),
+        "parent": None if named is None or not may_read(named) else str(named),
+        "lineage": [
+            {"realm": str(one.realm), "generation": one.generation}
+            for one in snapshot.lineage
+            if may_read(RealmName(one.realm))
+        ],
+    }
+
+
 def names(_: Session, found: Any) -> list[str]:
     """Names of realms."""
     return [str(one) for one in found]
@@ -222,6 +243,7 @@ SHAPES: dict[str, Callable[[Session, Any], Any]] = {
     "view": view,
     "receipt": receipt,
     "receipts": receipts,
+    "placed": placed,
     "planned": planned,
     "step": step,
     "step_or_none": step_or_none,
@@ -235,6 +257,7 @@ SHAPES: dict[str, Callable[[Session, Any], Any]] = {
     "schema": schema,
     "policy": policy,
     "realms": realms,
+    "parent": parent,
     "names": names,
     "token": token,
     "tokens": tokens,

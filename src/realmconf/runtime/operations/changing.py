@@ -28,38 +28,67 @@ if TYPE_CHECKING:
 
 
 def set_document(
-    session: Session, *, realm: RealmName, config: dict[str, Any], **options: Any
+    session: Session,
+    *,
+    realm: RealmName,
+    config: dict[str, Any],
+    exact_numbers: bool = False,
+    **options: Any,
 ) -> Result:
     """Replace the whole document."""
     handle = session.realm(realm)
-    return handle.set(with_stored_number_types(config, _stored(handle)), **options)
+    if not exact_numbers:
+        config = with_stored_number_types(config, _stored(handle))
+    return handle.set(config, **options)
 
 
-def patch(session: Session, *, realm: RealmName, patch: dict[str, Any], **options: Any) -> Result:
+def patch(
+    session: Session,
+    *,
+    realm: RealmName,
+    patch: dict[str, Any],
+    exact_numbers: bool = False,
+    **options: Any,
+) -> Result:
     """Apply a merge patch."""
     handle = session.realm(realm)
-    checked = check_patch(patch, limits=session.client.limits)
-    return handle.patch(with_stored_number_types(checked, _stored(handle)), **options)
+    checked: Any = check_patch(patch, limits=session.client.limits)
+    if not exact_numbers:
+        checked = with_stored_number_types(checked, _stored(handle))
+    return handle.patch(checked, **options)
 
 
 def json_patch(
-    session: Session, *, realm: RealmName, operations: list[Any], **options: Any
+    session: Session,
+    *,
+    realm: RealmName,
+    operations: list[Any],
+    exact_numbers: bool = False,
+    **options: Any,
 ) -> Result:
     """Apply a JSON Patch."""
     handle = session.realm(realm)
-    checked = check_operations(operations, limits=session.client.limits)
-    typed = operations_with_stored_number_types(checked, _stored(handle))
-    return handle.json_patch(typed, **options)
+    checked: Any = check_operations(operations, limits=session.client.limits)
+    if not exact_numbers:
+        checked = operations_with_stored_number_types(checked, _stored(handle))
+    return handle.json_patch(checked, **options)
 
 
 def set_value(
-    session: Session, *, realm: RealmName, path: str, value: Any, **options: Any
+    session: Session,
+    *,
+    realm: RealmName,
+    path: str,
+    value: Any,
+    exact_numbers: bool = False,
+    **options: Any,
 ) -> Result:
     """Set one value."""
     handle = session.realm(realm)
     place = arguments.inner_pointer(path)
-    there = place.resolve(_stored(handle))
-    return handle.set_value(place, with_stored_number_types(value, there), **options)
+    if not exact_numbers:
+        value = with_stored_number_types(value, place.resolve(_stored(handle)))
+    return handle.set_value(place, value, **options)
 
 
 def unset(session: Session, *, realm: RealmName, path: str, **options: Any) -> Result:

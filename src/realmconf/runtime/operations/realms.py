@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from realmconf.domain.names import RealmName
 from realmconf.errors import ParentNotFound
-from realmconf.runtime.operations.results import Page
+from realmconf.runtime.operations.results import Inheriting, Page, Placed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ def descendants(session: Session, *, realm: RealmName) -> list[RealmName]:
     return session.client.descendants(realm)
 
 
+def get_parent(session: Session, *, realm: RealmName) -> Inheriting:
+    """What the realm inherits from."""
+    handle = session.realm(realm)
+    return Inheriting(snapshot=handle.get(), named=handle.parent)
+
+
 def set_parent(session: Session, *, realm: RealmName, parent: str, **options: Any) -> Result:
     """Let the realm inherit from another one, which its caller may read: missing and forbidden look the same."""
     named = RealmName(parent)
@@ -44,18 +50,18 @@ def unset_parent(session: Session, *, realm: RealmName, **options: Any) -> Resul
     return session.realm(realm).set_parent(None, **options)
 
 
-def rename(session: Session, *, realm: RealmName, to: str, **options: Any) -> Result:
+def rename(session: Session, *, realm: RealmName, to: str, **options: Any) -> Placed:
     """Give it another name."""
     target = RealmName(to)
     session.require_role("admin", target, action="realm/rename")
-    return session.client.rename(realm, target, **options)
+    return Placed(result=session.client.rename(realm, target, **options), source=realm)
 
 
-def copy(session: Session, *, realm: RealmName, to: str, **options: Any) -> Result:
+def copy(session: Session, *, realm: RealmName, to: str, **options: Any) -> Placed:
     """Start another one with its document."""
     target = RealmName(to)
     session.require_role("admin", target, action="realm/copy")
-    return session.client.copy(realm, target, **options)
+    return Placed(result=session.client.copy(realm, target, **options), source=realm)
 
 
 def info(session: Session) -> StoreInfo:

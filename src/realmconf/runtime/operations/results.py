@@ -118,6 +118,20 @@ class Attached(Record):
     schema: Any
 
 
+class Placed(Record):
+    """What became of a write that takes the document of another realm."""
+
+    result: Any
+    source: RealmName
+
+
+class Inheriting(Record):
+    """What a realm inherits from: the parent that it names, if any, is in ``named``."""
+
+    snapshot: ConfigSnapshot[Any]
+    named: RealmName | None
+
+
 class Page(Record):
     """A page of realms, by name."""
 

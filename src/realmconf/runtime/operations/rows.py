@@ -57,6 +57,12 @@ WRITE_ID = Parameter(
 DRY_RUN = Parameter(
     name="dry_run", kind="flag", help="answer with what would change, and change nothing"
 )
+EXACT_NUMBERS = Parameter(
+    name="exact_numbers",
+    kind="flag",
+    help="take 1 and 1.0 as they are written, for senders that tell them apart; without, a number that equals the "
+    "stored one keeps its type",
+)
 
 COMPARED = (EXPECTED_GENERATION, EXPECTED)
 ALWAYS = (MESSAGE, WRITE_ID, DRY_RUN)
@@ -95,8 +101,7 @@ OPERATIONS: tuple[Operation, ...] = (
         name="config/get",
         group=READING,
         summary="print the configuration, or one value of it",
-        details="Of a realm without a document the configuration of its own view is null. With `after` and `wait` the "
-        "answer comes as soon as the realm is beyond that place, or when the time is over.",
+        details="Of a realm without a document the configuration of its own view is null.",
         run=_HERE + "reading:get",
         role="read",
         parameters=(
@@ -106,7 +111,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter(
                 name="after",
                 kind="cursor",
-                help="wait until the view is beyond this cursor, etag or generation",
+                help="answer as soon as the view is beyond this cursor, etag or generation",
             ),
             Parameter(
                 name="wait", kind="seconds", help="how long to wait for that; at most 60 seconds"
@@ -122,7 +127,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group=READING,
         summary="print where a value comes from, what it shadows, and who masks it",
         details="Of the effective configuration: the realm that states the value, since which generation, who wrote "
-        "it, when and why. Of a section, `parts` tells of each value in it.",
+        "it, when and why. Of a section, the same for each value in it.",
         run=_HERE + "reading:explain",
         role="read",
         parameters=(PATH,),
@@ -177,7 +182,7 @@ OPERATIONS: tuple[Operation, ...] = (
         name="config/validate",
         group=READING,
         summary="print everything in which the configuration does not fit its schemas",
-        details="With `config`: what it would be with that as the realm's own document; nothing is written.",
+        details="With a document: what it would be with that as the realm's own; nothing is written.",
         run=_HERE + "reading:validate",
         role="read",
         parameters=(Parameter(name="config", kind="object", help="an own document to try"),),
@@ -194,8 +199,7 @@ OPERATIONS: tuple[Operation, ...] = (
         name="config/set",
         group=CHANGING,
         summary="replace the whole document",
-        details="The own document, as given. A mark that stands for a secret keeps the stored secret. A number that "
-        "equals the stored one keeps its type.",
+        details="The own document, as given. A mark that stands for a secret keeps the stored secret.",
         run=_HERE + "changing:set_document",
         role="write",
         parameters=(
@@ -205,6 +209,7 @@ OPERATIONS: tuple[Operation, ...] = (
                 required=True,
                 help="the document, without nulls; an envelope is not one",
             ),
+            EXACT_NUMBERS,
             *WRITING,
         ),
         answer="receipt",
@@ -229,6 +234,7 @@ OPERATIONS: tuple[Operation, ...] = (
         role="write",
         parameters=(
             Parameter(name="patch", kind="object", required=True, help="the merge patch"),
+            EXACT_NUMBERS,
             *WRITING,
         ),
         answer="receipt",
@@ -252,6 +258,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter(
                 name="operations", kind="operations", required=True, help="the operations, in order"
             ),
+            EXACT_NUMBERS,
             *WRITING,
         ),
         answer="receipt",
@@ -273,6 +280,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(
             _needed(PATH),
             Parameter(name="value", kind="value", required=True, help="the new value"),
+            EXACT_NUMBERS,
             *WRITING,
         ),
         answer="receipt",
@@ -371,7 +379,7 @@ OPERATIONS: tuple[Operation, ...] = (
         name="config/diff",
         group=HISTORY,
         summary="print the changes between two generations",
-        details="Without `from`: the last change. With `from` alone: from there to the newest generation.",
+        details="Without either: the last change. With the first alone: from there to the newest generation.",
         run=_HERE + "reading:diff",
         role="read",
         parameters=(
@@ -387,7 +395,7 @@ OPERATIONS: tuple[Operation, ...] = (
         name="config/blame",
         group=HISTORY,
         summary="print who set each value of the realm's own document",
-        details="What the realm inherits is not in it: config/explain tells of that too.",
+        details="What the realm inherits is not in it: explain tells of that too.",
         run=_HERE + "reading:blame",
         role="read",
         parameters=(PATH,),
@@ -443,6 +451,7 @@ OPERATIONS: tuple[Operation, ...] = (
         role="read",
         answer="schema",
         route=Route(method="GET", path=_REALM + "/schema"),
+        command="schema show",
     ),
     Operation(
         name="schema/set",
@@ -469,6 +478,7 @@ OPERATIONS: tuple[Operation, ...] = (
             bare=(("application/schema+json", "schema"),),
             query=IN_QUERY,
         ),
+        command="schema set",
     ),
     Operation(
         name="schema/unset",
@@ -480,6 +490,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answer="receipt",
         writes=True,
         route=Route(method="DELETE", path=_REALM + "/schema", query=IN_QUERY),
+        command="schema unset",
     ),
     Operation(
         name="policy/get",
@@ -489,6 +500,7 @@ OPERATIONS: tuple[Operation, ...] = (
         role="read",
         answer="policy",
         route=Route(method="GET", path=_REALM + "/policy"),
+        command="policy show",
     ),
     Operation(
         name="policy/set",
@@ -510,6 +522,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answer="receipt",
         writes=True,
         route=Route(method="PUT", path=_REALM + "/policy", query=IN_QUERY),
+        command="policy set",
     ),
     # --- realms
     Operation(
@@ -537,6 +550,16 @@ OPERATIONS: tuple[Operation, ...] = (
         answer="names",
     ),
     Operation(
+        name="realm/get_parent",
+        group=REALMS,
+        summary="print what the realm inherits from",
+        details="The parent that it names, and the realms whose values it has, the nearest first.",
+        run=_HERE + "realms:get_parent",
+        role="read",
+        answer="parent",
+        command="parent show",
+    ),
+    Operation(
         name="realm/set_parent",
         group=REALMS,
         summary="let the realm inherit from another one",
@@ -548,6 +571,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         answer="receipt",
         writes=True,
+        command="parent set",
     ),
     Operation(
         name="realm/unset_parent",
@@ -558,6 +582,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=WRITING,
         answer="receipt",
         writes=True,
+        command="parent unset",
     ),
     Operation(
         name="realm/rename",
@@ -571,7 +596,7 @@ OPERATIONS: tuple[Operation, ...] = (
             *COMPARED,
             *ALWAYS,
         ),
-        answer="receipt",
+        answer="placed",
         writes=True,
         command="rename",
     ),
@@ -589,7 +614,7 @@ OPERATIONS: tuple[Operation, ...] = (
             *COMPARED,
             *ALWAYS,
         ),
-        answer="receipt",
+        answer="placed",
         writes=True,
         command="copy",
     ),
@@ -625,7 +650,7 @@ OPERATIONS: tuple[Operation, ...] = (
         writes=True,
         route=Route(method="POST", path="/v1/tokens"),
         methods=False,
-        command="token",
+        command="token create",
     ),
     Operation(
         name="token/list",
@@ -637,7 +662,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answer="tokens",
         route=Route(method="GET", path="/v1/tokens"),
         methods=False,
-        command="token",
+        command="token list",
     ),
     Operation(
         name="token/revoke",
@@ -653,7 +678,7 @@ OPERATIONS: tuple[Operation, ...] = (
         writes=True,
         route=Route(method="DELETE", path="/v1/tokens/{id}"),
         methods=False,
-        command="token",
+        command="token revoke",
     ),
     # --- the store
     Operation(

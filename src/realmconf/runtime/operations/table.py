@@ -74,7 +74,7 @@ class Operation(Record):
     methods: bool = True
     """Whether JSON-RPC has it."""
     command: str | None = None
-    """The command of the command line."""
+    """The command of the command line, with the word that chooses among several: ``get``, ``schema set``."""
 
     @property
     def takes(self) -> frozenset[str]:
