@@ -112,9 +112,9 @@ def watch(
     from realmconf.runtime.follow import parse_after
 
     handle = session.realm(realm)
-    place = None if after is None else start_of(handle, after, view=view)
+    place: Any = handle.get() if after is None else start_of(handle, after, view=view)
     start = parse_after(realm, place, view=view, limits=session.client.limits)
-    return Watching(realm=realm, view=view, start=start)
+    return Watching(realm=realm, view=view, start=start, cursor=_cursor_at(place, after, view=view))
 
 
 def watch_once(
@@ -133,11 +133,16 @@ def watch_once(
         snapshot = next(steps, None)
     if snapshot is not None:
         return Step(realm=realm, view=view, snapshot=snapshot, cursor=snapshot.cursor)
-    if after is None:
-        cursor = place.etag if view == "own" else place.cursor
-    else:
-        cursor = str(after)
+    cursor = _cursor_at(place, after, view=view)
     return Step(realm=realm, view=view, snapshot=None, cursor=cursor)
+
+
+def _cursor_at(place: Any, after: str | int | None, *, view: str) -> str | int:
+    """What to go on from: what was given, as it was given; else where the snapshot *place* stands."""
+    if after is not None:
+        return after
+    found: str = place.etag if view == "own" else place.cursor
+    return found
 
 
 def validate(session: Session, *, realm: RealmName, config: dict[str, Any] | None = None) -> Judged:

@@ -77,6 +77,8 @@ class Watching(Record):
     realm: RealmName
     view: str
     start: Start
+    cursor: str | int
+    """The same place, for whoever asks again."""
 
 
 class Step(Record):
@@ -85,7 +87,7 @@ class Step(Record):
     realm: RealmName
     view: str
     snapshot: WatchedSnapshot[Any] | None
-    cursor: str
+    cursor: str | int
 
 
 class Planned(Record):
