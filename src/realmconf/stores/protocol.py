@@ -45,6 +45,8 @@ class StoreInfo(Record):
     document_bytes_max: int = 1_048_576
     working_copy: str = "none"
     fresh_read: str = "memory"
+    judging: str = "turn"
+    """turn: a judgement runs while nobody else can write; optimistic: on a point, and again where that has moved."""
 
 
 class Receipt(Record):
@@ -206,6 +208,14 @@ class ReadView(Protocol):
 
         Raises:
             HistoryCompacted: What it had then is below the floor.
+        """
+        ...
+
+    def last_position(self) -> int:
+        """
+        The position of the newest revision of any realm; 0 if nothing was ever written.
+
+        Two views with the same one have the same heads: only floors, purges and receipts move without it.
         """
         ...
 

@@ -196,6 +196,9 @@ class Pending(Rows):
             raise HistoryCompacted(floor - 1, floor, realm=realm)
         return found
 
+    def last_position(self) -> int:
+        return super().last_position() + len(self.staged)
+
     def steps(self, after: Mapping[RealmName, int], *, limit: int) -> Sequence[Step]:
         for realm, generation in after.items():
             head = self.head(realm)

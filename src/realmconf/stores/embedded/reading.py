@@ -104,6 +104,9 @@ class Nothing:
     def as_of(self, realm: RealmName, position: int) -> Revision | None:
         return None
 
+    def last_position(self) -> int:
+        return 0
+
     def steps(self, after: Mapping[RealmName, int], *, limit: int) -> Sequence[Step]:
         return ()
 
@@ -163,6 +166,10 @@ class Newest:
     def as_of(self, realm: RealmName, position: int) -> Revision | None:
         with self._view() as view:
             return view.as_of(realm, position)
+
+    def last_position(self) -> int:
+        with self._view() as view:
+            return view.last_position()
 
     def steps(self, after: Mapping[RealmName, int], *, limit: int) -> Sequence[Step]:
         with self._view() as view:

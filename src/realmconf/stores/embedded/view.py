@@ -190,6 +190,10 @@ class Rows:
         return found
 
     @typed
+    def last_position(self) -> int:
+        return database.select_last_position(self.connection)
+
+    @typed
     def steps(self, after: Mapping[RealmName, int], *, limit: int) -> Sequence[Step]:
         known = database.select_floors(self.connection, after)
         names: dict[int, RealmName] = {}

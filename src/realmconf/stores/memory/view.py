@@ -169,6 +169,12 @@ class View:
             raise HistoryCompacted(history.floor - 1, history.floor, realm=realm)
         return None
 
+    def last_position(self) -> int:
+        return max(
+            (one.positions[one.count - 1] for one in self._histories.values()),
+            default=0,
+        )
+
     def steps(self, after: Mapping[RealmName, int], *, limit: int) -> Sequence[Step]:
         found: list[Step] = []
         for realm, generation in after.items():

@@ -124,6 +124,14 @@ def next_revision(
     )
 
 
+def resealed(revision: Revision, **changes: Any) -> Revision:
+    """*revision* with some fields changed, and the digests that it then has."""
+    fields = {name: getattr(revision, name) for name in revision.__fields__}
+    for computed in ("digest", "document_digest"):
+        del fields[computed]
+    return seal(**{**fields, **changes})
+
+
 def appending(
     realm: RealmName,
     document: Document | None,

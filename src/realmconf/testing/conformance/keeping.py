@@ -20,6 +20,7 @@ from realmconf.testing.conformance.base import (
     grow,
     holds,
     proved,
+    resealed,
     soon,
 )
 
@@ -36,7 +37,7 @@ def moving(view: ReadView) -> Sequence[Judgement]:
     head = view.head(ONE)
     assert head.revision is not None
     (placed,) = appending(ONE, head.revision.document, kind="rename")(view)
-    moved = placed.decision.revision.replace(realm=TWO)  # type: ignore[union-attr]
+    moved = resealed(placed.decision.revision, realm=TWO)  # type: ignore[union-attr]
     (left,) = appending(ONE, None, kind="rename")(view)
     return [
         placed.replace(
@@ -233,6 +234,7 @@ class KeepingSuite(StoreSuite):
         assert info.cross_realm_validation in ("strict", "advisory")
         assert info.working_copy in ("exchange", "replace", "none")
         assert info.fresh_read in ("memory", "query")
+        assert info.judging in ("turn", "optimistic")
         assert info.transaction_realms_max >= 1
         assert info.receipts_kept >= 100_000
 

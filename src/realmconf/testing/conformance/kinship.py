@@ -15,6 +15,7 @@ from realmconf.testing.conformance.base import (
     appending,
     grow,
     in_threads,
+    resealed,
     soon,
 )
 
@@ -49,7 +50,7 @@ def moving_to(
 
     def judge(view: ReadView) -> Sequence[Judgement]:
         (placed,) = appending(ONE, document, kind="rename", schemas=schemas)(view)
-        moved = placed.decision.revision.replace(realm=realm)  # type: ignore[union-attr]
+        moved = resealed(placed.decision.revision, realm=realm)  # type: ignore[union-attr]
         return [
             placed.replace(
                 write=placed.write.replace(realm=realm),

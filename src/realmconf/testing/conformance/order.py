@@ -79,6 +79,37 @@ class OrderSuite(StoreSuite):
         with other.view() as view:
             assert [position_of(view, one) for one in commits] == positions
 
+    def test_the_last_position(self, store: Store, other: Store) -> None:
+        """A point knows the position of its newest revision, of whichever realm; what appends nothing moves nothing."""
+        with store.view() as view:
+            assert view.last_position() == 0
+        commits = interleaved(store, other)
+        store.compact(ONE, floor=3, deadline=soon())
+        other.void(ONE, "late", deadline=soon())
+        with other.view() as view:
+            assert view.last_position() == position_of(view, commits[-1])
+            before = view.last_position()
+            grow(store, TWO, 1)
+            assert view.last_position() == before
+        with store.view() as view:
+            assert view.last_position() == view.position(TWO, view.head(TWO).generation) > before
+
+    def test_a_judgement_knows_the_last_position(self, store: Store, other: Store) -> None:
+        """Inside the turn, and among writers at once, no revision is behind the last position."""
+
+        def act(index: int) -> None:
+            realm = REALMS[index % 3]
+
+            def judge(view: ReadView) -> Sequence[Judgement]:
+                steps = view.steps(dict.fromkeys(REALMS, 0), limit=1_000)
+                assert view.last_position() == (steps[-1].position if steps else 0)
+                return appending(realm, {"by": index})(view)
+
+            for _ in range(4):
+                (store, other)[index % 2].apply([realm], judge, deadline=soon())
+
+        in_threads(6, act)
+
     def test_what_has_no_position(self, store: Store) -> None:
         """What was never written and what is gone is told as it is for ``revision``."""
         grow(store, ONE, 4)

@@ -22,6 +22,7 @@ from realmconf.testing.conformance.base import (
     holds,
     next_revision,
     proved,
+    resealed,
     soon,
     turn_held,
 )
@@ -96,7 +97,7 @@ class ReadingSuite(StoreSuite):
         def judge(view: ReadView) -> Sequence[Judgement]:
             (judged,) = appending(ONE, {"n": 1})(view)
             revision = next_revision(view.head(ONE), {"n": 1}, write_id="w")
-            last = Append(revision=revision.replace(generation=largest))
+            last = Append(revision=resealed(revision, generation=largest))
             return [judged.replace(decision=last)]
 
         store.apply([ONE], judge, deadline=soon())

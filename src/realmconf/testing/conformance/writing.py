@@ -274,6 +274,8 @@ class WritingSuite(StoreSuite):
     def test_a_deadline_ends_the_wait_for_the_turn(self, store: Store, other: Store) -> None:
         """``lock_timeout`` when the turn does not come in time; nothing was changed."""
         for handle in (other, store):
+            if handle is other and store.info.judging != "turn":
+                continue
             with turn_held(store, ONE):
                 for act in (_apply, _void):
                     with pytest.raises(LockTimeout) as refused:
@@ -282,7 +284,19 @@ class WritingSuite(StoreSuite):
             revision = handle.head(ONE).revision
             assert revision is not None
             assert revision.document == {"held": True}
-        assert append(other, ONE, {"n": 2}).generation == 3
+        before = store.head(ONE).generation
+        assert append(other, ONE, {"n": 2}).generation == before + 1
+
+    def test_an_optimistic_judgement_holds_up_nobody(self, store: Store, other: Store) -> None:
+        """Where no turn is held, others write while a judgement runs, and it is judged again on what they wrote."""
+        if store.info.judging != "optimistic":
+            return
+        with turn_held(store, ONE):
+            assert append(other, ONE, {"n": 1}).generation == 1
+            assert other.void(ONE, "late", deadline=soon()).outcome == "void"
+        revision = store.head(ONE).revision
+        assert revision is not None
+        assert (revision.generation, revision.document) == (2, {"held": True})
 
     def test_a_deadline_that_is_over(self, store: Store) -> None:
         """A deadline in the past is either met at once or ``lock_timeout``, and never half of it."""
