@@ -54,6 +54,34 @@ class Scope(Record):
     may_inherit: Callable[[RealmName], bool] | None = None
     """Which realms may be made a parent; None: any."""
 
+    def narrowed(self, other: Scope) -> Scope:
+        """What both allow."""
+        return Scope(
+            below=_common_places(self.below, other.below),
+            changes_place=self.changes_place and other.changes_place,
+            governs=self.governs and other.governs,
+            states_secrets=self.states_secrets and other.states_secrets,
+            may_inherit=_common_parents(self.may_inherit, other.may_inherit),
+        )
+
+
+def _common_places(
+    one: tuple[Pointer, ...] | None, other: tuple[Pointer, ...] | None
+) -> tuple[Pointer, ...] | None:
+    if one is None or other is None:
+        return other if one is None else one
+    inner = [place for place in one if any(place.within(above) for above in other)]
+    inner += [place for place in other if any(place.within(above) for above in one)]
+    return tuple(dict.fromkeys(inner))
+
+
+def _common_parents(
+    one: Callable[[RealmName], bool] | None, other: Callable[[RealmName], bool] | None
+) -> Callable[[RealmName], bool] | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return lambda realm: one(realm) and other(realm)
+
 
 def refuse_command(scope: Scope, command: Command, *, realm: RealmName) -> None:
     """
@@ -89,7 +117,7 @@ def refuse_result(
         ParentNotFound: The new parent may not be inherited from, which looks as if it were not there.
     """
     earlier = None if before is None else before.document
-    _refuse_parent(scope, earlier, document, realm=realm)
+    refuse_parent(scope, earlier, document, realm=realm)
     if scope.below is None and scope.changes_place and scope.states_secrets:
         return
     if document is None and earlier is not None and scope.below is not None:
@@ -98,16 +126,20 @@ def refuse_result(
     for change in changes(earlier, document):
         if not _is_emptied(change, scope):
             _refuse_place(scope, change.pointer, realm=realm)
-        if known is None:
+        if scope.states_secrets:
             continue
         for value in (change.before, change.after):
-            if known.is_secret(change.pointer) or known.conceals(value, change.pointer):
-                raise NotPermitted(f"changing the secret at {change.pointer}", realm=realm)
+            if known is not None and (
+                known.is_secret(change.pointer) or known.conceals(value, change.pointer)
+            ):
+                raise NotPermitted(f"changing the secret at {change.pointer or '/'}", realm=realm)
             _refuse_references(value, change.pointer, realm=realm)
 
 
 def _is_emptied(change: Change, scope: Scope) -> bool:
     """Whether an object around a place that may be changed merely became, or ceased to be, empty by that."""
+    if not scope.changes_place and change.pointer.within(PLACE):
+        return False
     sides = (change.before, change.after)
     return all(side is ABSENT or side == {} for side in sides) and any(
         root.within(change.pointer) for root in scope.below or ()
@@ -164,9 +196,15 @@ def _refuse_references(value: Any, at: Pointer, *, realm: RealmName) -> None:
             _refuse_references(item, at.child(str(place)), realm=realm)
 
 
-def _refuse_parent(
+def refuse_parent(
     scope: Scope, earlier: Document | None, document: Document | None, *, realm: RealmName
 ) -> None:
+    """
+    Refuse a *document* that names another parent than *earlier* does, which its author may not inherit from.
+
+    Raises:
+        ParentNotFound: Exactly as for one that is not there.
+    """
     if scope.may_inherit is None or document is None:
         return
     before = None if earlier is None else parent_of(realm, earlier)

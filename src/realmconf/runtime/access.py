@@ -39,13 +39,19 @@ class Grant(Record):
     """Names, in which ``*`` stands for any characters."""
     paths: tuple[Pointer, ...] = ()
     """Places at or below which it may write; none: anywhere."""
+    expires_at: str | None = None
+    """RFC 3339, UTC: when it ends; None: never."""
 
     def allows(self, role: str, realm: str | None) -> bool:
-        """Whether it has *role* in *realm*; without a realm, in all of them."""
+        """
+        Whether it has *role* in *realm*; without a realm, in all of them.
+
+        Who may write at some places only has no role but ``read`` in a store as a whole.
+        """
         if role not in self.effective_roles:
             return False
         if realm is None:
-            return "*" in self.realms
+            return "*" in self.realms and (role == "read" or not self.paths)
         return any(matches(pattern, realm) for pattern in self.realms)
 
     @property

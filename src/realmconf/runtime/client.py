@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 10.0
 """How long a write waits for its turn unless told otherwise."""
 
+LISTED_AT_ONCE = 256
+"""Realms that are asked of the store together, however few are wanted."""
+
 SURFACES = ("sdk", "cli", "http", "rpc", "mcp", "console", "file")
 
 
@@ -227,6 +230,11 @@ class Client:
         """Whether this client's caller may be told of *realm*; of realmconf's own records nobody is."""
         return not is_system(realm) and (self._may_read is None or self._may_read(realm))
 
+    @property
+    def scope(self) -> Scope | None:
+        """How far this client's writes may reach; None: everywhere."""
+        return self._scope
+
     # --- what it is ----------------------------------------------------------------------
 
     @property
@@ -320,11 +328,13 @@ class Client:
         if after is not None and not isinstance(after, str):
             raise InvalidArgument("after must be a realm's name")
         found: list[RealmEntry] = []
+        # Of many realms a caller may be told of few.
+        size = None if limit is None else max(limit, LISTED_AT_ONCE)
         with self.store.view() as view:
             while limit is None or len(found) < limit:
-                page = view.realms(after=after, limit=limit)
+                page = view.realms(after=after, limit=size)
                 found += [self._as_listed(entry) for entry in page if self.may_read(entry.realm)]
-                if limit is None or len(page) < limit:
+                if size is None or len(page) < size:
                     break
                 after = page[-1].realm
         return found[:limit]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from realmconf.domain.lineage import with_own_section
 from realmconf.domain.write import Place, Write
-from realmconf.errors import GenerationConflict, InvalidArgument, RealmNotFound
+from realmconf.errors import GenerationConflict, InvalidArgument, InvalidRealm, RealmNotFound
 from realmconf.runtime import arguments
 from realmconf.runtime.descendants import listed
 from realmconf.runtime.outcome import Request, commit, preview, refuse_inside_change
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 def rename(client: Client, old: RealmName, new: RealmName, options: WriteOptions) -> Result:
     """Move *old*'s history to *new*; see ``Client.rename``."""
     shared = _shared(client, old, new, options)
+    if old.folded == new.folded:
+        raise InvalidRealm(
+            f"realm {new} cannot be made: {old} exists, and two names must differ by more than case"
+        )
     conditions = arguments.preconditions(old, options, limits=client.limits)
 
     def place(view: ReadView) -> Write:
@@ -58,7 +62,7 @@ def rename(client: Client, old: RealmName, new: RealmName, options: WriteOptions
         apply=lambda judge, deadline: client.store.rename(old, new, judge, deadline=deadline),
     )
     with client.store.view() as view:
-        left = view.children(old)
+        left = [child for child in view.children(old) if client.may_read(child)]
     if left:
         # Their documents are their own: who renames a parent says so to whoever keeps them.
         result.warn(

@@ -20,6 +20,7 @@ from realmconf.domain.write import Append
 from realmconf.errors import (
     HistoryCompacted,
     InvalidArgument,
+    InvalidRealm,
     LockTimeout,
     OutcomeUnknown,
     RevisionNotFound,
@@ -207,7 +208,26 @@ def preview(
             judged = judging.judge(view)
         except _AnsweredError as answered:
             return [Judged(what=answer) for answer in answered.answers]
+        _refuse_case_twins(judged, view)
     return [Judged(what=one, point=judging.points[one.write.realm]) for one in judged]
+
+
+def _refuse_case_twins(judged: Sequence[Judgement], view: ReadView) -> None:
+    """What stores refuse when they append: a name that differs from another one by case alone."""
+    made = [
+        one.write.realm
+        for one in judged
+        if isinstance(one.decision, Append) and one.decision.head is None
+    ]
+    if not made:
+        return
+    folded: dict[str, RealmName] = {}
+    for realm in (*(entry.realm for entry in view.realms()), *made):
+        other = folded.setdefault(realm.lower(), realm)
+        if other != realm:
+            raise InvalidRealm(
+                f"realm {realm} cannot be made: {other} exists, and two names must differ by more than case"
+            )
 
 
 def settle(
@@ -389,8 +409,24 @@ def _request_digest(store: Store, requests: Sequence[Request]) -> str:
     """
     from hmac import digest
 
-    stated = [[str(request.realm), request.identity()] for request in requests]
+    stated = [[str(request.realm), _alike(request.identity())] for request in requests]
     return digest(store.request_key(), canonical_bytes(stated), "sha256").hex()
+
+
+def _alike(value: Any) -> object:
+    """
+    *value* with numbers that are equal written alike.
+
+    Many JSON writers turn ``1.0`` into ``1``, and what is made of a ``1`` depends on what was stored when it came:
+    neither makes a retry another request.
+    """
+    if isinstance(value, (list, tuple)):
+        return [_alike(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _alike(item) for key, item in value.items()}
+    if isinstance(value, float) and value.is_integer() and -(2.0**63) <= value < 2.0**63:
+        return int(value)
+    return value
 
 
 def identity_of(write: Write) -> object:

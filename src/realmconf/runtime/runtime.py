@@ -336,6 +336,15 @@ class ConfigRuntime(Generic[Config]):
             document = commands.whole_document(config, limits=self._client.limits)
             document = standing_as(snapshot.record, self.realm_id, document)
             links(self.realm_id, document)
+            if self._client.scope is not None:
+                from realmconf.domain.scope import refuse_parent
+
+                refuse_parent(
+                    self._client.scope,
+                    None if snapshot.record is None else snapshot.record.document,
+                    document,
+                    realm=self.realm_id,
+                )
             upcoming = candidate(self.realm_id, snapshot.record, document)
             point = self._client.lineages.instead(point, upcoming)
         return violations_of(point.composed)

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 PREFIX = "rc_"
 SECRET_BYTES = 32
 ID_BYTES = 6
-TOKENS_MAX = 4_096
+TOKENS_MAX = 2_048
+"""So many of usual size are kept in one record."""
+PATTERNS_MAX = 64
+"""Of realms, of one token: each request is compared with them."""
+PATHS_MAX = 64
 NAME_CHARS_MAX = 64
 EXPIRY_SECONDS_MAX = 10 * 365 * 86_400
 _FORM = re.compile(r"rc_[A-Za-z0-9_-]{43}")
@@ -78,6 +82,10 @@ class Tokens:
         self._world = client.world
         self.ledger = Ledger(client.store, TOKENS, world=client.world)
         self._known: tuple[Mapping[str, Any], dict[str, tuple[Token, Grant]]] = ({}, {})
+        self._by_id: tuple[dict[str, tuple[Token, Grant]], dict[str, tuple[Token, Grant]]] = (
+            {},
+            {},
+        )
 
     def create(
         self,
@@ -96,11 +104,18 @@ class Tokens:
 
         Raises:
             InvalidArgument: A role, pattern, path, name or time is none.
-            LimitExceeded: There are ``TOKENS_MAX`` already.
+            LimitExceeded: There are ``TOKENS_MAX`` that have not expired; or it is for too many realms or paths.
         """
         patterns = [realms] if isinstance(realms, str) else list(realms)
         if not patterns:
             raise InvalidArgument("a token is for one realm at least: * is all of them")
+        places = arguments.pointers(paths, name="paths")
+        for limit, found, maximum in (
+            ("token_realms", patterns, PATTERNS_MAX),
+            ("token_paths", places, PATHS_MAX),
+        ):
+            if len(found) > maximum:
+                raise LimitExceeded(limit, len(found), maximum=maximum)
         token_id = f"t-{self._world.random_bytes(ID_BYTES).hex()}"
         token = Token(
             id=token_id,
@@ -109,14 +124,18 @@ class Tokens:
             else arguments.line(name, name="name", characters_max=NAME_CHARS_MAX),
             roles=check_roles(roles),
             realms=tuple(check_pattern(pattern) for pattern in patterns),
-            paths=arguments.pointers(list(paths), name="paths"),
+            paths=places,
             created_at=self._world.timestamp(),
             created_by=author,
-            expires_at=self._expiry(expires_seconds),
+            expires_at=None if expires_seconds is None else self.expiry(expires_seconds),
         )
         text = PREFIX + _letters(self._world.random_bytes(SECRET_BYTES))
 
         def add(kept: dict[str, Any]) -> None:
+            if len(kept) >= TOKENS_MAX:
+                now = self._world.timestamp()
+                for name in [name for name, one in kept.items() if _is_over(one, now)]:
+                    del kept[name]
             if len(kept) >= TOKENS_MAX:
                 raise LimitExceeded("tokens", len(kept) + 1, maximum=TOKENS_MAX)
             kept[token.id] = {
@@ -172,19 +191,28 @@ class Tokens:
         token, grant = found
         return None if self._has_expired(token) else grant
 
+    def grant_by_id(self, token_id: str) -> Grant | None:
+        """The rights that the token of this id gives now; None if it is none, or not any more."""
+        table = self._table()
+        if self._by_id[0] is not table:
+            self._by_id = (table, {found[0].id: found for found in table.values()})
+        found = self._by_id[1].get(token_id)
+        return None if found is None or self._has_expired(found[0]) else found[1]
+
     def is_good(self, token_id: str) -> bool:
         """Whether the token of this id is still there and has not expired."""
-        return any(
-            token.id == token_id and not self._has_expired(token)
-            for token, _ in self._table().values()
-        )
+        return self.grant_by_id(token_id) is not None
 
     def _has_expired(self, token: Token) -> bool:
         return token.expires_at is not None and token.expires_at <= self._world.timestamp()
 
-    def _expiry(self, seconds: float | None) -> str | None:
-        if seconds is None:
-            return None
+    def expiry(self, seconds: float) -> str:
+        """
+        When a token ends that is made now for so many seconds.
+
+        Raises:
+            InvalidArgument: It is no number of seconds that a token may last.
+        """
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
             raise InvalidArgument("a token's time is a number of seconds")
         if not 0 < seconds <= EXPIRY_SECONDS_MAX:
@@ -219,8 +247,13 @@ def _read(entry: Mapping[str, Any]) -> tuple[Token, Grant]:
         roles=frozenset(token.roles),
         realms=token.realms,
         paths=paths,
+        expires_at=token.expires_at,
     )
     return token, grant
+
+
+def _is_over(entry: Mapping[str, Any], now: str) -> bool:
+    return bool(entry.get("expires_at", now) < now)
 
 
 def _digest(text: str) -> str:

@@ -6,6 +6,7 @@ Decides the form of the parts; that they are appended together is the store's.
 
 from __future__ import annotations
 
+from realmconf.domain.scope import refuse_command
 from realmconf.domain.write import Write
 from realmconf.errors import InvalidArgument, LimitExceeded
 from realmconf.runtime import arguments, commands
@@ -42,6 +43,8 @@ def transaction(
         command, stated = commands.transaction_part(part, limits=limits)
         conditions = arguments.preconditions(handle.realm_id, stated, limits=limits)
         write = Write(realm=handle.realm_id, command=command, **shared, **conditions)
+        if client.scope is not None:
+            refuse_command(client.scope, command, realm=handle.realm_id)
         handles.append(handle)
         requests.append(request_of(write))
     _check_realms(client, requests)

@@ -7,6 +7,7 @@ is for ``domain.decide``, and how often it is tried for ``outcome``.
 
 from __future__ import annotations
 
+from realmconf.domain.scope import refuse_command
 from realmconf.domain.write import Append, Delete, Expected, Write
 from realmconf.errors import HistoryCompacted
 from realmconf.runtime import arguments
@@ -104,6 +105,9 @@ class Writing(Generic[Config]):
     def _write(self, command: Command, options: WriteOptions) -> Write:
         arguments.check_names(options)
         client = self._client
+        if client.scope is not None:
+            # Refused before anything is asked of the store, its memory of write ids included.
+            refuse_command(client.scope, command, realm=self._realm)
         return Write(
             realm=self._realm,
             command=command,

@@ -108,14 +108,18 @@ def delete(session: Session, *, realm: RealmName, **options: Any) -> Result:
 
 def transaction(session: Session, *, parts: Sequence[Any], **options: Any) -> list[Result]:
     """Write several realms, all or none."""
-    pairs = []
+    named = []
     for part in parts:
         if not isinstance(part, dict) or "realm" not in part:
             raise InvalidArgument("each part of a transaction is an object that names a realm")
         realm = RealmName(part["realm"])
         session.require_role("write", realm, action="config/transaction")
-        stated = {name: value for name, value in part.items() if name != "realm"}
-        pairs.append((realm, _typed(session.realm(realm), stated, session)))
+        stated = {
+            name: value for name, value in part.items() if name != "realm" and value is not None
+        }
+        named.append((realm, stated))
+    # Only now is anything looked at.
+    pairs = [(realm, _typed(session.realm(realm), part, session)) for realm, part in named]
     return session.client.transaction(pairs, **options)
 
 
@@ -135,7 +139,7 @@ def _typed(handle: ConfigRuntime[Any], part: dict[str, Any], session: Session) -
             path: with_stored_number_types(value, Pointer.parse(path).resolve(stored))
             for path, value in part["set_value"].items()
         }
-    return {name: value for name, value in part.items() if value is not None}
+    return part
 
 
 def settle(session: Session, *, realm: RealmName, write_id: str) -> Settled:

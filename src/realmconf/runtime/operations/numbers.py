@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 def with_stored_number_types(value: Any, stored: Any) -> Any:
     """*value* with every number that equals the one *stored* at the same place written as that one."""
-    if isinstance(value, dict):
+    # No deeper than what is stored, which is within the limits; *value* has not been checked yet.
+    if isinstance(value, dict) and isinstance(stored, dict):
         return {
-            key: with_stored_number_types(item, _member(stored, key)) for key, item in value.items()
+            key: with_stored_number_types(item, stored.get(key, ABSENT))
+            for key, item in value.items()
         }
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list) and isinstance(stored, list):
         return [
             with_stored_number_types(item, _element(stored, place))
             for place, item in enumerate(value)
@@ -37,7 +39,11 @@ def operations_with_stored_number_types(
     def typed(operation: dict[str, Any]) -> dict[str, Any]:
         if "value" not in operation:
             return operation
-        there = Pointer.parse_json_pointer(operation["path"]).resolve(stored)
+        place = Pointer.parse_json_pointer(operation["path"])
+        if operation["op"] == "add" and isinstance(place.parent.resolve(stored), list):
+            # What stands at the place of an insertion is another element.
+            return operation
+        there = place.resolve(stored)
         return {**operation, "value": with_stored_number_types(operation["value"], there)}
 
     return [typed(one) for one in operations]
@@ -47,9 +53,5 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _member(value: Any, key: str) -> Any:
-    return value.get(key, ABSENT) if isinstance(value, dict) else ABSENT
-
-
-def _element(value: Any, place: int) -> Any:
-    return value[place] if isinstance(value, (list, tuple)) and place < len(value) else ABSENT
+def _element(value: list[Any], place: int) -> Any:
+    return value[place] if place < len(value) else ABSENT

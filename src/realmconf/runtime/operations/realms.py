@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from realmconf.domain.names import RealmName
+from realmconf.domain.names import LIMITS, RealmName
 from realmconf.errors import ParentNotFound
+from realmconf.runtime import arguments
 from realmconf.runtime.operations.results import Inheriting, Page, Placed
 
 TYPE_CHECKING = False
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
     Result = WriteResult[Mapping[str, Any]]
 
-PAGE = 1_000
+PAGE = LIMITS.history_page
 
 
 def realms(session: Session, *, after: str | None = None, limit: int = PAGE) -> Page:
     """A page of the realms that the caller may read."""
+    arguments.count(limit, name="limit", maximum=PAGE)
     found = session.client.realms(after=after, limit=limit)
     return Page(entries=tuple(found), after=str(found[-1].realm) if len(found) == limit else None)
 

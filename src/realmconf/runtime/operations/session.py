@@ -50,7 +50,7 @@ class Session:
             author=author or grant.name or None,
             surface=surface,
             sees_secrets=grant.sees_secrets,
-            scope=grant.scope() if scope is None else scope,
+            scope=grant.scope() if scope is None else grant.scope().narrowed(scope),
             may_read=grant.may_read,
         )
         self._handles: dict[RealmName, ConfigRuntime[Mapping[str, Any]]] = {}

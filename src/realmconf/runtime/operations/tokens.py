@@ -39,7 +39,12 @@ def create(
         not places or not all(any(place.within(own) for own in grant.paths) for place in places)
     ):
         raise NotPermitted("giving the right to write elsewhere")
-    return Tokens(session.client).create(
+    tokens = Tokens(session.client)
+    if grant.expires_at is not None and (
+        expires is None or tokens.expiry(expires) > grant.expires_at
+    ):
+        raise NotPermitted(f"giving rights beyond {grant.expires_at}, when the giver's own end")
+    return tokens.create(
         realms=realms,
         roles=roles,
         paths=places,

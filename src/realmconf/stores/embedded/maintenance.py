@@ -12,6 +12,7 @@ from realmconf.domain.document import canonical_bytes
 from realmconf.domain.lineage import parent_of
 from realmconf.errors import (
     InvalidArgument,
+    InvalidRealm,
     RealmNotFound,
     StoreUnavailable,
 )
@@ -60,8 +61,8 @@ def rename(
         try:
             connection.execute("UPDATE realm SET name = ? WHERE id = ?", (str(new), key))
         except apsw.ConstraintError:
-            raise InvalidArgument(
-                f"realm {new} exists already, or differs from one that does only by case"
+            raise InvalidRealm(
+                f"realm {new} cannot be made: it exists, or one that differs from it only by case"
             ) from None
         connection.execute(
             "INSERT INTO realm(name, floor) VALUES(?, ?)", (str(old), left.generation)

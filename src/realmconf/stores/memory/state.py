@@ -181,7 +181,9 @@ class Memory:
         folded = realm.folded
         twin = next((name for name in self.histories if name.lower() == folded), None)
         if twin is not None:
-            raise InvalidRealm(f"realm {realm} would differ from {twin} by case alone")
+            raise InvalidRealm(
+                f"realm {realm} cannot be made: {twin} exists, and two names must differ by more than case"
+            )
 
 
 def _receipt(judgement: Judgement, outcome: str, generation: int) -> Receipt:
