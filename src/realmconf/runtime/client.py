@@ -211,7 +211,7 @@ class Client:
         *scope* is how far its writes may reach; realms that it *may_read* are those that lists, plans and warnings
         tell it of.  It shares what is cached, and is not to be closed.
         """
-        return Client(
+        found = Client(
             self.store,
             author=author,
             surface=surface,
@@ -225,6 +225,9 @@ class Client:
             lineages=self.lineages,
             world=self.world,
         )
+        # Closing this client ends what others wait for on its store.
+        found.watches = self.watches
+        return found
 
     def may_read(self, realm: RealmName) -> bool:
         """Whether this client's caller may be told of *realm*; of realmconf's own records nobody is."""

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from realmconf.runtime.world import World
     from realmconf.stores.protocol import ReadView, Store
 
-REVISIONS_KEPT = 256
-"""Of a record that is compacted: what was there is of no use to anybody after that."""
+REVISIONS_KEPT = 16
+"""Of a record that is compacted, and up to twice as many: each is the whole record, and of no use to anybody."""
 
 
 class Ledger:

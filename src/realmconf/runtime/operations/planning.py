@@ -3,7 +3,7 @@ Plan, then apply: how an agent changes a configuration.
 
 Decides what a plan is bound to (the realm, the patch, the generation, its caller), how long it is good, and that it
 is good once: its id is the write id of the write that carries it out.  Plans are kept in the store, so that any
-process can carry one out.
+process can carry one out; what is kept holds no secret.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from realmconf.domain.document import canonical_bytes
 from realmconf.domain.names import PLANS, RealmName
 from realmconf.domain.patch import check_patch
+from realmconf.domain.scope import Scope, refuse_command, refuse_result
+from realmconf.domain.write import MergePatch
 from realmconf.errors import InvalidArgument, LimitExceeded, PlanInvalid, RateLimited
 from realmconf.runtime.ledger import Ledger
 from realmconf.runtime.operations.numbers import with_stored_number_types
@@ -26,12 +28,16 @@ if TYPE_CHECKING:
 
 PLAN_SECONDS = 600.0
 """How long a plan is good."""
-PATCH_BYTES_MAX = 65_536
-PLANS_MAX = 512
-"""Plans of all callers that are good at the same time."""
-PLANS_PER_MINUTE = 30
+PATCH_BYTES_MAX = 32_768
+PLANS_PER_MINUTE = 120
 """Of one caller."""
 MINUTE_SECONDS = 60.0
+CALLER_BYTES_MAX = 65_536
+"""Of the plans of one caller that are kept: beyond it the oldest give way, but none of the last minute."""
+BYTES_MAX = 786_432
+"""Of all that are kept: the record is a document, and has a document's limits."""
+
+_NO_SECRETS = Scope(states_secrets=False)
 
 
 def plan(
@@ -43,42 +49,61 @@ def plan(
     reason: str,
 ) -> Planned:
     """
-    Judge a change as a write would be, and remember it.
+    Judge a change as the write that carries it out would be now, and remember it.
+
+    Others may have written since *expected_generation*, if nothing that it touches has changed.
 
     Raises:
         InvalidArgument: There is no reason.
+        NotPermitted: It states, changes or removes a secret or a reference to one, whoever asks.
         LimitExceeded: It is larger than a plan may be.
         RateLimited: Its caller makes too many.
         RealmconfError: The write would be refused.
     """
     if not reason.strip():
         raise InvalidArgument("a plan needs a reason: it is what people will read in the history")
-    handle = session.realm(realm)
-    checked = with_stored_number_types(
-        check_patch(patch, limits=session.client.limits), handle.get().document or {}
-    )
-    size = len(canonical_bytes(checked))
-    if size > PATCH_BYTES_MAX:
-        raise LimitExceeded("plan_patch_bytes", size, maximum=PATCH_BYTES_MAX)
-    planned: Any = handle.patch(
-        checked, expected_generation=expected_generation, message=reason, dry_run=True
-    )
     world = session.client.world
+    caller = caller_of(session)
+    # Also here, so that whoever is over it is not judged first.
+    _refuse_hurry(_ledger(session).read(), caller, since=world.timestamp_before(MINUTE_SECONDS))
+    handle = session.realm(realm)
+    checked = check_patch(patch, limits=session.client.limits)
+    refuse_command(_NO_SECRETS, MergePatch(patch=checked), realm=realm)
+    checked = with_stored_number_types(checked, handle.get().document or {})
+    text = canonical_bytes(checked)
+    if len(text) > PATCH_BYTES_MAX:
+        raise LimitExceeded("plan_patch_bytes", len(text), maximum=PATCH_BYTES_MAX)
+    planned: Any = handle.patch(
+        checked,
+        expected_generation=expected_generation,
+        on_conflict="rebase",
+        message=reason,
+        dry_run=True,
+    )
+    refuse_result(
+        _NO_SECRETS,
+        planned.before,
+        planned.document,
+        realm=realm,
+        secrecy=lambda: session.client.lineages.secrecy(realm),
+    )
     plan_id = f"plan-{world.random_bytes(8).hex()}"
     entry: dict[str, Any] = {
         "realm": str(realm),
         # As text: a patch has nulls, and a document has none.
-        "patch": canonical_bytes(checked).decode(),
-        "expected": _etag_planned_on(planned, expected_generation),
+        "patch": text.decode(),
         "expected_generation": expected_generation,
         "reason": reason,
-        "caller": caller_of(session),
+        "caller": caller,
         "created_at": world.timestamp(),
         "expires_at": world.timestamp_before(-PLAN_SECONDS),
     }
+    if expected_generation:
+        # Of the same number in another history it is not a plan.
+        entry["expected"] = handle.at(expected_generation).etag
     _ledger(session).update(
         lambda kept: _add(kept, plan_id, entry, session),
-        author=caller_of(session),
+        author=caller,
         surface=session.surface,
         message=plan_id,
         deadline=session.client.deadline(None),
@@ -100,7 +125,7 @@ def apply(session: Session, *, plan_id: str) -> WriteResult[Mapping[str, Any]]:
     world = session.client.world
     entry = _ledger(session).read().get(plan_id)
     if entry is None or entry["caller"] != caller_of(session):
-        raise PlanInvalid(plan_id, reason="unknown")
+        raise PlanInvalid(plan_id[:_PLAN_ID_CHARS], reason="unknown")
     realm = RealmName(entry["realm"])
     session.require_role("write", realm, action="config/apply")
     with session.client.store.view() as view:
@@ -110,17 +135,18 @@ def apply(session: Session, *, plan_id: str) -> WriteResult[Mapping[str, Any]]:
     if entry["expires_at"] <= world.timestamp():
         raise PlanInvalid(plan_id, reason="expired")
     patch: Any = parse_json(entry["patch"])
+    bound: dict[str, Any] = {
+        name: entry[name] for name in ("expected_generation", "expected") if name in entry
+    }
     result = session.realm(realm).patch(
-        patch,
-        expected_generation=entry["expected_generation"],
-        expected=entry["expected"],
-        on_conflict="rebase",
-        message=entry["reason"],
-        write_id=plan_id,
+        patch, **bound, on_conflict="rebase", message=entry["reason"], write_id=plan_id
     )
     if any(warning.code == "replayed" for warning in result.warnings):
         raise PlanInvalid(plan_id, reason="replayed", generation=result.generation)
     return result
+
+
+_PLAN_ID_CHARS = 40
 
 
 def caller_of(session: Session) -> str:
@@ -128,28 +154,39 @@ def caller_of(session: Session) -> str:
     return session.grant.id or f"local {session.client.authorship({})['author']}"
 
 
-def _etag_planned_on(planned: Any, expected_generation: int) -> str | None:
-    before = planned.before
-    if before is None or before.generation != expected_generation:
-        return None
-    etag: str = before.etag
-    return etag
-
-
 def _add(kept: dict[str, Any], plan_id: str, entry: dict[str, Any], session: Session) -> None:
     world = session.client.world
     now = world.timestamp()
+    since = world.timestamp_before(MINUTE_SECONDS)
     for name in [name for name, one in kept.items() if one["expires_at"] <= now]:
         del kept[name]
-    since = world.timestamp_before(MINUTE_SECONDS)
-    recent = sum(
-        one["caller"] == entry["caller"] and one["created_at"] > since for one in kept.values()
+    _refuse_hurry(kept, entry["caller"], since=since)
+    own = sorted(
+        (name for name, one in kept.items() if one["caller"] == entry["caller"]),
+        key=lambda name: str(kept[name]["created_at"]),
     )
+    kept[plan_id] = entry
+    size = _size(entry) + sum(_size(kept[name]) for name in own)
+    while size > CALLER_BYTES_MAX:
+        if not own or kept[own[0]]["created_at"] > since:
+            raise RateLimited("plans of this size", retry_after_seconds=MINUTE_SECONDS)
+        size -= _size(kept.pop(own.pop(0)))
+    if sum(map(_size, kept.values())) > BYTES_MAX:
+        raise RateLimited("plans of all callers", retry_after_seconds=MINUTE_SECONDS)
+
+
+def _refuse_hurry(kept: Mapping[str, Any], caller: str, *, since: str) -> None:
+    recent = sum(one["caller"] == caller and one["created_at"] > since for one in kept.values())
     if recent >= PLANS_PER_MINUTE:
         raise RateLimited("plans of this caller", retry_after_seconds=MINUTE_SECONDS)
-    if len(kept) >= PLANS_MAX:
-        raise RateLimited("plans", retry_after_seconds=MINUTE_SECONDS)
-    kept[plan_id] = {name: value for name, value in entry.items() if value is not None}
+
+
+_ENTRY_BYTES = 512
+"""What a plan takes beside its patch and reason, at most."""
+
+
+def _size(entry: Mapping[str, Any]) -> int:
+    return _ENTRY_BYTES + len(entry["patch"].encode()) + len(entry["reason"].encode())
 
 
 def _ledger(session: Session) -> Ledger:

@@ -1,0 +1,101 @@
+"""
+MCP over standard input and output, for the one client that has started this process.
+
+Decides that standard output carries frames only, that a frame has a size, and who the caller is: this process, and
+what its client calls itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import anyio
+from mcp.server.stdio import stdio_server
+
+from realmconf.runtime.access import OWNER
+from realmconf.surfaces.mcp.rights import narrowed
+from realmconf.surfaces.mcp.server import UNNAMED, Host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, BinaryIO
+
+    from realmconf.domain.names import RealmName
+    from realmconf.runtime.access import Grant
+    from realmconf.runtime.client import Client
+    from realmconf.surfaces.mcp.rights import Allowance
+
+FRAME_BYTES_MAX = 4 * 1_048_576
+_TOO_LONG = "too long\n"
+"""What a frame that is too long is read as: no frame."""
+
+
+def host_for(client: Client, allowed: Allowance, *, default_realm: RealmName | None) -> Host:
+    """A host whose callers have the store in hand, as who starts a process does."""
+    # Plans of one process are no other process's, though both serve clients of one name.
+    process = client.world.random_bytes(8).hex()
+
+    def grant_of(_: Any, name: str | None) -> Grant:
+        name = name or UNNAMED
+        return narrowed(OWNER, allowed, caller=f"stdio {process} {name}", author=f"mcp:{name}")
+
+    return Host(client, grant_of=grant_of, default_realm=default_realm)
+
+
+def serve(client: Client, allowed: Allowance, *, default_realm: RealmName) -> None:
+    """Answer until standard input ends."""
+    # What the SDK would say of a frame could quote it, and nobody reads it here.
+    logging.getLogger("mcp").addHandler(logging.NullHandler())
+    logging.getLogger("mcp").propagate = False
+    host = host_for(client, allowed, default_realm=default_realm)
+    _in_thread(lambda: anyio.run(_serve, host))
+
+
+async def _serve(host: Host) -> None:
+    standard_input: Any = anyio.wrap_file(Frames(sys.stdin.buffer))  # type: ignore[arg-type]
+    try:
+        async with stdio_server(stdin=standard_input) as (incoming, outgoing):
+            options = host.server.create_initialization_options()
+            await host.server.run(incoming, outgoing, options)
+    finally:
+        host.close()
+
+
+class Frames:
+    """Lines of bounded length from standard input, as the transport reads them."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+
+    def readline(self) -> str:
+        """The next line; one that is too long is passed over in bounded memory, and read as no frame."""
+        line = self._source.readline(FRAME_BYTES_MAX + 1)
+        if len(line) <= FRAME_BYTES_MAX:
+            return line.decode("utf-8", "replace")
+        while line and not line.endswith(b"\n"):
+            line = self._source.readline(FRAME_BYTES_MAX)
+        return _TOO_LONG
+
+
+def _in_thread(serving: Callable[[], None]) -> None:
+    """
+    Serve in a thread of its own, and wait for its end here.
+
+    A read of standard input cannot be called off: a signal ends this wait, and with it the process, and not the read.
+    """
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            serving()
+        except BaseException as failure:  # noqa: BLE001 - raised again where somebody waits
+            failed.append(failure)
+
+    thread = threading.Thread(target=run, name="realmconf-mcp", daemon=True)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
