@@ -122,11 +122,18 @@ def follower_of(
     *,
     view: str,
     adopt: bool = True,
+    page: int = PAGE,
 ) -> OwnFollower[Config] | EffectiveFollower[Config]:
-    """A follower of one view of *realm*; it is to be made after whoever waits has subscribed."""
+    """
+    A follower of one view of *realm*; it is to be made after whoever waits has subscribed.
+
+    *page* is how many revisions it reads from history at once, and so holds: more than realms in one lineage.
+    """
     if view == "own":
-        return OwnFollower(client.store, source, realm, after.own, adopt=adopt)
-    return EffectiveFollower(client.store, client.lineages, source, realm, after, adopt=adopt)
+        return OwnFollower(client.store, source, realm, after.own, adopt=adopt, page=page)
+    return EffectiveFollower(
+        client.store, client.lineages, source, realm, after, adopt=adopt, page=page
+    )
 
 
 # --- the own view -----------------------------------------------------------------------------
@@ -148,11 +155,13 @@ class OwnFollower(Generic[Config]):
         after: Expected | None,
         *,
         adopt: bool = True,
+        page: int = PAGE,
     ) -> None:
         self._store = store
         self._source = source
         self._realm = realm
         self._adopt = adopt
+        self._page = page
         self.watched = (realm,)
         self._ready: deque[WatchedSnapshot[Config]] = deque()
         self._reset_due = False
@@ -169,6 +178,11 @@ class OwnFollower(Generic[Config]):
     def key(self) -> tuple[str, RealmName]:
         """What followers have in common that can share a look."""
         return ("own", self._realm)
+
+    @property
+    def cursor(self) -> str:
+        """Where a watch goes on from here; to be asked for when ``read`` has given None."""
+        return f"{self._generation}-{self._digest[:DIGEST_SHOWN]}"
 
     def look(self) -> Head:
         """What ``read`` compares with."""
@@ -203,7 +217,7 @@ class OwnFollower(Generic[Config]):
                 # Not beyond *head*, though the view may be newer: the next call may come with the same head,
                 # and a follower that stood beyond it would take it for another timeline.
                 revisions = view.revisions(
-                    self._realm, after=self._generation, before=head.generation + 1, limit=PAGE
+                    self._realm, after=self._generation, before=head.generation + 1, limit=self._page
                 )
             except HistoryCompacted:
                 return self._reset(view.head(self._realm))
@@ -297,12 +311,14 @@ class EffectiveFollower(Generic[Config]):
         after: Start,
         *,
         adopt: bool = True,
+        page: int = PAGE,
     ) -> None:
         self._store = store
         self._lineages = lineages
         self._source = source
         self._realm = realm
         self._adopt = adopt
+        self._page = page
         self._ready: deque[WatchedSnapshot[Config]] = deque()
         self._reset_due = False
         self._point = lineages.point(realm, adopt=adopt)
@@ -314,6 +330,11 @@ class EffectiveFollower(Generic[Config]):
     def key(self) -> tuple[str, RealmName]:
         """What followers have in common that can share a look."""
         return ("effective", self._realm)
+
+    @property
+    def cursor(self) -> str:
+        """Where a watch goes on from here; to be asked for when ``read`` has given None."""
+        return effective_cursor(self._point)
 
     @property
     def watched(self) -> tuple[RealmName, ...]:
@@ -359,7 +380,7 @@ class EffectiveFollower(Generic[Config]):
                                 self._point.watched, self._point.watched_heads, strict=True
                             )
                         },
-                        limit=PAGE,
+                        limit=self._page,
                     )
                     if not steps:
                         return None
@@ -374,7 +395,7 @@ class EffectiveFollower(Generic[Config]):
     def _walk(self, view: ReadView, steps: Sequence[Step]) -> None:
         """Take the steps that are of realms watched now, up to the first that changes who is watched."""
         watched = self._point.watched
-        for together in _transactions(steps, complete=len(steps) < PAGE):
+        for together in _transactions(steps, complete=len(steps) < self._page):
             known = dict(zip(self._point.watched, self._point.watched_heads, strict=True))
             for step in together:
                 before = known[step.realm].revision

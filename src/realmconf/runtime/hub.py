@@ -7,18 +7,29 @@ Decides who is woken by a hint: those whose realm it may concern, all with one l
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from realmconf.domain.names import RealmName
-    from realmconf.runtime.follow import EffectiveFollower, OwnFollower
     from realmconf.runtime.lineages import Point
     from realmconf.stores.protocol import Head, Store
 
-    AnyFollower = OwnFollower[Any] | EffectiveFollower[Any]
     Key = tuple[str, RealmName]
+
+
+class Looks(Protocol):
+    """Who waits: a follower of either view, or whoever else looks at heads."""
+
+    @property
+    def key(self) -> Key:
+        """What those have in common that can share a look."""
+        ...
+
+    def look(self) -> Head | Point:
+        """What is compared with the last look; nothing that waits."""
+        ...
 
 
 def awaiting_adoption(seen: Head | Point) -> list[RealmName]:
@@ -46,19 +57,19 @@ class Hub:
         self.store = store
         self.loop = loop
         self.closed = False
-        self._waiting: dict[Key, tuple[AnyFollower, set[asyncio.Future[Look | None]]]] = {}
+        self._waiting: dict[Key, tuple[Looks, set[asyncio.Future[Look | None]]]] = {}
         self._wakes = 0
         self._wake_is_due = False
         self._signal = store.signal(())
         self._signal.listen(self._hint)
 
-    def look(self, follower: AnyFollower, last: Look | None) -> Look:
+    def look(self, follower: Looks, last: Look | None) -> Look:
         """What *follower* is to compare with: the *last* look itself if there was no hint since."""
         if last is not None and last.wakes == self._wakes:
             return last
         return Look(follower.look(), self._wakes)
 
-    def wait(self, follower: AnyFollower) -> asyncio.Future[Look | None]:
+    def wait(self, follower: Looks) -> asyncio.Future[Look | None]:
         """
         The next look for *follower*, after the next hint; None when the hub is closed, or was.
 
@@ -71,7 +82,7 @@ class Hub:
             self._waiting.setdefault(follower.key, (follower, set()))[1].add(future)
         return future
 
-    def leave(self, follower: AnyFollower, future: asyncio.Future[Look | None]) -> None:
+    def leave(self, follower: Looks, future: asyncio.Future[Look | None]) -> None:
         """Wait no longer."""
         if follower.key in self._waiting:
             self._waiting[follower.key][1].discard(future)
@@ -104,9 +115,7 @@ class Hub:
         for key, (follower, waiting) in list(self._waiting.items()):
             self._tell(key, follower, waiting)
 
-    def _tell(
-        self, key: Key, follower: AnyFollower, waiting: set[asyncio.Future[Look | None]]
-    ) -> None:
+    def _tell(self, key: Key, follower: Looks, waiting: set[asyncio.Future[Look | None]]) -> None:
         try:
             look = Look(follower.look(), self._wakes)
         except Exception as failure:  # noqa: BLE001 - raised by those who wait

@@ -1,0 +1,319 @@
+"""
+Event streams: what changes in a realm, as server-sent events, to as many readers as a process admits.
+
+Decides who may have a stream, and when it ends: with its token, with the right to read, with a reader that does not
+read, with the server.  Each process has one subscription to the store for all of them, and one clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from realmconf.domain.names import TOKENS
+from realmconf.domain.record import Record
+from realmconf.errors import RateLimited, StoreUnavailable, Unauthenticated
+from realmconf.runtime.access import Grant
+from realmconf.runtime.hub import Hub
+from realmconf.runtime.operations import reading
+from realmconf.runtime.operations.session import Session
+from realmconf.surfaces.http.stream_connection import transport_of
+from realmconf.surfaces.http.stream_events import START, part
+from realmconf.surfaces.http.stream_reader import Reader
+from realmconf.surfaces.http.stream_steps import Steps, cursor_of
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from realmconf.domain.names import RealmName
+    from realmconf.runtime.client import Client
+    from realmconf.runtime.operations.results import Watching
+    from realmconf.runtime.tokens import Tokens
+
+THREADS_MAX = 2
+TICK_SECONDS = 1.0
+LOG = logging.getLogger("realmconf")
+
+
+class StreamLimits(Record):
+    """How many streams there may be in one process, and how long each is waited for."""
+
+    total: int = 1_024
+    of_one_token: int = 64
+    heartbeat_seconds: float = 13.0
+    """Silence after which a bookmark is sent, a tick later at most."""
+    slow_seconds: float = 10.0
+    """How long a connection may take nothing while there is something to send."""
+    retry_after_seconds: float = 5.0
+    """What is said to who is refused."""
+
+
+STREAM_LIMITS = StreamLimits()
+
+
+class Streams:
+    """
+    The event streams of one process, on one event loop; to be made there.
+
+    The streams of readers who see the same of the same view share what is read and encoded for them.
+    """
+
+    def __init__(
+        self, client: Client, tokens: Tokens, *, limits: StreamLimits = STREAM_LIMITS
+    ) -> None:
+        self._client = client
+        self._tokens = tokens
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="realmconf-stream")
+        self._bell = _Bell(client)
+        self._hub: Hub | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+        self._steps: dict[tuple[RealmName, str, bool], Steps] = {}
+        self._by_token: dict[str, set[Reader]] = {}
+        self._count = 0
+        self._closed = False
+        # What is shown does not depend on who reads, but for the right to secrets.
+        self._sessions = {
+            shows: Session(client, _reader_grant(shows_secrets=shows), surface="http")
+            for shows in (False, True)
+        }
+
+    def __len__(self) -> int:
+        """How many are open."""
+        return self._count
+
+    async def watch(
+        self, scope: Scope, receive: Receive, send: Send, *, session: Session, watching: Watching
+    ) -> None:
+        """
+        Answer one request with the steps of *watching*, until its reader goes or the stream is ended.
+
+        ``Last-Event-ID`` says better than *watching* where it starts.  What is raised is raised before anything is
+        sent.
+
+        Raises:
+            RateLimited: There are too many streams already, or too many of this token.
+            InvalidArgument: ``Last-Event-ID`` is no cursor of this view.
+            Unauthenticated: The token has ended meanwhile.
+            StoreError: It cannot be read; or the server ends.
+        """
+        resumed = _last_event_id(scope)
+        if resumed:
+            watching = reading.watch(
+                session, realm=watching.realm, view=watching.view, after=resumed
+            )
+        if scope["method"] == "HEAD":
+            await send(START)
+            await send(part(b"", more=False))
+            return
+        reader = self._admit(session, watching, send, transport_of(scope))
+        try:
+            first = await reader.begin(watching.start, cursor_of(watching.start))
+            if reader.is_over:
+                self._refuse_if_closed()
+                raise Unauthenticated("the token is not good any more")
+            await reader.serve(receive, first)
+        finally:
+            self._release(reader)
+
+    async def close(self) -> None:
+        """
+        End every stream at once, each with a last bookmark; whoever asks for one from now on is refused.
+
+        After return no thread of this reads the store.  Idempotent.
+        """
+        self._closed = True
+        for reader in self._readers():
+            reader.end()
+        for steps in self._steps.values():
+            steps.close()
+        if self._hub is not None:
+            self._hub.close()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        await self._loop.run_in_executor(None, partial(self._threads.shutdown, cancel_futures=True))
+
+    # --- coming and going -------------------------------------------------------------------
+
+    def _admit(
+        self,
+        session: Session,
+        watching: Watching,
+        send: Send,
+        transport: asyncio.Transport | None,
+    ) -> Reader:
+        self._refuse_if_closed()
+        token_id = session.grant.id
+        wait = self._limits.retry_after_seconds
+        if self._count >= self._limits.total:
+            raise RateLimited("open streams", retry_after_seconds=wait)
+        if token_id and len(self._by_token.get(token_id, ())) >= self._limits.of_one_token:
+            raise RateLimited("open streams of one token", retry_after_seconds=wait)
+        self._listen()
+        # After the subscription to its end, and before the next look at it.
+        if token_id and not self._tokens.is_good(token_id):
+            raise Unauthenticated("the token is not good any more")
+        steps = self._steps_of(watching.realm, watching.view, shows_secrets=session.shows_secrets)
+        reader = Reader(steps, send, transport, token_id=token_id)
+        self._by_token.setdefault(token_id, set()).add(reader)
+        self._count += 1
+        return reader
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("this server is ending: ask again in a moment")
+
+    def _release(self, reader: Reader) -> None:
+        self._count -= 1
+        of_token = self._by_token[reader.token_id]
+        of_token.discard(reader)
+        if not of_token:
+            del self._by_token[reader.token_id]
+        reader.leave()
+        steps = reader.steps
+        if not steps.readers:
+            self._drop(steps)
+
+    def _steps_of(self, realm: RealmName, view: str, *, shows_secrets: bool) -> Steps:
+        key = (realm, view, shows_secrets)
+        found = self._steps.get(key)
+        if found is None:
+            found = self._steps[key] = Steps(
+                self._sessions[shows_secrets],
+                realm,
+                view,
+                threads=self._threads,
+                failed=self._failed,
+            )
+        return found
+
+    def _drop(self, steps: Steps) -> None:
+        key = (steps.realm, steps.view, steps.shows_secrets)
+        if self._steps.get(key) is steps:
+            del self._steps[key]
+        steps.close()
+
+    def _readers(self) -> list[Reader]:
+        return [reader for steps in self._steps.values() for reader in steps.readers]
+
+    def _failed(self, steps: Steps, failure: Exception) -> None:
+        """End the streams of a view that cannot be read now; their readers ask again, which says why."""
+        LOG.error("the streams of realm %s were ended", steps.realm, exc_info=failure)
+        self._drop(steps)
+        for reader in list(steps.readers):
+            reader.end()
+
+    # --- what wakes them ------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        if self._hub is None:
+            self._hub = Hub(self._client.store, self._loop)
+            self._listening = self._loop.create_task(self._heed(self._hub))
+        if self._ticking is None:
+            self._ticking = self._loop.call_later(TICK_SECONDS, self._tick)
+
+    async def _heed(self, hub: Hub) -> None:
+        """At every hint, look at the tokens and at every view that somebody reads."""
+        tokens: Any = None
+        while not hub.closed:
+            future = hub.wait(self._bell)
+            try:
+                look = await future
+            except Exception as failure:  # noqa: BLE001 - in the log
+                self._end_all(failure)
+                continue
+            finally:
+                hub.leave(self._bell, future)
+            if look is None:
+                break
+            if look.seen is not tokens:
+                tokens = look.seen
+                self._check_rights()
+            for steps in list(self._steps.values()):
+                steps.look()
+        for reader in self._readers():
+            reader.end()
+
+    def _tick(self) -> None:
+        self._ticking = None
+        if self._closed or not self._count:
+            return
+        self._ticking = self._loop.call_later(TICK_SECONDS, self._tick)
+        self._check_rights()
+        now = self._loop.time()
+        for steps in list(self._steps.values()):
+            self._end_stuck(steps, now)
+            self._say_alive(steps, now)
+
+    def _say_alive(self, steps: Steps, now: float) -> None:
+        latest = now - self._limits.heartbeat_seconds
+        silent = [reader for reader in steps.current if reader.told_at <= latest]
+        if silent:
+            message = part(steps.bookmark())
+            for reader in silent:
+                reader.tell(message, now)
+
+    def _end_stuck(self, steps: Steps, now: float) -> None:
+        latest = now - self._limits.slow_seconds
+        for reader in list(steps.readers):
+            since, place = reader.waits_since, reader.place
+            if since is None:
+                continue
+            if since <= latest or (place is not None and not steps.is_kept(place)):
+                LOG.info("a stream of realm %s was ended: its reader is too slow", steps.realm)
+                reader.end()
+
+    def _check_rights(self) -> None:
+        """End the streams of tokens that are no longer good, or no longer good for that."""
+        try:
+            for token_id, readers in list(self._by_token.items()):
+                if not token_id:
+                    continue
+                grant = self._tokens.grant_by_id(token_id)
+                for reader in list(readers):
+                    if grant is None or not _may_see(grant, reader.steps):
+                        reader.end()
+        except Exception as failure:  # noqa: BLE001 - in the log
+            # Nobody can tell who still may read.
+            self._end_all(failure)
+
+    def _end_all(self, failure: Exception) -> None:
+        LOG.error("all streams were ended: the tokens cannot be read", exc_info=failure)
+        for reader in self._readers():
+            reader.end()
+
+
+class _Bell:
+    """What is looked at whenever something is committed anywhere: the record of tokens."""
+
+    def __init__(self, client: Client) -> None:
+        self._store = client.store
+
+    @property
+    def key(self) -> tuple[str, RealmName]:
+        return ("streams", TOKENS)
+
+    def look(self) -> Any:
+        return self._store.head(TOKENS, adopt=False)
+
+
+def _may_see(grant: Grant, steps: Steps) -> bool:
+    return grant.may_read(steps.realm) and grant.sees_secrets == steps.shows_secrets
+
+
+def _reader_grant(*, shows_secrets: bool) -> Grant:
+    roles = ("read", "secrets") if shows_secrets else ("read",)
+    return Grant(id="", name="", roles=frozenset(roles))
+
+
+def _last_event_id(scope: Any) -> str:
+    for name, value in scope["headers"]:
+        if name == b"last-event-id":
+            found: str = value.decode("utf-8", "replace")
+            return found
+    return ""
