@@ -1,0 +1,172 @@
+"""
+What a connection may cost: how large its headers are, how long it may take, how many there may be.
+
+Decides it below the application, where half a request already takes a place: uvicorn has no such limits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from realmconf.surfaces.http.problems import Problem
+from realmconf.surfaces.http.settings import (
+    CONNECTIONS_MAX,
+    HEADER_BYTES_MAX,
+    REQUEST_SECONDS,
+    RESPONSE_SECONDS,
+)
+from realmconf.surfaces.http.stream_connection import Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+STATUS_LINES = {
+    400: b"HTTP/1.1 400 Bad Request\r\n",
+    408: b"HTTP/1.1 408 Request Timeout\r\n",
+    431: b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
+    503: b"HTTP/1.1 503 Service Unavailable\r\n",
+}
+LATE_SECONDS = 1.0
+"""How much later than the application the connection loses patience with a body."""
+HEADER_OVERHEAD_BYTES = 4
+"""``: `` and the line's end."""
+
+
+class BoundedProtocol(Protocol):
+    """uvicorn's protocol, with bounds."""
+
+    connections_max = CONNECTIONS_MAX
+    header_bytes_max = HEADER_BYTES_MAX
+    request_seconds = REQUEST_SECONDS
+    response_seconds = RESPONSE_SECONDS
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._patience: asyncio.TimerHandle | None = None
+        self._reader_patience: asyncio.TimerHandle | None = None
+        self._is_complete = False
+        """Whether the last request that has begun is there as a whole."""
+        self._in_headers = True
+        self._head_bytes = 0
+        self._refusal: Problem | None = None
+
+    # --- coming and going --------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request, but not for ever."""
+        super().connection_made(transport)
+        if len(self.connections) > self.connections_max:
+            self._refuse(Problem("too_busy", "too many connections"))
+            return
+        self._patience = self.loop.call_later(self.request_seconds, self._lose_patience)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is waited for any more."""
+        super().connection_lost(exc)
+        for timer in (self._patience, self._reader_patience):
+            if timer is not None:
+                timer.cancel()
+
+    # --- what comes in -----------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a request that is not complete by then is waited for only so long."""
+        if self._refusal is not None:
+            return
+        if self._in_headers:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_headers and self._head_bytes > self.header_bytes_max and not self._is_complete:
+            self._refuse(self._headers_too_large())
+            return
+        if self._is_complete:
+            if self._patience is not None:
+                self._patience.cancel()
+                self._patience = None
+        elif self._patience is None and not self.transport.is_closing():
+            self._patience = self.loop.call_later(self.request_seconds, self._lose_patience)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._is_complete = False
+        self._in_headers = True
+
+    def on_headers_complete(self) -> None:
+        """Its headers are there: they are counted only if so much came that they may be too large."""
+        self._in_headers = False
+        if self._head_bytes > self.header_bytes_max:
+            size = len(self.url) + sum(
+                len(name) + len(value) + HEADER_OVERHEAD_BYTES for name, value in self.headers
+            )
+            if size > self.header_bytes_max:
+                self._refusal = self._headers_too_large()
+                raise self._refusal
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """It is there as a whole."""
+        self._is_complete = True
+        # Whatever follows belongs to the next one.
+        self._in_headers = True
+        super().on_message_complete()
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        if self.transport.is_closing():
+            return
+        if self._in_headers:
+            self._refuse(
+                Problem("too_slow", f"the request did not come within {self.request_seconds:.0f} s")
+            )
+        elif self.cycle is not None and self.cycle.response_complete:
+            # Answered before its body was there, and the rest does not come.
+            self.transport.close()
+        else:
+            # The application says so, if it still can.
+            self._patience = self.loop.call_later(LATE_SECONDS, self.transport.abort)
+
+    # --- what goes out -----------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        """Whoever reads the answer is slow: it is waited for only so long."""
+        super().pause_writing()
+        if self._reader_patience is None:
+            self._reader_patience = self.loop.call_later(
+                self.response_seconds, self.transport.abort
+            )
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        super().resume_writing()
+        if self._reader_patience is not None:
+            self._reader_patience.cancel()
+            self._reader_patience = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        self._refuse(self._refusal or Problem("malformed", "this is not HTTP/1.1"))
+
+    def _headers_too_large(self) -> Problem:
+        return Problem(
+            "headers_too_large",
+            f"a request's headers have at most {self.header_bytes_max} bytes",
+            limit="header_bytes",
+            maximum=self.header_bytes_max,
+        )
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer in place of the application, and hang up."""
+        self._refusal = problem
+        reply = problem.reply()
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            if self.cycle is not None and not self.cycle.response_complete:
+                # What the application still says is of a connection that is gone.
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            head = [STATUS_LINES[reply.status]]
+            for name, value in (*reply.start()["headers"], (b"connection", b"close")):
+                head += [name, b": ", value, b"\r\n"]
+            self.transport.write(b"".join([*head, b"\r\n", reply.body]))
+        self.transport.close()
