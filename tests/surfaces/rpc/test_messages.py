@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.surfaces.rpc.conftest import END
 
 from realmconf.surfaces.rpc.frames import FRAME_BYTES_MAX
-from tests.surfaces.rpc.conftest import END
 
 REQUEST = {"jsonrpc": "2.0", "id": 1, "method": "store/info"}
 

@@ -1,0 +1,69 @@
+"""Who waits for whom."""
+
+from __future__ import annotations
+
+import pytest
+from tests.surfaces.rpc.conftest import Failed
+
+
+def test_reads_are_not_held_up(start, turn):
+    """A read is answered while a write waits for its turn."""
+    rpc = start()
+    waiting = rpc.ask("config/set", config={"a": 1})
+    assert rpc.call("config/get")["generation"] == 0
+    assert rpc.call("config/history")["revisions"] == []
+    turn.release()
+    assert rpc.answer(waiting)["generation"] == 2
+
+
+def test_waiting_reads_hold_up_nobody(rpc):
+    """A read that waits for a change holds up neither reads nor writes."""
+    waiting = [rpc.ask("config/watch_once", after=0, wait=60) for _ in range(20)]
+    assert rpc.call("config/get")["generation"] == 0
+    assert rpc.call("config/set", config={"a": 1})["generation"] == 1
+    assert {rpc.answer(one)["generation"] for one in waiting} == {1}
+
+
+def test_writes_keep_their_order(rpc):
+    """Writes of one client are carried out in the order in which they came, without waiting for the answers."""
+    asked = [rpc.ask("config/set_value", path="n", value=number) for number in range(200)]
+    answers = [rpc.answer(one) for one in asked]
+    assert [one["generation"] for one in answers] == list(range(1, 201))
+    assert [one["config"]["n"] for one in answers] == list(range(200))
+
+
+def test_writes_of_a_batch_keep_their_order(rpc):
+    """So are those of one batch, and those that come after it."""
+    rpc.send(
+        [
+            {
+                "jsonrpc": "2.0",
+                "id": f"b{n}",
+                "method": "config/set_value",
+                "params": {"path": "n", "value": n},
+            }
+            for n in range(30)
+        ]
+    )
+    last = rpc.call("config/set_value", path="n", value="last")
+    assert last["generation"] == 31
+    answers = rpc.next(lambda one: isinstance(one, list))
+    assert [one["result"]["config"]["n"] for one in answers] == list(range(30))
+
+
+def test_cancelling_what_waits(start, turn, client):
+    """A request that nobody has begun can be withdrawn: it is answered at once, and nothing is done for it."""
+    rpc = start()
+    begun = rpc.ask("config/set_value", path="begun", value=1)
+    waiting = rpc.ask("config/set_value", path="waiting", value=1)
+    after = rpc.ask("config/set_value", path="after", value=1)
+    assert rpc.call("rpc/cancel", id=waiting) == {"cancelled": True}
+    with pytest.raises(Failed) as raised:
+        rpc.answer(waiting)
+    assert (raised.value.code, raised.value.data["code"]) == (-32062, "cancelled")
+    assert rpc.call("rpc/cancel", id=waiting) == {"cancelled": False}
+    assert rpc.call("rpc/cancel", id="none") == {"cancelled": False}
+    turn.release()
+    assert rpc.answer(begun)["generation"] == 2
+    assert rpc.answer(after)["generation"] == 3
+    assert client.realm("team").get().document == {"held": True, "begun": 1, "after": 1}
