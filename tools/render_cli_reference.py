@@ -12,6 +12,8 @@ from pathlib import Path
 from realmconf.errors import RealmconfError
 from realmconf.surfaces.cli.commands import COMMANDS, GLOBAL_OPTIONS, GROUPS
 from realmconf.surfaces.cli.table import Command, Option
+from realmconf.surfaces.cli.usage import sentence
+from realmconf.surfaces.cli.wording import actions_of, details_of, help_of, summary_of
 from realmconf.surfaces.envelope import ANSWERS, Answer
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "cli.md"
@@ -51,17 +53,21 @@ def _section(command: Command) -> Iterator[str]:
     yield ""
     yield f"`{' '.join(words)}`"
     yield ""
-    yield f"{command.summary[0].upper()}{command.summary[1:]}."
-    if command.details:
+    yield sentence(summary_of(command))
+    if details_of(command):
         yield ""
-        yield _text(command.details)
-    rows = [(operand.label, operand.help) for operand in command.operands]
+        yield _text(details_of(command))
+    actions = actions_of(command)
+    if actions:
+        yield ""
+        yield from (f"- `{word}`: {_text(meaning)}" for word, meaning in actions.items())
+    rows = [(operand.label, help_of(command, operand)) for operand in command.operands]
     if rows or command.options:
         yield ""
         yield "| argument | |"
         yield "|---|---|"
         yield from (_row(label, meaning) for label, meaning in rows)
-        yield from (_row(_spelled(option), option.help) for option in command.options)
+        yield from (_row(_spelled(one), help_of(command, one)) for one in command.options)
 
 
 def _options(options: tuple[Option, ...]) -> Iterator[str]:

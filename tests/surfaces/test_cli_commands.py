@@ -248,7 +248,7 @@ def test_write_answers_with_envelope_and_receipt(shell):
 
 def test_expected_generation_and_etag(agent):
     """G1: a write against another state than the current one is refused, and told where the realm is."""
-    etag = agent.ok("log", "-o", "json").json[0]["etag"]
+    etag = agent.ok("log", "-o", "json").json["revisions"][0]["etag"]
     assert agent.ok("set", "a", "1", "--expected-generation", "1").out.endswith("generation=2\n")
     for precondition in (["--expected-generation", "1"], ["--expected", etag]):
         answer = agent("set", "a", "2", *precondition, "-o", "json")
@@ -315,8 +315,11 @@ def test_policy(shell):
 def test_history(agent):
     """Who changed what, when and why; newest first; a diff, a blame, a way back."""
     agent.ok("set", "agent.model", "opus", "-m", "release week", "--author", "bob")
-    assert [one["generation"] for one in agent.ok("log", "-o", "json").json] == [2, 1]
-    assert agent.ok("log", "-n", "1", "--before", "2", "-o", "json").json[0]["message"] == "first"
+    assert [one["generation"] for one in agent.ok("log", "-o", "json").json["revisions"]] == [2, 1]
+    assert (
+        agent.ok("log", "-n", "1", "--before", "2", "-o", "json").json["revisions"][0]["message"]
+        == "first"
+    )
     line = agent.ok("log").out.splitlines()[1]
     assert line.startswith("2 ")
     assert "bob" in line
@@ -377,8 +380,8 @@ def test_compaction_by_policy_keeps_what_the_policy_asks_for(shell):
         shell.ok("set", "a", str(number), "--realm", "other")
     shell.ok("policy", "set", "history_keep=2")
     shell.ok("compact")
-    assert [one["generation"] for one in shell.ok("log", "-o", "json").json] == [5, 4]
-    assert len(shell.ok("log", "-o", "json", "--realm", "other").json) == 4
+    assert [one["generation"] for one in shell.ok("log", "-o", "json").json["revisions"]] == [5, 4]
+    assert len(shell.ok("log", "-o", "json", "--realm", "other").json["revisions"]) == 4
 
 
 def test_purge(agent):
@@ -400,12 +403,13 @@ def test_realms_rename_copy(agent):
     agent.ok("set", "agent.model", "opus")
     agent.ok("rename", "team", "squad")
     agent.ok("copy", "squad", "other")
-    listed = {one["realm"]: one for one in agent.ok("realms", "-o", "json").json}
+    listed = {one["realm"]: one for one in agent.ok("realms", "-o", "json").json["realms"]}
     assert (listed["squad"]["generation"], listed["squad"]["exists"]) == (3, True)
     assert listed["team"]["exists"] is False
     assert listed["other"]["generation"] == 1
     assert (
-        agent.ok("realms", "--after", "other", "-n", "1", "-o", "json").json[0]["realm"] == "squad"
+        agent.ok("realms", "--after", "other", "-n", "1", "-o", "json").json["realms"][0]["realm"]
+        == "squad"
     )
     assert agent("rename", "squad", "other").code == 3
     assert agent("rename", "nobody", "somebody").code == 5
@@ -439,7 +443,7 @@ def test_export_without_secrets_is_complete(shell, tmp_path):
     shell.root = tmp_path / "elsewhere"
     shell.ok("import", "-", stdin=exported.out.encode())
     assert shell.head() == ({"a": 2}, 2)
-    assert shell.ok("log", "-o", "json").json[0]["message"] == "two"
+    assert shell.ok("log", "-o", "json").json["revisions"][0]["message"] == "two"
 
 
 @pytest.mark.parametrize(
@@ -706,7 +710,7 @@ def test_what_is_refused_is_named(agent):
 def test_what_moves_realms_and_policies_can_be_tried_first(agent, words):
     """``--dry-run`` changes nothing there either, and a stale expectation is refused."""
     agent.ok(*words, "--dry-run", "-m", "why")
-    assert [one["realm"] for one in agent.ok("realms", "-o", "json").json] == ["team"]
+    assert [one["realm"] for one in agent.ok("realms", "-o", "json").json["realms"]] == ["team"]
     assert agent.head()[1] == 1
     assert agent.ok("policy", "show", "-o", "json").json["history_keep"] is None
     stale = agent(*words, "--expected", "9-0123456789ab", "-o", "json")

@@ -79,7 +79,7 @@ def test_edit_commits_what_was_saved(agent, editor):
     assert answer.out == "generation=2\n"
     assert shown(seen, 0).startswith("# realmconf: team, generation 1\n# ours\n")
     assert agent.head()[0]["agent"]["model"] == "opus"
-    assert agent.ok("log", "-o", "json").json[0]["message"] == "by hand"
+    assert agent.ok("log", "-o", "json").json["revisions"][0]["message"] == "by hand"
     assert 'model = "opus"   # the small one' in agent.file.read_text()
 
 
@@ -397,7 +397,7 @@ def test_hand_edit_is_adopted_with_its_owner_as_author(agent):
     """The next read or write takes it in, as a generation of its own."""
     agent.file.write_text(agent.file.read_text().replace("12", "13"))
     agent.ok("set", "x", "1")
-    newest = agent.ok("log", "-o", "json").json
+    newest = agent.ok("log", "-o", "json").json["revisions"]
     assert [(one["kind"], one["surface"]) for one in newest[:2]] == [
         ("patch", "cli"), ("adopt", "file")
     ]  # fmt: skip

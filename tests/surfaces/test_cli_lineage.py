@@ -116,7 +116,7 @@ def test_parent_is_set_and_taken_away_as_any_write(family):
     words = ["parent", "unset", "--expected-generation", "2", "-m", "alone", "--write-id", "w1"]
     assert family.ok(*words).out == "generation=3\n"
     assert family.ok(*words).out == "generation=3\n"
-    assert family.ok("log", "-n", "1", "-o", "json").json[0]["message"] == "alone"
+    assert family.ok("log", "-n", "1", "-o", "json").json["revisions"][0]["message"] == "alone"
     assert "nothing to change" in family.ok("parent", "unset").err
     assert family("parent", "set", "org", "--expected-generation", "2").code == 3
     assert family.ok("parent", "set", "org", "-o", "json").json["config"]["realm"] == {
@@ -145,7 +145,11 @@ def test_parent_that_cannot_be(family, words, code):
     answer = family(*words, "-o", "json")
     assert (answer.code, answer.error["code"]) == (4, code)
     assert family.ok("parent", "show").out == "parent=org\nlineage=team,org,global\n"
-    assert [one["generation"] for one in family.ok("realms", "-o", "json").json] == [1, 1, 2]
+    assert [one["generation"] for one in family.ok("realms", "-o", "json").json["realms"]] == [
+        1,
+        1,
+        2,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +169,9 @@ def test_realms_are_shown_as_a_tree(family):
     lines = family.ok("realms", "--tree").out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["global", "org", "team", "other"]
     assert [len(line) - len(line.lstrip()) for line in lines[1:]] == [0, 2, 4, 2]
-    listed = {one["realm"]: one["parent"] for one in family.ok("realms", "-o", "json").json}
+    listed = {
+        one["realm"]: one["parent"] for one in family.ok("realms", "-o", "json").json["realms"]
+    }
     assert listed == {"global": None, "org": None, "team": "org", "other": None}
     assert (
         family.ok("realms", "--tree", "-o", "json").json == family.ok("realms", "-o", "json").json

@@ -37,7 +37,7 @@ def governed(shell, tmp_path):
 
 
 def kinds(shell):
-    return [one["kind"] for one in shell.ok("log", "-o", "json").json]
+    return [one["kind"] for one in shell.ok("log", "-o", "json").json["revisions"]]
 
 
 # --- schema ----------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ def test_schema_is_a_generation_of_its_own(governed):
     """Attached, shown and taken away, each as a write with its message; the document stays."""
     assert json.loads(governed.ok("schema", "show").out) == SCHEMA
     assert governed.ok("schema", "show", "-o", "json").json == SCHEMA
-    assert governed.ok("log", "-o", "json").json[0]["message"] == "typed"
+    assert governed.ok("log", "-o", "json").json["revisions"][0]["message"] == "typed"
     assert "nothing to change" in governed.ok("schema", "set", "s.json").err
     assert governed.ok("schema", "unset", "--expected-generation", "2").out == "generation=3\n"
     assert "nothing to change" in governed.ok("schema", "unset").err

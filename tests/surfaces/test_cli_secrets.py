@@ -235,8 +235,18 @@ CASES: dict[str, list[list[str]]] = {
         ["unset", "-o", "json"],
     ],
     "validate": [[], ["-o", "json"], ["document.json"]],
-    "rename": [["team", "crew"], ["team", "crew", "-o", "json"], ["team", "crew", "--dry-run"]],
-    "copy": [["team", "crew"], ["team", "crew", "-o", "json"], ["team", "crew", "--dry-run"]],
+    "rename": [
+        ["team", "crew"],
+        ["team", "crew", "-o", "json"],
+        ["team", "crew", "--dry-run"],
+        ["team", "crew", "--dry-run", "-o", "json"],
+    ],
+    "copy": [
+        ["team", "crew"],
+        ["team", "crew", "-o", "json"],
+        ["team", "crew", "--dry-run"],
+        ["team", "crew", "--dry-run", "-o", "json"],
+    ],
     "policy": [["show"], ["set", "history_keep=3", "-o", "json"]],
     "export": [[], ["told.jsonl"], ["--realm", "team"]],
     "import": [["export"], ["export", "-o", "json"]],
@@ -245,6 +255,11 @@ CASES: dict[str, list[list[str]]] = {
     "compact": [["--keep", "1"], ["--keep", "1", "-o", "json"]],
     "verify": [[], ["-o", "json"]],
     "doctor": [[], ["-o", "json"]],
+    "token": [["create", "--realms", "*", "--role", "read"], ["list"], ["list", "-o", "json"]],
+    # Surfaces of their own, whose own tests look at what they answer.
+    "serve": [],
+    "rpc": [],
+    "mcp": [],
     # A store of its own, without these; ``test_cli_process`` looks at what it prints.
     "demo": [],
     "completion": [["bash"], ["paths"], ["realms"]],
@@ -325,6 +340,7 @@ def test_no_output_holds_a_secret(full, reads, tmp_path, monkeypatch, name, word
         ["blame"],
         ["rename", "team", "crew", "-o", "json"],
         ["copy", "team", "crew", "--dry-run"],
+        ["copy", "team", "crew", "--dry-run", "-o", "json"],
         ["parent", "set", "org", "--dry-run", "--realm", "stranger"],
         ["export"],
     ],
@@ -407,14 +423,14 @@ def test_errors_hold_no_secret(full, reads, tmp_path, words, stdin, code):
 # --- what is let out on purpose --------------------------------------------------------------
 
 
-def test_only_get_and_export_show_secrets():
+def test_only_get_export_and_rpc_show_secrets():
     """There is one explicit way out, and it is not on every door."""
     showing = {
         command.name
         for command in COMMANDS
         if any(option.destination == "show_secrets" for option in command.options)
     }
-    assert showing == {"get", "export"}
+    assert showing == {"get", "export", "rpc"}
 
 
 @pytest.mark.parametrize("words", [["get"], ["get", "tuning"], ["export"]])

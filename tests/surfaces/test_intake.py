@@ -8,7 +8,8 @@ import pytest
 
 from realmconf.domain.secrets import MARK, Secrecy, has_mark
 from realmconf.errors import SecretMarkMisplaced
-from realmconf.surfaces.intake import with_secrets, with_stored_number_types
+from realmconf.runtime.operations.numbers import with_stored_number_types
+from realmconf.surfaces.intake import with_secrets
 
 STORED = {"provider": {"api_key": "s3", "url": "u"}, "api_keys": ["k1", "k2"], "token": 5}
 OURS = Secrecy(realm="team", key=lambda: b"k" * 32)

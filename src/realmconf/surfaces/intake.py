@@ -1,9 +1,8 @@
 """
-What a surface's input means where it differs from the document it becomes.
+What a text means that was shown with marks, when it comes back.
 
-Decides two things.  In a text that was shown with marks, a mark that is left where it stood means the secret that
-it stands for.  A JSON number that equals the stored one keeps the stored type, because many JSON writers turn
-``1.0`` into ``1``.  What a mark in a command means is decided in the domain.
+Decides that a mark that is left where it stood means the secret that it stands for.  What a mark in a command means
+is decided in the domain.
 """
 
 from __future__ import annotations
@@ -49,33 +48,11 @@ def with_secrets(value: Any, shown: Sequence[Any], secrecy: Secrecy, *, at: Poin
     raise refusal
 
 
-def with_stored_number_types(value: Any, stored: Any) -> Any:
-    """*value* with every number that equals the one *stored* at the same place written as that one."""
-    if isinstance(value, dict):
-        return {
-            key: with_stored_number_types(item, _member(stored, key)) for key, item in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [
-            with_stored_number_types(item, _element(stored, place))
-            for place, item in enumerate(value)
-        ]
-    return stored if _is_number(value) and _is_number(stored) and value == stored else value
-
-
 def _plain_key(key: str, at: Pointer) -> str:
     if has_mark(key):
         raise SecretMarkMisplaced(pointer=str(at))
     return key
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _member(value: Any, key: str) -> Any:
     return value.get(key, ABSENT) if isinstance(value, dict) else ABSENT
-
-
-def _element(value: Any, place: int) -> Any:
-    return value[place] if isinstance(value, (list, tuple)) and place < len(value) else ABSENT

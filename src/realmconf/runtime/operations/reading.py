@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import Pointer
-from realmconf.errors import HistoryCompacted, InvalidArgument, LimitExceeded, ValueNotFound
+from realmconf.domain.scope import Scope
+from realmconf.errors import (
+    GenerationConflict,
+    HistoryCompacted,
+    InvalidArgument,
+    LimitExceeded,
+    SchemaViolation,
+    ValueNotFound,
+)
 from realmconf.runtime import arguments
 from realmconf.runtime.operations.results import (
     Blamed,
@@ -147,7 +155,42 @@ def _cursor_at(place: Any, after: str | int | None, *, view: str) -> str | int:
 
 def validate(session: Session, *, realm: RealmName, config: dict[str, Any] | None = None) -> Judged:
     """What does not fit."""
-    return Judged(violations=session.realm(realm).validate(config))
+    if config is None:
+        return Judged(violations=session.realm(realm).validate())
+    return Judged(violations=_violations_of(session, realm, config))
+
+
+def _violations_of(session: Session, realm: RealmName, config: dict[str, Any]) -> Any:
+    """
+    What a write of *config* would be refused for, or what would be wrong after it all the same.
+
+    Tried as a write, since marks in it stand for secrets; by a reader, who may not be able to do it, and learns
+    nothing from it of realms that it may not read.
+
+    Raises:
+        LineageError: It names a parent that cannot be one, or there is no effective configuration anyway.
+    """
+    from realmconf.domain.admit import violations_of
+
+    may_read = session.client.may_read
+    reader = session.client.acting(
+        author=None,
+        surface=session.surface,
+        sees_secrets=session.shows_secrets,
+        scope=Scope(may_inherit=may_read),
+        may_read=may_read,
+    ).realm(realm)
+    while True:
+        try:
+            # As of the head, so that no policy asks for it; another writer may come between.
+            planned: Any = reader.set(config, expected=reader.get(), dry_run=True)
+        except SchemaViolation as refused:
+            return refused.violations
+        except GenerationConflict:
+            continue
+        if planned.point.problem is not None:
+            raise planned.point.problem
+        return violations_of(planned.point.composed)
 
 
 def history(

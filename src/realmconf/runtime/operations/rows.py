@@ -604,7 +604,8 @@ OPERATIONS: tuple[Operation, ...] = (
         name="realm/copy",
         group=REALMS,
         summary="start a realm with the document of another one",
-        details="This needs read on this realm and admin on the other. What is expected is expected of that one.",
+        details="This needs read on this realm and admin on the other. What is expected is expected of that one, "
+        "which may then have a document.",
         run=_HERE + "realms:copy",
         role="read",
         parameters=(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from realmconf.domain.names import RealmName
     from realmconf.runtime.client import Client
     from realmconf.runtime.locate import Located
+    from realmconf.runtime.operations.session import Session
     from realmconf.runtime.results import WriteResult
     from realmconf.runtime.runtime import ConfigRuntime
     from realmconf.surfaces.cli.parsing import Request
@@ -55,9 +56,11 @@ class Call:
         self._output = output
         self._diagnostics = diagnostics
         self._client: Client | None = None
+        self._session: Session | None = None
         self._written: WriteResult[Any] | None = None
         self._located: Located | None = None
         self._store_is_announced = False
+        self._realm_is_announced = False
         self._terminal: Terminal | None = None
 
     # --- what was asked
@@ -122,10 +125,52 @@ class Call:
 
     def realm(self) -> ConfigRuntime[Mapping[str, Any]]:
         """A handle on the realm that was named or located."""
+        self._announce_realm()
+        return self.client.realm(self.located.realm)
+
+    def _announce_realm(self) -> None:
         located = self.located
-        if located.realm_by in FOUND_BY:
+        if located.realm_by in FOUND_BY and not self._realm_is_announced:
             self._announce_store(f"realm {located.realm} ({FOUND_BY[located.realm_by]})")
-        return self.client.realm(located.realm)
+            self._realm_is_announced = True
+
+    # --- operations
+
+    @property
+    def session(self) -> Session:
+        """Who asks: whoever has the store in hand, who is shown secrets if that was asked for."""
+        if self._session is None:
+            from realmconf.runtime.access import OWNER
+            from realmconf.runtime.operations.session import Session
+
+            roles = OWNER.roles | {"secrets"} if self.shows_secrets else OWNER.roles
+            author = self.request.author
+            self._session = Session(
+                self.client, OWNER.replace(roles=roles), surface="cli", author=author
+            )
+        return self._session
+
+    def ask(self, name: str, /, **arguments: Any) -> Any:
+        """
+        What the operation *name* answers, as a native result; of the realm that was named or located.
+
+        An argument that is None was not given.
+        """
+        from realmconf.runtime.operations.rows import BY_NAME
+        from realmconf.runtime.operations.table import call
+
+        operation = BY_NAME[name]
+        if operation.on == "realm" and "realm" not in arguments:
+            self._announce_realm()
+            arguments["realm"] = self.located.realm
+        return call(operation, self.session, arguments)
+
+    def as_json(self, name: str, found: Any) -> Any:
+        """What the operation *name* has answered, as every surface shows it."""
+        from realmconf.runtime.operations.rows import BY_NAME
+        from realmconf.surfaces.answers import render
+
+        return render(BY_NAME[name], self.session, found)
 
     def _connect(self) -> Client:
         from realmconf.runtime.client import TIMEOUT_SECONDS, connect

@@ -1,8 +1,9 @@
 """
 The table of commands: every name, argument and summary of the command line.
 
-Help, completion and ``docs/reference/cli.md`` are printed from it.  What the commands do is in
-the modules that ``run`` names.
+Help, completion and ``docs/reference/cli.md`` are printed from it.  What the table of operations says of an
+operation and its parameters is not said again here: ``wording`` takes it from there.  What the commands do is in the
+modules that ``run`` names.
 """
 
 from __future__ import annotations
@@ -46,51 +47,23 @@ GLOBAL_OPTIONS = (
     ),
 )
 
-EXPECTED_GENERATION = Option(
-    names=("--expected-generation",),
-    kind="generation",
-    label="N",
-    help="refuse unless the realm is at generation N (0: never written)",
-)
-EXPECTED = Option(
-    names=("--expected",), kind="text", label="ETAG", help="refuse unless the realm is at this etag"
-)
-CREATE = Option(names=("--create",), help="refuse if the realm has a document")
+EXPECTED_GENERATION = Option(names=("--expected-generation",), kind="generation", label="N")
+EXPECTED = Option(names=("--expected",), kind="text", label="ETAG")
+CREATE = Option(names=("--create",))
+MUST_EXIST = Option(names=("--must-exist",))
 ON_CONFLICT = Option(
-    names=("--on-conflict",),
-    kind="choice",
-    label="WHAT",
-    choices=("fail", "rebase"),
-    help="rebase: apply to the newest generation if nothing that this write touches has changed since "
-    "the expected one",
+    names=("--on-conflict",), kind="choice", label="WHAT", choices=("fail", "rebase")
 )
-DEPENDS_ON = Option(
-    names=("--depends-on",),
-    kind="pointer",
-    label="PATH",
-    repeats=True,
-    help="with rebase: a value this write relies on; may be repeated",
-)
-MESSAGE = Option(names=("-m", "--message"), kind="text", label="TEXT", help="why, for the history")
-WRITE_ID = Option(
-    names=("--write-id",),
-    kind="text",
-    label="ID",
-    help="makes a retry safe: the same id and request get the first answer",
-)
-DRY_RUN = Option(names=("--dry-run",), help="print what would change, and change nothing")
+DEPENDS_ON = Option(names=("--depends-on",), kind="pointer", label="PATH", repeats=True)
+MESSAGE = Option(names=("-m", "--message"), kind="text", label="TEXT")
+WRITE_ID = Option(names=("--write-id",), kind="text", label="ID")
+DRY_RUN = Option(names=("--dry-run",))
 SHOW_SECRETS = Option(names=("--show-secrets",), help="print secrets in clear text, not as marks")
 
-WRITING = (
-    EXPECTED_GENERATION,
-    EXPECTED,
-    CREATE,
-    ON_CONFLICT,
-    DEPENDS_ON,
-    MESSAGE,
-    WRITE_ID,
-    DRY_RUN,
-)
+COMPARED = (EXPECTED_GENERATION, EXPECTED)
+ALWAYS = (MESSAGE, WRITE_ID, DRY_RUN)
+WRITING_WHAT_IS_THERE = (*COMPARED, MUST_EXIST, ON_CONFLICT, DEPENDS_ON, *ALWAYS)
+WRITING = (*COMPARED, CREATE, MUST_EXIST, ON_CONFLICT, DEPENDS_ON, *ALWAYS)
 ONE_PRECONDITION = (("expected_generation", "expected"),)
 
 PATH = Operand(
@@ -107,17 +80,24 @@ FORMAT = Option(
     choices=("toml", "json", "yaml"),
     help="toml (default), json, or yaml",
 )
-LIMIT = Option(names=("-n", "--limit"), kind="count", label="N", help="at most N")
+LIMIT = Option(names=("-n", "--limit"), kind="count", label="N")
+OWN = Option(names=("--own",), parameter="view", help="only what the realm itself states")
 
 
-def _generation(destination: str, label: str, meaning: str, *, required: bool = True) -> Operand:
+def _generation(destination: str, label: str, parameter: str, *, required: bool = True) -> Operand:
     return Operand(
-        destination=destination, label=label, kind="revision", help=meaning, required=required
+        destination=destination,
+        label=label,
+        kind="revision",
+        parameter=parameter,
+        required=required,
     )
 
 
-def _realm(destination: str, label: str, meaning: str) -> Operand:
-    return Operand(destination=destination, label=label, kind="realm", help=meaning)
+def _realm(destination: str, label: str, parameter: str, *, meaning: str = "") -> Operand:
+    return Operand(
+        destination=destination, label=label, kind="realm", parameter=parameter, help=meaning
+    )
 
 
 def _action(*choices: str) -> Operand:
@@ -130,12 +110,19 @@ def _action(*choices: str) -> Operand:
     )
 
 
-def _file(meaning: str, *, required: bool) -> Operand:
-    return Operand(destination="file", label="FILE", kind="file", help=meaning, required=required)
+def _file(meaning: str, *, required: bool, parameter: str = "") -> Operand:
+    return Operand(
+        destination="file",
+        label="FILE",
+        kind="file",
+        help=meaning,
+        required=required,
+        parameter=parameter,
+    )
 
 
-def _json_text(meaning: str) -> Option:
-    return Option(names=("--json",), kind="text", label="TEXT", help=meaning)
+def _json_text(parameter: str, meaning: str) -> Option:
+    return Option(names=("--json",), kind="text", label="TEXT", help=meaning, parameter=parameter)
 
 
 _MODULES = "realmconf.surfaces.cli."
@@ -171,16 +158,16 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="get",
         group=READING,
-        summary="print the configuration, or one value of it",
         details="A single string, number or boolean is printed bare. A whole configuration in JSON or YAML is "
         "the envelope: the configuration with its generation, realm and view. Where the realm's parents cannot be "
         "used there is only --own.",
         run=_MODULES + "reading:get",
         operands=(OPTIONAL_PATH,),
         options=(
-            Option(names=("--own",), help="only what the realm itself states"),
+            OWN,
             Option(
                 names=("--effective",),
+                parameter="view",
                 help="what applies to the realm, with all that it inherits (default)",
             ),
             Option(
@@ -198,19 +185,14 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="explain",
         group=READING,
-        summary="print where a value comes from, what it shadows, and who masks it",
-        details="Of the effective configuration: the realm that states the value, since which generation, who wrote "
-        "it, when and why. Of a section, a line for each value in it.",
         run=_MODULES + "explaining:explain",
         operands=(OPTIONAL_PATH,),
     ),
     Command(
         name="watch",
         group=READING,
-        summary="print every change as it happens",
-        details="A line for each change, or a JSON line for each generation, also of the realms that are inherited "
-        "from. Each comes once and in order; where that cannot be kept, a reset is printed. --exec gets marks in "
-        "place of secrets. Ends with Ctrl-C.",
+        details="A line for each change, or a JSON line for each generation; without --own also for those of the "
+        "realms that are inherited from. --exec gets marks in place of secrets. Ends with Ctrl-C.",
         run=_MODULES + "watching:watch",
         operands=(OPTIONAL_PATH,),
         options=(
@@ -220,7 +202,7 @@ COMMANDS: tuple[Command, ...] = (
                 label="CURSOR",
                 help="start after this generation, etag or cursor instead of now",
             ),
-            Option(names=("--own",), help="only what the realm itself states"),
+            OWN,
             Option(
                 names=("--exec",),
                 kind="text",
@@ -236,7 +218,6 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="set",
         group=CHANGING,
-        summary="set one value",
         details='VALUE is read as exactly one TOML value (12, 0.5, true, [1, 2], "text"), else it is taken '
         "as text; and where the schema wants text, as text in the first place. Put -- before a VALUE that starts "
         "with a dash.",
@@ -248,13 +229,17 @@ COMMANDS: tuple[Command, ...] = (
                 label="VALUE",
                 kind="text",
                 required=False,
-                help="the new value",
             ),
         ),
         options=(
-            Option(names=("--text",), help="take VALUE as text, whatever it looks like"),
+            Option(
+                names=("--text",),
+                parameter="value",
+                help="take VALUE as text, whatever it looks like",
+            ),
             Option(
                 names=("--stdin",),
+                parameter="value",
                 help="read the text from standard input, so that a secret is in no process list",
             ),
             *WRITING,
@@ -264,8 +249,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="unset",
         group=CHANGING,
-        summary="remove one value",
-        details="What the realm states itself. A value that it inherits is left out with --mask.",
+        details="A value that the realm inherits is left out with --mask.",
         run=_MODULES + "writing:unset",
         operands=(PATH,),
         options=(
@@ -280,15 +264,25 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="replace",
         group=CHANGING,
-        summary="replace the whole document",
         details="Takes TOML, JSON or YAML: a bare document, or what `get --own --format json` printed, whose "
-        "generation is then the expected one. A mark that stands for a secret keeps the stored secret. Empty "
-        "standard input is refused: an empty document is --toml ''.",
+        "generation is then the expected one. Empty standard input is refused: an empty document is --toml ''.",
         run=_MODULES + "writing:replace",
-        operands=(_file("TOML, JSON or YAML; - or nothing: standard input", required=False),),
+        operands=(
+            _file(
+                "TOML, JSON or YAML; - or nothing: standard input",
+                required=False,
+                parameter="config",
+            ),
+        ),
         options=(
-            Option(names=("--toml",), kind="text", label="TEXT", help="the document as TOML"),
-            _json_text("the document as JSON"),
+            Option(
+                names=("--toml",),
+                kind="text",
+                label="TEXT",
+                parameter="config",
+                help="the document as TOML",
+            ),
+            _json_text("config", "the document as JSON"),
             *WRITING,
         ),
         exclusive=(("file", "toml", "json"), *ONE_PRECONDITION),
@@ -296,21 +290,29 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="patch",
         group=CHANGING,
-        summary="apply a merge patch (RFC 7396)",
-        details="Objects are merged key by key, everything else is replaced, null removes.",
         run=_MODULES + "writing:patch",
-        operands=(_file("JSON, TOML or YAML; - or nothing: standard input", required=False),),
-        options=(_json_text("the patch as JSON"), *WRITING),
+        operands=(
+            _file(
+                "JSON, TOML or YAML; - or nothing: standard input",
+                required=False,
+                parameter="patch",
+            ),
+        ),
+        options=(_json_text("patch", "the patch as JSON"), *WRITING),
         exclusive=(("file", "json"), *ONE_PRECONDITION),
     ),
     Command(
         name="json-patch",
         group=CHANGING,
-        summary="apply a JSON Patch (RFC 6902)",
-        details="All operations or none; `test` operations are preconditions.",
         run=_MODULES + "writing:json_patch",
-        operands=(_file("a JSON array; - or nothing: standard input", required=False),),
-        options=(_json_text("the operations as JSON"), *WRITING),
+        operands=(
+            _file(
+                "a JSON array; - or nothing: standard input",
+                required=False,
+                parameter="operations",
+            ),
+        ),
+        options=(_json_text("operations", "the operations as JSON"), *WRITING),
         exclusive=(("file", "json"), *ONE_PRECONDITION),
     ),
     Command(
@@ -327,57 +329,47 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="log",
         group=HISTORY,
-        summary="list who changed what, when and why, newest first",
         run=_MODULES + "history:log",
         options=(
-            LIMIT.replace(default="20", help="at most N generations (default 20)"),
-            Option(
-                names=("--before",), kind="revision", label="G", help="only generations before G"
-            ),
+            LIMIT.replace(default="20"),
+            Option(names=("--before",), kind="revision", label="G"),
             Option(names=("-p", "--patch"), help="with the changes of each"),
         ),
     ),
     Command(
         name="show",
         group=HISTORY,
-        summary="print one generation: its record and its changes",
         run=_MODULES + "history:show",
-        operands=(_generation("generation", "G", "the generation"),),
+        operands=(_generation("generation", "G", "generation"),),
     ),
     Command(
         name="diff",
         group=HISTORY,
-        summary="print the changes between two generations",
-        details="Without A: the last change. With A alone: from A to the newest generation.",
         run=_MODULES + "history:diff",
         operands=(
-            _generation("a", "A", "from this generation", required=False),
-            _generation("b", "B", "to this one", required=False),
+            _generation("a", "A", "from", required=False),
+            _generation("b", "B", "to", required=False),
         ),
     ),
     Command(
         name="blame",
         group=HISTORY,
-        summary="print who set each value of the realm's own document",
-        details="What the realm inherits is not in it: explain tells of that too.",
         run=_MODULES + "history:blame",
         operands=(OPTIONAL_PATH,),
     ),
     Command(
         name="rollback",
         group=HISTORY,
-        summary="bring back the document of an older generation, as a new one",
         run=_MODULES + "writing:rollback",
-        operands=(_generation("generation", "G", "the generation whose document comes back"),),
-        options=tuple(option for option in WRITING if option is not CREATE),
+        operands=(_generation("generation", "G", "to"),),
+        options=WRITING_WHAT_IS_THERE,
         exclusive=ONE_PRECONDITION,
     ),
     Command(
         name="delete",
         group=HISTORY,
-        summary="delete the document; the history stays, and goes on counting",
         run=_MODULES + "writing:delete",
-        options=tuple(option for option in WRITING if option is not CREATE),
+        options=WRITING_WHAT_IS_THERE,
         exclusive=ONE_PRECONDITION,
     ),
     Command(
@@ -387,7 +379,11 @@ COMMANDS: tuple[Command, ...] = (
         details="For a secret that must not stay in the history. The record of the generation stays, and "
         "the chain of digests stays verifiable.",
         run=_MODULES + "maintenance:purge",
-        operands=(_generation("generation", "G", "the generation, older than the newest"),),
+        operands=(
+            _generation("generation", "G", "").replace(
+                help="the generation, older than the newest"
+            ),
+        ),
         options=(
             Option(names=("--path",), kind="pointer", label="PATH", help="erase this value only"),
         ),
@@ -443,10 +439,9 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="realms",
         group=REALMS,
-        summary="list the realms of the store",
         run=_MODULES + "realms:realms",
         options=(
-            Option(names=("--after",), kind="text", label="NAME", help="only names after this one"),
+            Option(names=("--after",), kind="text", label="NAME"),
             LIMIT,
             Option(names=("--tree",), help="those that have a document, each below its parent"),
         ),
@@ -461,7 +456,7 @@ COMMANDS: tuple[Command, ...] = (
         run=_MODULES + "lineage:parent",
         operands=(
             _action("show", "set", "unset"),
-            _realm("name", "NAME", "with set: the parent").replace(required=False),
+            _realm("name", "NAME", "parent").replace(required=False),
         ),
         options=WRITING,
         exclusive=ONE_PRECONDITION,
@@ -470,8 +465,6 @@ COMMANDS: tuple[Command, ...] = (
         name="schema",
         group=REALMS,
         summary="show or change what the realm's configuration must be",
-        details="A JSON Schema (2020-12). It is versioned with the realm, applies to every write to it and to the "
-        "realms that inherit from it, and judges the effective configuration. What it calls secret stays secret.",
         run=_MODULES + "schemas:schema",
         operands=(
             _action("show", "set", "unset"),
@@ -480,6 +473,7 @@ COMMANDS: tuple[Command, ...] = (
                 label="FILE|NAME",
                 kind="file",
                 required=False,
+                parameter="schema",
                 help="with set: a file (JSON, TOML or YAML; -: standard input), or the name of a built-in schema",
             ),
         ),
@@ -497,30 +491,26 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="validate",
         group=REALMS,
-        summary="print everything in which the configuration does not fit its schemas",
-        details="Exit code 4 if there is anything. With FILE: what it would be with that as the realm's own document; "
-        "nothing is written.",
+        details="Exit code 4 if there is anything.",
         run=_MODULES + "schemas:validate",
-        operands=(_file("TOML, JSON or YAML; -: standard input", required=False),),
+        operands=(
+            _file("TOML, JSON or YAML; -: standard input", required=False, parameter="config"),
+        ),
     ),
     Command(
         name="rename",
         group=REALMS,
-        summary="give a realm another name, with its history",
-        details="What is expected is expected of A.",
         run=_MODULES + "realms:rename",
-        operands=(_realm("old", "A", "the realm"), _realm("new", "B", "its new name")),
-        options=(EXPECTED_GENERATION, EXPECTED, MESSAGE, WRITE_ID, DRY_RUN),
+        operands=(_realm("old", "A", "realm", meaning="the realm"), _realm("new", "B", "to")),
+        options=(*COMPARED, *ALWAYS),
         exclusive=ONE_PRECONDITION,
     ),
     Command(
         name="copy",
         group=REALMS,
-        summary="start a realm with the document of another one",
-        details="What is expected is expected of B, which may then have a document.",
         run=_MODULES + "realms:copy",
-        operands=(_realm("old", "A", "the realm"), _realm("new", "B", "the new realm")),
-        options=(EXPECTED_GENERATION, EXPECTED, MESSAGE, WRITE_ID, DRY_RUN),
+        operands=(_realm("old", "A", "realm", meaning="the realm"), _realm("new", "B", "to")),
+        options=(*COMPARED, *ALWAYS),
         exclusive=ONE_PRECONDITION,
     ),
     Command(
@@ -538,10 +528,11 @@ COMMANDS: tuple[Command, ...] = (
                 kind="text",
                 required=False,
                 repeats=True,
+                parameter="policy",
                 help="with set: the settings to change",
             ),
         ),
-        options=(EXPECTED_GENERATION, EXPECTED, MESSAGE, WRITE_ID, DRY_RUN),
+        options=(*COMPARED, *ALWAYS),
         exclusive=ONE_PRECONDITION,
     ),
     # --- the store
@@ -617,43 +608,26 @@ COMMANDS: tuple[Command, ...] = (
         run=_MODULES + "tokens:token",
         operands=(
             _action("create", "list", "revoke"),
-            Operand(
-                destination="id",
-                label="ID",
-                kind="text",
-                required=False,
-                help="with revoke: its id, as the list has it",
-            ),
+            Operand(destination="id", label="ID", kind="text", required=False),
         ),
         options=(
-            Option(
-                names=("--realms",),
-                kind="text",
-                label="PATTERN",
-                repeats=True,
-                help="with create: the realms it is for; * stands for any characters; may be repeated",
-            ),
+            Option(names=("--realms",), kind="text", label="PATTERN", repeats=True),
             Option(
                 names=("--role",),
                 kind="choice",
                 label="ROLE",
                 choices=("read", "write", "admin", "secrets"),
                 repeats=True,
-                help="with create: what it may do; may be repeated",
+                parameter="roles",
             ),
             Option(
                 names=("--path",),
                 kind="pointer",
                 label="POINTER",
                 repeats=True,
-                help="with create: what it may write is at this place or below it; may be repeated",
+                parameter="paths",
             ),
-            Option(
-                names=("--name",),
-                kind="text",
-                label="NAME",
-                help="with create: who its writes are by; without: its id",
-            ),
+            Option(names=("--name",), kind="text", label="NAME"),
             Option(
                 names=("--expires",),
                 kind="duration",
@@ -740,8 +714,8 @@ COMMANDS: tuple[Command, ...] = (
                 kind="text",
                 label="PATTERN",
                 repeats=True,
-                help="only realms of this name, in which * stands for any characters; may be repeated "
-                "(without: every realm)",
+                help="with --allow-write: it may write realms of this name, in which * stands for any characters; "
+                "may be repeated (without: the realm that --realm names)",
             ),
         ),
         needs=("mcp",),

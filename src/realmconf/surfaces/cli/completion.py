@@ -11,6 +11,7 @@ from itertools import islice
 
 from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.surfaces.cli.commands import COMMANDS, GLOBAL_OPTIONS
+from realmconf.surfaces.cli.wording import help_of, summary_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from realmconf.domain.schemas.shape import Shape
     from realmconf.surfaces.cli.call import Call
-    from realmconf.surfaces.cli.table import Operand, Option
+    from realmconf.surfaces.cli.table import Command, Operand, Option
 
 SCHEMA_DEPTH_MAX = 4
 SCHEMA_KEYS_MAX = 1_000
@@ -156,10 +157,10 @@ def zsh_script() -> str:
         "    local state context line",
         "    local -a commands",
         "    commands=(",
-        *(f"        {_quoted(f'{command.name}:{command.summary}')}" for command in COMMANDS),
+        *(f"        {_quoted(f'{command.name}:{summary_of(command)}')}" for command in COMMANDS),
         "    )",
         "    _arguments -C \\",
-        *(f"        {_zsh_option(option)} \\" for option in GLOBAL_OPTIONS),
+        *(f"        {_zsh_option(None, option)} \\" for option in GLOBAL_OPTIONS),
         "        '1:command:->command' \\",
         "        '*::argument:->argument'",
         "    case $state in",
@@ -168,7 +169,10 @@ def zsh_script() -> str:
         "            case $line[1] in",
     ]
     for command in COMMANDS:
-        specifications = [_zsh_option(option) for option in (*command.options, *GLOBAL_OPTIONS)]
+        specifications = [
+            *(_zsh_option(command, option) for option in command.options),
+            *(_zsh_option(None, option) for option in GLOBAL_OPTIONS),
+        ]
         for place, operand in enumerate(command.operands, start=1):
             action = f"({' '.join(operand.choices)})" if operand.choices else ""
             action = action or _ZSH_ACTIONS.get(operand.kind, "")
@@ -185,8 +189,8 @@ def zsh_script() -> str:
     return "\n".join(lines)
 
 
-def _zsh_option(option: Option) -> str:
-    meaning = option.help.replace("[", "(").replace("]", ")").replace(":", " -")
+def _zsh_option(command: Command | None, option: Option) -> str:
+    meaning = help_of(command, option).replace("[", "(").replace("]", ")").replace(":", " -")
     action = ""
     if option.kind is not None:
         chosen = f"({' '.join(option.choices)})" if option.choices else ""
@@ -209,13 +213,13 @@ def fish_script() -> str:
     lines = ["# Completion of realmconf for fish.", "complete --command realmconf --no-files"]
     lines += [
         "complete --command realmconf --condition __fish_use_subcommand "
-        f"--arguments {command.name} --description {_quoted(command.summary)}"
+        f"--arguments {command.name} --description {_quoted(summary_of(command))}"
         for command in COMMANDS
     ]
-    lines += [_fish_option(option, condition=None) for option in GLOBAL_OPTIONS]
+    lines += [_fish_option(None, option) for option in GLOBAL_OPTIONS]
     for command in COMMANDS:
-        condition = f"__fish_seen_subcommand_from {command.name}"
-        lines += [_fish_option(option, condition=condition) for option in command.options]
+        condition = _fish_condition(command)
+        lines += [_fish_option(command, option) for option in command.options]
         for operand in command.operands:
             action = _FISH_ACTIONS.get(operand.kind)
             if operand.choices:
@@ -227,10 +231,14 @@ def fish_script() -> str:
     return "\n".join([*lines, ""])
 
 
-def _fish_option(option: Option, *, condition: str | None) -> str:
+def _fish_condition(command: Command) -> str:
+    return f"__fish_seen_subcommand_from {command.name}"
+
+
+def _fish_option(command: Command | None, option: Option) -> str:
     words = ["complete --command realmconf"]
-    if condition is not None:
-        words.append(f"--condition {_quoted(condition)}")
+    if command is not None:
+        words.append(f"--condition {_quoted(_fish_condition(command))}")
     words += [
         f"--long-option {name[2:]}" if name.startswith("--") else f"--short-option {name[1:]}"
         for name in option.names
@@ -241,7 +249,7 @@ def _fish_option(option: Option, *, condition: str | None) -> str:
             words.append(f"--no-files --arguments {_quoted(' '.join(option.choices))}")
         else:
             words.append(_FISH_ACTIONS.get(option.kind, "--no-files"))
-    return " ".join([*words, f"--description {_quoted(option.help)}"])
+    return " ".join([*words, f"--description {_quoted(help_of(command, option))}"])
 
 
 # --- parts ----------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
-from realmconf.domain.pointer import ROOT
 from realmconf.surfaces.cli.formats import toml_value
 from realmconf.surfaces.cli.history import shortened, since
 from realmconf.surfaces.cli.terminal import moment, printable
@@ -23,16 +22,13 @@ COLUMNS = ("realm", "generation", "time (utc)", "author", "message")
 
 def explain(call: Call) -> None:
     """Print the origin of one value, or of each value below a place."""
-    realm = call.realm()
-    snapshot = realm.get()
-    found = realm.explain(call.request.path or ROOT)
+    snapshot = call.realm().get()
+    answer = call.ask("config/explain", path=str(call.request.path or ""))
     call.warn(snapshot.warnings)
-    veil = call.veil
     if call.json:
-        from realmconf.surfaces import envelope
-
-        call.print_json(envelope.provenance(found, veil=veil))
+        call.print_json(call.as_json("config/explain", answer))
         return
+    found, veil = answer.provenance, call.veil
     if found.parts:
         call.print(*_table_of_parts(call, found.parts, veil=veil))
     else:

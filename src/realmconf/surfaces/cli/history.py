@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
-from realmconf.domain.document import ABSENT
-from realmconf.domain.pointer import Pointer
-from realmconf.errors import ValueNotFound
-from realmconf.surfaces import envelope
+from realmconf.domain.names import LIMITS
 from realmconf.surfaces.cli.formats import toml_value
 from realmconf.surfaces.cli.terminal import moment, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from realmconf.domain.blame import Blame
     from realmconf.domain.diff import Change
     from realmconf.runtime.history import Revision
+    from realmconf.runtime.operations.results import History
     from realmconf.runtime.runtime import ConfigRuntime
     from realmconf.surfaces.cli.call import Call
     from realmconf.surfaces.veil import Veil
@@ -28,85 +24,57 @@ def log(call: Call) -> None:
     """List revisions, newest first."""
     request = call.request
     realm = _looked_at(call)
-    revisions = list(islice(newest_first(realm, before=request.before), request.limit))
-    veil = call.veil
+    found = _history(call, limit=request.limit, before=request.before)
     if call.json:
-        call.print_json(
-            [
-                envelope.revision(one, veil=veil, with_document=False)
-                | (_changes_as_json(realm, one, veil=veil) if request.patch else {})
-                for one in revisions
-            ]
-        )
+        shown = call.as_json("config/history", found)
+        if request.patch:
+            _add_changes(call, realm, found, shown)
+        call.print_json(shown)
     elif request.patch:
-        for place, one in enumerate(revisions):
+        from realmconf.runtime.operations.reading import changes_of
+
+        veil = call.veil
+        for place, one in enumerate(found.revisions):
             call.print(*([""] if place else []), *_record_lines(call, one))
-            call.print(*_change_lines(call, realm, one, veil=veil))
+            call.print(*_change_lines(call, changes_of(realm, one), veil=veil))
     else:
-        call.print(*log_table(call, revisions))
+        call.print(*log_table(call, found.revisions))
 
 
 def show(call: Call) -> None:
     """Print one revision: its record, its changes; as JSON its document too."""
-    realm = _looked_at(call)
-    one = realm.at(call.request.generation).revision
-    # A generation from 1 on has a revision, or there was an error.
-    assert one is not None
-    veil = call.veil
+    _looked_at(call)
+    found = call.ask("config/revision", generation=call.request.generation)
     if call.json:
-        shown = envelope.revision(one, veil=veil, with_document=True)
-        call.print_json(shown | _changes_as_json(realm, one, veil=veil))
+        call.print_json(call.as_json("config/revision", found))
         return
-    call.print(*_record_lines(call, one), *_change_lines(call, realm, one, veil=veil))
+    call.print(
+        *_record_lines(call, found.revision), *_change_lines(call, found.changes, veil=call.veil)
+    )
 
 
 def diff(call: Call) -> None:
     """Print the changes between two generations; by default the last change."""
     request = call.request
-    realm = _looked_at(call)
-    head = realm.get().generation
-    start = max(head - 1, 0) if request.a is None else request.a
-    end = head if request.b is None else request.b
-    changes = realm.diff(start, end)
+    _looked_at(call)
+    found = call.ask("config/diff", **{"from": request.a, "to": request.b})
     if call.json:
-        call.print_json(
-            {
-                "realm": str(realm.realm_id),
-                "from": start,
-                "to": end,
-                "changes": envelope.changes(changes, veil=call.veil),
-            }
-        )
+        call.print_json(call.as_json("config/diff", found))
         return
-    call.print(call.terminal.paint(f"{realm.realm_id}: generation {start} → {end}", "dim"))
-    call.print(*(call.terminal.changes(changes, veil=call.veil) or ["no difference"]))
+    heading = f"{found.realm}: generation {found.start} → {found.end}"
+    call.print(call.terminal.paint(heading, "dim"))
+    call.print(*(call.terminal.changes(found.changes, veil=call.veil) or ["no difference"]))
 
 
 def blame(call: Call) -> None:
     """Print, for each value of the own document, the revision that set it."""
-    from realmconf.domain.blame import blame as attribute
-
-    realm = _looked_at(call)
-    below = call.request.path or Pointer()
-    head = realm.get()
-    if below and below.resolve(head.document or {}) is ABSENT:
-        raise ValueNotFound(realm=head.realm_id, pointer=str(below), generation=head.generation)
-    found = [one for one in attribute(newest_first(realm)) if one.pointer.within(below)]
-    veil = call.veil
+    _looked_at(call)
+    path = call.request.path
+    found = call.ask("config/blame", path=None if path is None else str(path))
     if call.json:
-        call.print_json(
-            [
-                {
-                    "pointer": str(one.pointer),
-                    "value": veil.over(one.value, one.pointer),
-                    "at_least": one.at_least,
-                    **envelope.revision(one.revision, veil=veil, with_document=False),
-                }
-                for one in found
-            ]
-        )
+        call.print_json(call.as_json("config/blame", found))
         return
-    call.print(*blame_table(call, found, veil=veil))
+    call.print(*blame_table(call, found.entries, veil=call.veil))
 
 
 # --- tables ---------------------------------------------------------------------------
@@ -152,11 +120,27 @@ def blame_table(call: Call, found: Iterable[Blame], *, veil: Veil) -> list[str]:
 MESSAGE_COLUMN_CHARACTERS = 40
 
 
-def newest_first(realm: Any, *, before: int | None = None) -> Iterator[Revision]:
-    """The whole history of *realm*, read as far as it is used."""
-    while page := realm.history(limit=100, before=before):
-        yield from page
-        before = page[-1].generation
+def _history(call: Call, *, limit: int, before: int | None) -> History:
+    """As many revisions as were asked for, which may be more than a page."""
+    revisions: list[Revision] = []
+    while True:
+        wanted = min(limit - len(revisions), LIMITS.history_page)
+        page: History = call.ask("config/history", limit=wanted, before=before)
+        revisions += page.revisions
+        before = page.before
+        if before is None or len(revisions) == limit:
+            return page.replace(revisions=tuple(revisions))
+
+
+def _add_changes(call: Call, realm: Any, found: History, shown: dict[str, Any]) -> None:
+    """``--patch``: each entry with its ``changes``, null where they are not known any more."""
+    from realmconf.runtime.operations.reading import changes_of
+    from realmconf.surfaces import envelope
+
+    veil = call.veil
+    for one, entry in zip(found.revisions, shown["revisions"], strict=True):
+        changes = changes_of(realm, one)
+        entry["changes"] = None if changes is None else envelope.changes(changes, veil=veil)
 
 
 def _looked_at(call: Call) -> ConfigRuntime[Mapping[str, Any]]:
@@ -169,23 +153,7 @@ def _looked_at(call: Call) -> ConfigRuntime[Mapping[str, Any]]:
     return realm
 
 
-def _changes_of(realm: Any, one: Revision) -> tuple[Change, ...] | None:
-    """What the revision changed, or None where one of the two documents is gone."""
-    from realmconf.errors import HistoryCompacted
-
-    try:
-        return tuple(realm.diff(one.generation - 1, one.generation))
-    except HistoryCompacted:
-        return None
-
-
-def _changes_as_json(realm: Any, one: Revision, *, veil: Veil) -> dict[str, Any]:
-    changes = _changes_of(realm, one)
-    return {"changes": None if changes is None else envelope.changes(changes, veil=veil)}
-
-
-def _change_lines(call: Call, realm: Any, one: Revision, *, veil: Veil) -> list[str]:
-    changes = _changes_of(realm, one)
+def _change_lines(call: Call, changes: tuple[Change, ...] | None, *, veil: Veil) -> list[str]:
     if changes is None:
         return [
             "  (what it changed is not known any more: it was purged, or what was before it is gone)"

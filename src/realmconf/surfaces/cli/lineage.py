@@ -22,36 +22,27 @@ def parent(call: Call) -> None:
     if request.action == "set":
         if request.name is None:
             raise InvalidArgument("parent set needs the NAME of a realm")
-        print_result(call, call.realm().set_parent(request.name, **write_options(call)))
+        named = str(request.name)
+        print_result(call, call.ask("realm/set_parent", parent=named, **write_options(call)))
         return
     if request.name is not None:
         raise InvalidArgument(f"parent {request.action} takes no NAME")
     if request.action == "unset":
-        print_result(call, call.realm().set_parent(None, **write_options(call)))
+        print_result(call, call.ask("realm/unset_parent", **write_options(call)))
         return
     refuse_options_of_writes(call)
     _show(call)
 
 
 def _show(call: Call) -> None:
-    realm = call.realm()
-    snapshot = realm.get()
-    named = realm.parent
+    found = call.ask("realm/get_parent")
+    snapshot = found.snapshot
     call.warn(snapshot.warnings)
     if call.json:
-        call.print_json(
-            {
-                "realm": str(snapshot.realm_id),
-                "parent": named,
-                "lineage": [
-                    {"realm": one.realm, "generation": one.generation} for one in snapshot.lineage
-                ],
-            }
-        )
+        call.print_json(call.as_json("realm/get_parent", found))
         return
-    call.print(
-        f"parent={named or ''}", f"lineage={','.join(one.realm for one in snapshot.lineage)}"
-    )
+    lineage = ",".join(one.realm for one in snapshot.lineage)
+    call.print(f"parent={found.named or ''}", f"lineage={lineage}")
 
 
 # --- the tree ------------------------------------------------------------------------------

@@ -65,9 +65,9 @@ def read(words: Sequence[str]) -> Request:
     options = (*command.options, *GLOBAL_OPTIONS)
     named, plain = _sort_words([*words[:place], *words[place + 1 :]], options)
     if "-h" in named or "--help" in named:
-        from realmconf.surfaces.cli.usage import help_of
+        from realmconf.surfaces.cli.usage import page_of
 
-        raise HelpWanted(help_of(command))
+        raise HelpWanted(page_of(command))
     given = taken(command, named, plain)
     if given is None:
         from realmconf.surfaces.cli.usage import judged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from realmconf.domain.names import LIMITS
 from realmconf.errors import InvalidArgument
 from realmconf.surfaces.cli.values import count
 from realmconf.surfaces.cli.writing import print_result, refuse_options_of_writes, write_options
@@ -10,76 +11,76 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from realmconf.runtime.operations.results import Page
     from realmconf.surfaces.cli.call import Call
 
 
 def realms(call: Call) -> None:
     """List the realms of the store, by name or as a tree."""
-    found = call.client.realms(after=call.request.after, limit=call.request.limit)
+    found = _page(call, after=call.request.after, limit=call.request.limit)
     if call.json:
-        call.print_json(
-            [
-                {
-                    "realm": str(one.realm),
-                    "generation": one.generation,
-                    "exists": one.exists,
-                    "parent": one.parent,
-                }
-                for one in found
-            ]
-        )
+        call.print_json(call.as_json("realm/list", found))
         return
     if call.request.tree:
         from realmconf.surfaces.cli.lineage import tree
 
-        call.print(*tree(call, found))
+        call.print(*tree(call, found.entries))
         return
     call.print(
         *call.terminal.table(
             ("realm", "generation", "document"),
             (
                 (str(one.realm), str(one.generation), "yes" if one.exists else "deleted")
-                for one in found
+                for one in found.entries
             ),
         )
     )
 
 
+def _page(call: Call, *, after: str | None, limit: int | None) -> Page:
+    """As many realms as were asked for, which may be more than a page; without a limit all of them."""
+    entries: list[Any] = []
+    while True:
+        wanted = LIMITS.history_page if limit is None else limit - len(entries)
+        wanted = min(wanted, LIMITS.history_page)
+        page: Page = call.ask("realm/list", after=after, limit=wanted)
+        entries += page.entries
+        after = page.after
+        if after is None or len(entries) == limit:
+            return page.replace(entries=tuple(entries))
+
+
 def rename(call: Call) -> None:
     """Move a realm's history to a new name."""
-    request = call.request
-    result = call.client.rename(request.old, request.new, **write_options(call))
-    print_result(call, result, source=request.old)
+    _place(call, "realm/rename")
 
 
 def copy(call: Call) -> None:
     """Start a realm with another one's document."""
+    _place(call, "realm/copy")
+
+
+def _place(call: Call, name: str) -> None:
     request = call.request
-    result = call.client.copy(request.old, request.new, **write_options(call))
-    print_result(call, result, source=request.old)
+    found = call.ask(name, realm=request.old, to=request.new, **write_options(call))
+    print_result(call, found.result, others=(found.source,))
 
 
 def policy(call: Call) -> None:
     """Show or set what the realm asks of its writers."""
     request = call.request
-    realm = call.realm()
     if request.action == "set":
         if not request.settings:
             raise InvalidArgument("policy set needs at least one KEY=VALUE")
-        result = realm.set_policy(**dict(map(_setting, request.settings)), **write_options(call))
-        print_result(call, result)
+        settings = dict(map(_setting, request.settings))
+        print_result(call, call.ask("policy/set", policy=settings, **write_options(call)))
         return
     if request.settings:
         raise InvalidArgument("policy show takes no settings")
     refuse_options_of_writes(call)
-    found = realm.policy
+    found = call.ask("policy/get")
     if call.json:
-        call.print_json(
-            {
-                "require_generation": found.require_generation,
-                "history_keep": found.history_keep,
-            }
-        )
+        call.print_json(call.as_json("policy/get", found))
         return
     kept = "all" if found.history_keep is None else str(found.history_keep)
     call.print(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from realmconf.domain.lineage import is_live
-from realmconf.errors import GenerationConflict, InvalidArgument, SchemaViolation
+from realmconf.domain.patch import check_patch
+from realmconf.errors import InvalidArgument
 from realmconf.surfaces.cli.writing import print_result, refuse_options_of_writes, write_options
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ def schema(call: Call) -> None:
         refuse_options_of_writes(call)
         _show(call)
     elif request.action == "unset":
-        print_result(call, call.realm().unset_schema(**write_options(call)))
+        print_result(call, call.ask("schema/unset", **write_options(call)))
     else:
         _set(call)
 
@@ -53,7 +54,10 @@ def _set(call: Call) -> None:
         if request.patch is None
         else read_input(call, file=request.patch, toml=None, json=None).value
     )
-    print_result(call, call.realm().set_schema(given, patch=patch, **write_options(call)))
+    if patch is not None:
+        check_patch(patch)
+    options = write_options(call)
+    print_result(call, call.ask("schema/set", schema=given, patch=patch, **options))
 
 
 def given_schema(call: Call, source: str) -> Mapping[str, Any]:
@@ -80,15 +84,13 @@ def given_schema(call: Call, source: str) -> Mapping[str, Any]:
 
 
 def _show(call: Call) -> None:
-    from realmconf.domain.frozen import thaw
-
-    realm = call.realm()
-    snapshot = realm.get()
-    own = realm.schema
+    found = call.ask("schema/get")
+    snapshot = found.snapshot
     call.warn(snapshot.warnings)
-    if own is not None or call.json:
-        call.print_json(None if own is None else thaw(own))
-    if own is None:
+    shown = call.as_json("schema/get", found)
+    if shown is not None or call.json:
+        call.print_json(shown)
+    if shown is None:
         call.say(f"realm {snapshot.realm_id} has no schema of its own{_inherited(snapshot)}")
 
 
@@ -118,41 +120,18 @@ def validate(call: Call) -> int:
 
     file = call.request.file
     given = None if file is None else read_document(call, file=file).document
-    realm = call.realm()
-    snapshot = realm.get()
+    snapshot = call.realm().get()
     call.warn(snapshot.point.head.warnings)
-    found = realm.validate() if given is None else _violations_of(realm, given)
+    found = call.ask("config/validate", config=given)
     if call.json:
-        call.print_json({"valid": not found, "violations": [dict(one) for one in found]})
-        return EXIT_INVALID if found else 0
-    if found:
+        call.print_json(call.as_json("config/validate", found))
+        return EXIT_INVALID if found.violations else 0
+    if found.violations:
         from realmconf.surfaces.cli.terminal import violation_lines
 
-        call.print(*violation_lines(found))
+        call.print(*violation_lines(found.violations))
         return EXIT_INVALID
     call.print("valid")
     if not _owners(snapshot):
         call.say(f"no schema governs realm {snapshot.realm_id}")
     return 0
-
-
-def _violations_of(realm: Any, document: Any) -> Any:
-    """
-    What a write of *document* would be refused for, or what would be wrong after it all the same.
-
-    Raises:
-        LineageError: It names a parent that cannot be one, or there is no effective configuration anyway.
-    """
-    from realmconf.domain.admit import violations_of
-
-    while True:
-        try:
-            # As of the head, so that no policy asks for it; another writer may come between.
-            planned = realm.set(document, expected=realm.get(), dry_run=True)
-        except SchemaViolation as refused:
-            return refused.violations
-        except GenerationConflict:
-            continue
-        if planned.point.problem is not None:
-            raise planned.point.problem
-        return violations_of(planned.point.composed)

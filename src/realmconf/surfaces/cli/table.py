@@ -14,7 +14,10 @@ class Option(Record):
     """A named argument: ``-n/--limit N``; a switch if it takes no value."""
 
     names: tuple[str, ...]
-    help: str
+    help: str = ""
+    """One line, without a full stop; empty: what the parameter's row says."""
+    parameter: str = ""
+    """The parameter of the operation that it gives; empty: that of its own name, if there is one."""
     kind: str | None = None
     """What its value is, by the names in ``values.PARSERS``; None for a switch."""
     label: str = ""
@@ -36,8 +39,9 @@ class Operand(Record):
 
     destination: str
     label: str
-    help: str
     kind: str
+    help: str = ""
+    parameter: str = ""
     required: bool = True
     repeats: bool = False
     choices: tuple[str, ...] = ()
@@ -48,9 +52,10 @@ class Command(Record):
 
     name: str
     group: str
-    summary: str
-    """One line, in the imperative, without a full stop."""
+    summary: str = ""
+    """One line, in the imperative, without a full stop; empty: the summary of the operation that it is."""
     details: str = ""
+    """What an operation's row does not say, since it is so on a command line only."""
     run: str
     """``module:function``; imported when the command is called, and not before."""
     operands: tuple[Operand, ...] = ()

@@ -11,6 +11,7 @@ import argparse
 
 from realmconf.surfaces.cli.commands import BY_NAME, COMMANDS, GLOBAL_OPTIONS, GROUPS
 from realmconf.surfaces.cli.parsing import HelpWanted, UsageError
+from realmconf.surfaces.cli.wording import actions_of, details_of, help_of, summary_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,21 +51,26 @@ def usage_of(command: Command) -> str:
     return _parser_of(command).format_usage().strip()
 
 
-def help_of(command: Command) -> str:
+def page_of(command: Command) -> str:
     """What ``realmconf COMMAND --help`` prints."""
     from shutil import get_terminal_size
+    from textwrap import fill
 
     parser = _parser_of(command)
     parser.width = get_terminal_size().columns
-    return parser.format_help()
+    text = parser.format_help()
+    for word, meaning in actions_of(command).items():
+        said = fill(f"{word}: {meaning}", width=parser.width - 2, subsequent_indent="    ")
+        text += f"\n{said}\n"
+    return text
 
 
 def _parser_of(command: Command) -> _Parser:
     """The argparse parser of one command, global options included."""
     parser = _Parser(
         prog=f"realmconf {command.name}",
-        description=f"{command.summary[0].upper()}{command.summary[1:]}.",
-        epilog=command.details or None,
+        description=sentence(summary_of(command)),
+        epilog=details_of(command) or None,
         allow_abbrev=False,
     )
     for operand in command.operands:
@@ -74,19 +80,24 @@ def _parser_of(command: Command) -> _Parser:
             metavar=operand.label,
             nargs=count[operand.required, operand.repeats],
             choices=operand.choices or None,
-            help=operand.help,
+            help=help_of(command, operand).replace("%", "%%"),
         )
     for option in command.options:
-        _add_option(parser, option)
+        _add_option(parser, option, meaning=help_of(command, option))
     everywhere = parser.add_argument_group("options of every command")
     for option in GLOBAL_OPTIONS:
-        _add_option(everywhere, option)
+        _add_option(everywhere, option, meaning=option.help)
     return parser
 
 
-def _add_option(parser: argparse._ActionsContainer, option: Option) -> None:
+def sentence(summary: str) -> str:
+    """*summary* with a capital and a full stop."""
+    return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _add_option(parser: argparse._ActionsContainer, option: Option, *, meaning: str) -> None:
     names = list(option.names)
-    meaning = option.help.replace("%", "%%")
+    meaning = meaning.replace("%", "%%")
     if option.kind is None:
         parser.add_argument(*names, dest=option.destination, action="store_true", help=meaning)
     else:
@@ -117,7 +128,7 @@ def overview() -> str:
     for group in GROUPS:
         lines += ["", f"{group}:"]
         lines += [
-            f"  {command.name:{width}}  {command.summary}"
+            f"  {command.name:{width}}  {summary_of(command)}"
             for command in COMMANDS
             if command.group == group
         ]

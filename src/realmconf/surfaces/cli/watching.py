@@ -22,28 +22,25 @@ if TYPE_CHECKING:
 
 def watch(call: Call) -> None:
     """Print changes until interrupted, or until as many generations as were asked for have come."""
+    from realmconf.runtime.operations.results import Step
+
     request = call.request
-    realm = call.realm()
     view = "own" if request.own else "effective"
     below = request.path or Pointer()
-    after = realm.get() if request.after is None else _cursor(request.after, realm, view=view)
     remaining = request.count
-    try:
-        watching = realm.watch(after=after, view=view)
-    except InvalidArgument as unreadable:
-        raise InvalidArgument(f"--after: {unreadable}") from None
-    for snapshot in watching:
-        changes = [
-            change
-            for change in snapshot.changes
-            if change.pointer.within(below) or below.within(change.pointer)
-        ]
+    for snapshot in _steps(call, view=view):
+        changes = [change for change in snapshot.changes if _concerns(below, change.pointer)]
         problem = envelope.problem_of(snapshot, view=view)
         if not changes and not snapshot.reset and below and problem is None:
             continue
         veil = call.veil if view == "own" else call.veil_of_step(snapshot)
         if call.json:
-            call.print_json_line(envelope.step(snapshot, changes, view=view, veil=veil))
+            step = Step(
+                realm=snapshot.realm_id, view=view, snapshot=snapshot, cursor=snapshot.cursor
+            )
+            shown = call.as_json("config/watch", step)
+            shown["changes"] = envelope.changes(changes, veil=veil)
+            call.print_json_line(shown)
         else:
             _print_lines(call, snapshot, changes, problem=problem, veil=veil)
         if request.exec is not None:
@@ -54,20 +51,35 @@ def watch(call: Call) -> None:
                 return
 
 
-def _cursor(text: str, realm: Any, *, view: str) -> Any:
-    """Where to start: a generation of the realm, an etag or a cursor."""
+def _steps(call: Call, *, view: str) -> Iterable[Any]:
+    """The steps from where the operation says that they start."""
+    from realmconf.runtime.watch import Watch
+
+    realm = call.realm()
+    given = call.request.after
+    try:
+        after = None if given is None else _cursor(given)
+        start = call.ask("config/watch", view=view, after=after).start
+    except InvalidArgument as unreadable:
+        raise InvalidArgument(f"--after: {unreadable}") from None
+    steps: Watch[Any] = Watch(
+        call.client, realm.source, realm.realm_id, start, view=view, silence_seconds=None
+    )
+    call.client.watches.add(steps)
+    return steps
+
+
+def _cursor(text: str) -> str | int:
+    """A generation of the realm; or an etag or cursor, as it is."""
     if not (text.isascii() and text.isdigit()):
         return text
     from realmconf.surfaces.cli.values import generation
 
-    number = generation(text)
-    if view == "own":
-        return number
-    try:
-        # The effective view knows no bare numbers; as a snapshot it is one of this realm's.
-        return realm.at(number)
-    except HistoryCompacted:
-        return 0
+    return generation(text)
+
+
+def _concerns(below: Pointer, place: Pointer) -> bool:
+    return place.within(below) or below.within(place)
 
 
 def _print_lines(

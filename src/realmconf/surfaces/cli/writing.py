@@ -1,20 +1,19 @@
 """
 The commands that write one realm's document: set, unset, replace, patch, json-patch, rollback, delete.
 
-Each turns its arguments into one call of the runtime and prints what came of it.  What a write
-becomes, and whether it may happen, is decided below.
+Each turns its arguments into a call of its operation and prints what came of it.  What a write becomes, and whether
+it may happen, is decided below.
 """
 
 from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
-from realmconf.domain.pointer import Pointer
 from realmconf.errors import InvalidArgument
 from realmconf.surfaces.cli.formats import toml_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from realmconf.domain.names import RealmName
@@ -37,7 +36,9 @@ def set_value(call: Call) -> None:
         value: Any = text
     else:
         value = read_value(text, at=path, types=types_at(realm, path))
-    result = realm.set_value(path, value, **write_options(call))
+    result = call.ask(
+        "config/set_value", path=str(path), value=value, exact_numbers=True, **write_options(call)
+    )
     if not call.json and not request.dry_run:
         stored = path.resolve(result.document or {})
         if stored is ABSENT:
@@ -53,14 +54,13 @@ def unset(call: Call) -> None:
     from realmconf.surfaces.cli import masks
 
     request = call.request
-    realm = call.realm()
     options = write_options(call)
     if request.mask:
-        result = masks.mask(realm, request.path, options)
+        result = masks.mask(call.realm(), request.path, options)
     elif request.unmask:
-        result = masks.unmask(realm, request.path, options)
+        result = masks.unmask(call.realm(), request.path, options)
     else:
-        result = realm.unset(request.path, **options)
+        result = call.ask("config/unset", path=str(request.path), **options)
     print_result(call, result)
     if not request.unmask:
         call.say(*masks.what_is_left(result, request.path, masked=request.mask))
@@ -69,66 +69,51 @@ def unset(call: Call) -> None:
 def replace(call: Call) -> None:
     """Replace the whole own document."""
     from realmconf.surfaces.cli.documents import read_document
-    from realmconf.surfaces.intake import with_stored_number_types
 
     request = call.request
     given = read_document(call, file=request.file, toml=request.toml, json=request.json)
-    realm = call.realm()
     options = write_options(call)
-    document = given.document
-    if given.is_json:
-        document = with_stored_number_types(document, realm.get().document)
-    if given.realm == realm.realm_id and not options.keys() & {
-        "expected_generation",
-        "expected",
-        "create",
-    }:
+    stated = {"expected_generation", "expected", "create", "must_exist"}
+    if given.realm == call.located.realm and not options.keys() & stated:
         # Whoever sends an envelope back says which state it was made from.
         options["expected_generation"] = given.generation
-    print_result(call, realm.set(document, **options))
+    exact = not given.is_json
+    print_result(
+        call, call.ask("config/set", config=given.document, exact_numbers=exact, **options)
+    )
 
 
 def patch(call: Call) -> None:
     """Apply a merge patch to the own document."""
     from realmconf.domain.patch import check_patch
     from realmconf.surfaces.cli.documents import read_input
-    from realmconf.surfaces.intake import with_stored_number_types
 
     given = read_input(call, file=call.request.file, toml=None, json=call.request.json)
-    realm = call.realm()
-    merged = check_patch(given.value)
-    if given.is_json:
-        merged = with_stored_number_types(merged, realm.get().document)
-    print_result(call, realm.patch(merged, **write_options(call)))
+    check_patch(given.value)
+    exact = not given.is_json
+    options = write_options(call)
+    print_result(call, call.ask("config/patch", patch=given.value, exact_numbers=exact, **options))
 
 
 def json_patch(call: Call) -> None:
     """Apply a JSON Patch to the own document."""
     from realmconf.domain.jsonpatch import check_operations
     from realmconf.surfaces.cli.documents import read_json
-    from realmconf.surfaces.intake import with_stored_number_types
 
-    operations = check_operations(read_json(call, file=call.request.file, json=call.request.json))
-    realm = call.realm()
-    stored = realm.get().document
-
-    def typed(operation: dict[str, Any]) -> dict[str, Any]:
-        if "value" not in operation:
-            return operation
-        there = Pointer.parse_json_pointer(operation["path"]).resolve(stored)
-        return {**operation, "value": with_stored_number_types(operation["value"], there)}
-
-    print_result(call, realm.json_patch([typed(one) for one in operations], **write_options(call)))
+    operations = read_json(call, file=call.request.file, json=call.request.json)
+    check_operations(operations)
+    print_result(call, call.ask("config/json_patch", operations=operations, **write_options(call)))
 
 
 def rollback(call: Call) -> None:
     """Append the document of an older generation."""
-    print_result(call, call.realm().rollback(to=call.request.generation, **write_options(call)))
+    to = call.request.generation
+    print_result(call, call.ask("config/rollback", to=to, **write_options(call)))
 
 
 def delete(call: Call) -> None:
     """Append a tombstone."""
-    print_result(call, call.realm().delete(**write_options(call)))
+    print_result(call, call.ask("config/delete", **write_options(call)))
 
 
 # --- arguments and answers that all of them share -------------------------------------------
@@ -138,6 +123,7 @@ OPTIONS = (
     "expected_generation",
     "expected",
     "create",
+    "must_exist",
     "on_conflict",
     "depends_on",
     "message",
@@ -148,8 +134,10 @@ OPTIONS = (
 
 
 def write_options(call: Call) -> dict[str, Any]:
-    """The options of a write that were given."""
+    """The options of a write that were given, as JSON values."""
     given = {name: getattr(call.request, name, None) for name in OPTIONS}
+    if given["depends_on"] is not None:
+        given["depends_on"] = [str(path) for path in given["depends_on"]]
     return {
         name: value for name, value in given.items() if value is not None and value is not False
     }
@@ -168,21 +156,19 @@ def refuse_options_of_writes(call: Call) -> None:
         raise InvalidArgument(f"{action} takes no {given[0]}: it writes nothing")
 
 
-def print_result(call: Call, result: Any, *, source: RealmName | None = None) -> None:
-    """What a write or a dry run answers; *source* is another realm whose document it takes."""
-    from realmconf.surfaces import envelope
-
-    if getattr(call.request, "dry_run", False):
-        veil = call.veil_of_plan(result, others=() if source is None else (source,))
-        if call.json:
-            call.print_json(envelope.plan(result, veil=veil))
-        else:
-            _print_plan(call, result, veil=veil)
-        return
-    call.wrote(result)
-    call.warn(result.warnings)
+def print_result(call: Call, result: Any, *, others: Sequence[RealmName] = ()) -> None:
+    """What a write or a dry run answers, in which values of *others* may be."""
+    is_planned = bool(getattr(call.request, "dry_run", False))
+    if not is_planned:
+        call.wrote(result)
+        call.warn(result.warnings)
     if call.json:
-        call.print_json(envelope.receipt(result, veil=call.veil_of(result.realm_id)))
+        from realmconf.surfaces.answers import receipt
+
+        call.print_json(receipt(call.session, result, others=others))
+        return
+    if is_planned:
+        _print_plan(call, result, veil=call.veil_of_plan(result, others=others))
         return
     if not result.changed:
         call.say("nothing to change")

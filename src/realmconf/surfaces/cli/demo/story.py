@@ -16,10 +16,11 @@ from realmconf.domain.frozen import thaw
 from realmconf.domain.toml import parse_toml
 from realmconf.errors import GenerationConflict
 from realmconf.runtime.client import connect
+from realmconf.runtime.operations.reading import newest_first
 from realmconf.surfaces.cli.demo.agent import COMMENTS, DOCUMENT_TEXT, REALM
 from realmconf.surfaces.cli.demo.cast import Cast
 from realmconf.surfaces.cli.demo.processes import COMPARE, LAST_MESSAGE, UPDATE
-from realmconf.surfaces.cli.history import blame_table, log_table, newest_first
+from realmconf.surfaces.cli.history import blame_table, log_table
 from realmconf.surfaces.veil import Veil
 
 TYPE_CHECKING = False
