@@ -110,12 +110,12 @@ class Access:
         if stated:
             text = _bearer(stated)
             return Caller(self.session(text), text, by_cookie=False)
-        text = _cookie(headers)
-        if text is None:
+        cookie = _cookie(headers)
+        if cookie is None:
             raise Unauthenticated
         if method not in READING_METHODS:
             raise Unauthenticated("the cookie is good for reading only")
-        return Caller(self.session(text), text, by_cookie=True)
+        return Caller(self.session(cookie), cookie, by_cookie=True)
 
     def session(self, token: str) -> Session:
         """

@@ -102,10 +102,8 @@ class App:
         except Exception as defect:
             # The kind and place alone: a text may hold somebody's configuration.
             log.error("a defect: %s", _places(defect))
-            if counted.status:
-                raise ClientGoneError from None
-            problem = Problem(DEFECT, "this should not have happened, please report it")
-            await self._refuse(incoming, counted, problem.reply())
+            found = Problem(DEFECT, "this should not have happened, please report it")
+            await self._refuse(incoming, counted, found.reply())
         finally:
             metrics, route = self._server.metrics, incoming.route or NO_ROUTE
             metrics.answered(route, _method(incoming.method), counted.status)
@@ -185,10 +183,9 @@ class App:
         )
 
     async def _refuse(self, incoming: Incoming, counted: Sending, reply: Reply) -> None:
-        if counted.status:
-            # The answer has begun; that it ends early is all that can be told.
-            raise ClientGoneError
-        await send_reply(counted, reply, method=incoming.method)
+        if not counted.status:
+            await send_reply(counted, reply, method=incoming.method)
+        # Else the answer has begun; that it ends early, for which the server sees, is all that can be told.
 
 
 class Sending:

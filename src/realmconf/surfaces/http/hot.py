@@ -7,25 +7,25 @@ to the ordinary way, which would answer the same.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 from realmconf.domain.names import RealmName
 from realmconf.errors import RealmconfError
 from realmconf.runtime.hub import awaiting_adoption
 from realmconf.runtime.operations.results import View
-from realmconf.surfaces.http.preconditions import Conditions
+from realmconf.surfaces.http.etags import quoted
 from realmconf.surfaces.http.replies import JSON
-from realmconf.surfaces.http.views import conditional, representation
+from realmconf.surfaces.http.views import representation, unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.types import Message, Scope, Send
 
     from realmconf.runtime.lineages import Point
     from realmconf.runtime.operations.session import Session
     from realmconf.runtime.runtime import ConfigRuntime
-    from realmconf.surfaces.http.replies import Reply
     from realmconf.surfaces.http.server import Server
 
 START = b"/v1/realms/"
@@ -34,7 +34,8 @@ ROUTE = "/v1/realms/{realm}/config"
 BEARER = b"Bearer "
 ACCEPTED = frozenset((b"*/*", b"application/json"))
 SEATS_KEPT = 4_096
-TOKEN_BYTES_MAX = 64
+HOSTS_KEPT = 64
+NEVER_NANOSECONDS = 2**63
 
 USUAL = frozenset((b"host", b"authorization", b"accept", b"if-none-match"))
 """Headers that are looked at here."""
@@ -57,33 +58,77 @@ UNUSUAL = frozenset(
 
 
 class Seat:
-    """One caller's place at one realm: the handle, and the answer that was last given there."""
+    """One caller's place at one realm: who it is, and the answer that was last given there."""
 
-    __slots__ = ("body", "etag", "head", "point", "session", "start", "unchanged", "where")
+    __slots__ = (
+        "body",
+        "ends_nanoseconds",
+        "etag",
+        "head",
+        "mark",
+        "point",
+        "session",
+        "start",
+        "tokens",
+        "unchanged",
+        "where",
+        "words",
+    )
 
-    def __init__(self, session: Session, where: ConfigRuntime[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, session: Session, where: ConfigRuntime[Mapping[str, Any]], tokens: Mapping[str, Any]
+    ) -> None:
         self.session = session
         self.where = where
+        self.tokens = tokens
+        """What the record of tokens said: as long as it is this very object, the caller is the same."""
+        self.ends_nanoseconds = _ends_nanoseconds(session.grant.expires_at)
         self.point: Point | None = None
+        # The store's proof that the point is still the newest: a word of memory, and what it was.
+        self.words: Sequence[int] = ()
+        self.mark = 0
         self.etag = b""
         self.start: Message = {}
         self.body: Message = {}
         self.head: Message = {"type": "http.response.body", "body": b""}
         self.unchanged: Message = {}
 
+    def is_proved(self) -> bool:
+        """Whether nothing has been written since the answer was made; one look at memory."""
+        try:
+            return self.words[0] == self.mark
+        except (IndexError, ValueError):
+            # There is no proof, or the store has taken it back.
+            return False
+
+    def prove(self, store: Any) -> None:
+        """Have the store prove that the point is the newest, from now on."""
+        point = self.point
+        assert point is not None
+        proof = store.proof(point.watched)
+        if proof is not None and all(map(operator.is_, proof.heads, point.watched_heads)):
+            self.words, self.mark = proof.words, proof.mark
+
     def fill(self, point: Point) -> None:
         """Make the answer for *point*."""
         snapshot = self.where.snapshot_of(point)
         found = View(snapshot=snapshot, view="own")
         reply, opaque = representation(self.session, found, at=None, media=JSON)
-        not_modified: Reply = (
-            conditional(reply, opaque, Conditions(none_match="*")) if reply.status == 200 else reply
-        )
+        is_there = reply.status == 200
         self.start = reply.start()
         self.body = {"type": "http.response.body", "body": reply.body}
-        self.unchanged = not_modified.start()
-        self.etag = f'"{opaque}"'.encode() if reply.status == 200 else b""
+        self.unchanged = unchanged(opaque).start()
+        # What is not there is not unchanged.
+        self.etag = quoted(opaque) if is_there else b""
         self.point = point
+
+
+def _ends_nanoseconds(expires_at: str | None) -> int:
+    if expires_at is None:
+        return NEVER_NANOSECONDS
+    from datetime import datetime
+
+    return int(datetime.fromisoformat(expires_at).timestamp() * 1e9)
 
 
 class Hot:
@@ -91,13 +136,19 @@ class Hot:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._tokens = server.tokens
+        self._ledger = server.tokens.ledger
+        self._store = server.client.store
+        self._now = server.client.world.time_nanoseconds
         self._access = server.access
         self._lineages = server.client.lineages
         self._is_possible = server.reads_in_memory and not server.settings.origins
         self._hosts: frozenset[bytes] = frozenset()
-        self._seats: dict[tuple[str, bytes], Seat] = {}
-        self._counts: dict[tuple[str, int], Callable[[], None]] = {}
+        self._seats: dict[tuple[bytes, bytes], Seat] = {}
+        self._counts = {
+            (method == "GET", status): server.metrics.counting(ROUTE, method, status)
+            for method in ("GET", "HEAD")
+            for status in (200, 304, 404)
+        }
 
     async def answer(self, scope: Scope, send: Send) -> bool:
         """Answer, if that can be done at once; else False, and nothing was done."""
@@ -135,38 +186,45 @@ class Hot:
                 return False
         if host not in self._hosts and not self._is_ours(scope, host):
             return False
-        if authorization is None or not authorization.startswith(BEARER):
+        if authorization is None or (accept is not None and accept not in ACCEPTED):
             return False
-        if accept is not None and accept not in ACCEPTED:
-            return False
-        grant = self._tokens.grant_of(authorization[len(BEARER) :].decode("latin-1"))
-        if grant is None:
-            return False
-        seat = self._seats.get((grant.id, realm))
-        if seat is None or seat.session.grant is not grant:
+        seat = self._seats.get((authorization, realm))
+        if (
+            seat is None
+            or seat.tokens is not self._ledger.read()
+            or self._now() >= seat.ends_nanoseconds
+        ):
             seat = self._seat(authorization, realm)
             if seat is None:
                 return False
-        point = self._lineages.peek(seat.where.realm_id)
-        if point is None:
-            point = self._lineages.point(seat.where.realm_id, adopt=False)
-        if point is not seat.point:
-            if awaiting_adoption(point):
-                return False
-            try:
-                seat.fill(point)
-            except RealmconfError:
-                # The ordinary way says why.
-                return False
+        if not seat.is_proved() and not self._is_fresh(seat):
+            return False
         if none_match is None or not seat.etag:
             start, body = seat.start, seat.body if method == "GET" else seat.head
         elif none_match == seat.etag:
             start, body = seat.unchanged, seat.head
         else:
             return False
-        self._count(method, start["status"])
+        self._counts[method == "GET", start["status"]]()
         await send(start)
         await send(body)
+        return True
+
+    def _is_fresh(self, seat: Seat) -> bool:
+        """Whether the seat's answer is that of the newest state, or was made anew."""
+        realm = seat.where.realm_id
+        try:
+            point = self._lineages.peek(realm) or self._lineages.point(realm, adopt=False)
+            if point is seat.point:
+                # Asked for again: from now on it is worth a proof.
+                seat.prove(self._store)
+                return True
+            if awaiting_adoption(point):
+                return False
+            seat.fill(point)
+        except RealmconfError:
+            # The ordinary way says why.
+            return False
         return True
 
     def _is_ours(self, scope: Scope, host: bytes | None) -> bool:
@@ -186,25 +244,23 @@ class Hot:
         return True
 
     def _seat(self, authorization: bytes, realm: bytes) -> Seat | None:
+        if not authorization.startswith(BEARER):
+            return None
+        # Before the token is looked at: if it changes meanwhile, the seat is not taken for good.
+        tokens = self._ledger.read()
         try:
             name = RealmName(realm.decode("ascii"))
             session = self._access.session(authorization[len(BEARER) :].decode("latin-1"))
         except (UnicodeDecodeError, RealmconfError):
+            self._seats.pop((authorization, realm), None)
             return None
         if not session.grant.allows("read", name):
             return None
+        known = self._seats.get((authorization, realm))
+        if known is not None and known.session is session:
+            known.tokens = tokens
+            return known
         if len(self._seats) >= SEATS_KEPT:
             self._seats.clear()
-        seat = self._seats[session.grant.id, realm] = Seat(session, session.realm(name))
+        seat = self._seats[authorization, realm] = Seat(session, session.realm(name), tokens)
         return seat
-
-    def _count(self, method: str, status: int) -> None:
-        count = self._counts.get((method, status))
-        if count is None:
-            count = self._counts[method, status] = self._server.metrics.counting(
-                ROUTE, method, status
-            )
-        count()
-
-
-HOSTS_KEPT = 64

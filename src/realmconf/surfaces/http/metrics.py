@@ -71,12 +71,5 @@ class Metrics:
             from prometheus_client.multiprocess import MultiProcessCollector
 
             registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=self._folder)
+            MultiProcessCollector(registry, path=self._folder)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST
-
-    def process_ended(self, pid: int) -> None:
-        """Forget what only a living process has."""
-        if self._folder is not None:
-            from prometheus_client.multiprocess import mark_process_dead
-
-            mark_process_dead(pid, path=self._folder)

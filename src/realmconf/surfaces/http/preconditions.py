@@ -15,7 +15,7 @@ from realmconf.surfaces.http import etags
 from realmconf.surfaces.http.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from starlette.datastructures import Headers
 
@@ -104,11 +104,12 @@ class Stated(Record):
         if not isinstance(error, GenerationConflict):
             return False
         # Only whether there is a document is told with a reason; anything else is a comparison of generations.
-        return bool(self.candidates) if error.reason is None else self.presence
+        reason = getattr(error, "reason", None)
+        return bool(self.candidates) if reason is None else self.presence
 
 
 def stated(
-    operation: Operation, arguments: dict[str, Any], conditions: Conditions, headers: Headers
+    operation: Operation, arguments: Mapping[str, Any], conditions: Conditions, headers: Headers
 ) -> Stated:
     """
     The *arguments* of a write with what headers state besides.

@@ -12,7 +12,7 @@ import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from realmconf.errors import RateLimited
+from realmconf.errors import RateLimited, StoreNotInstalled
 from realmconf.runtime.hub import Hub
 from realmconf.runtime.tokens import Tokens
 from realmconf.surfaces.http.access import Access
@@ -49,6 +49,25 @@ class Mounted(Protocol):
     async def close(self) -> None:
         """End."""
         ...
+
+
+def made(mount: Mount, client: Client) -> Mounted:
+    """
+    A new application of another surface.
+
+    Raises:
+        StoreNotInstalled: It needs an optional package.
+        RealmconfError: Its options are refused.
+    """
+    module, _, name = mount.make.partition(":")
+    try:
+        make = getattr(__import__(module, fromlist=[name]), name)
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith("realmconf"):
+            raise
+        raise StoreNotInstalled(mount.path, extra=mount.extra) from None
+    found: Mounted = make(client, **dict(mount.options))
+    return found
 
 
 class Server:
@@ -94,12 +113,15 @@ class Server:
         return self._streams
 
     def mounted(self, mount: Mount) -> Mounted:
-        """The application of another surface, made when it is first asked for."""
+        """
+        The application of another surface, made when it is first asked for.
+
+        Raises:
+            StoreNotInstalled: It needs an optional package.
+        """
         found = self._mounted.get(mount.path)
         if found is None:
-            module, _, name = mount.make.partition(":")
-            make = getattr(__import__(module, fromlist=[name]), name)
-            found = self._mounted[mount.path] = make(self.client, **dict(mount.options))
+            found = self._mounted[mount.path] = made(mount, self.client)
         return found
 
     async def reading(self, call: Callable[..., Result], *arguments: Any) -> Result:

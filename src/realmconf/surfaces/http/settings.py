@@ -25,6 +25,8 @@ class Mount(Record):
     path: str
     make: str
     """``module:function``, imported when it is first asked for, and called with the client and *options*."""
+    extra: str
+    """What to install for it."""
     options: tuple[tuple[str, object], ...] = ()
 
 
