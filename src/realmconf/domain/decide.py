@@ -158,12 +158,17 @@ def decide(
             document=without_marks(upcoming.document, _document(head.revision) or {}, secrecy)
         )
         canonical = _within_limits(upcoming.document or {}, limits)
-    if write.scope is not None:
-        refuse_result(
-            write.scope, head.revision, upcoming.document, realm=write.realm, secrecy=secrecy
-        )
     if _changes_nothing(command, head.revision, upcoming):
         return Unchanged(head=head.revision, rebased_from=rebased_from)
+    if write.scope is not None:
+        refuse_result(
+            write.scope,
+            head.revision,
+            upcoming.document,
+            realm=write.realm,
+            secrecy=secrecy,
+            previous=command.previous if isinstance(command, Place) else None,
+        )
     revision = _sealed(
         write, head, upcoming, canonical, created_at=created_at, salt=salt, limits=limits
     )

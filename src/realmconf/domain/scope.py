@@ -108,16 +108,19 @@ def refuse_result(
     *,
     realm: RealmName,
     secrecy: Callable[[], Secrecy] | None,
+    previous: Revision | None = None,
 ) -> None:
     """
     Refuse a write that would change what its author may not: *document* is to come after *before*.
+
+    *previous* is what goes on under this name, if the realm had another one: it inherits as it did.
 
     Raises:
         NotPermitted: Naming the first such place.
         ParentNotFound: The new parent may not be inherited from, which looks as if it were not there.
     """
     earlier = None if before is None else before.document
-    refuse_parent(scope, earlier, document, realm=realm)
+    refuse_parent(scope, previous or before, document, realm=realm)
     if scope.below is None and scope.changes_place and scope.states_secrets:
         return
     if document is None and earlier is not None and scope.below is not None:
@@ -197,17 +200,17 @@ def _refuse_references(value: Any, at: Pointer, *, realm: RealmName) -> None:
 
 
 def refuse_parent(
-    scope: Scope, earlier: Document | None, document: Document | None, *, realm: RealmName
+    scope: Scope, before: Revision | None, document: Document | None, *, realm: RealmName
 ) -> None:
     """
-    Refuse a *document* that names another parent than *earlier* does, which its author may not inherit from.
+    Refuse a *document* that names another parent than *before* does, which its author may not inherit from.
 
     Raises:
         ParentNotFound: Exactly as for one that is not there.
     """
     if scope.may_inherit is None or document is None:
         return
-    before = None if earlier is None else parent_of(realm, earlier)
+    known = None if before is None else parent_of(before.realm, before.document)
     after = parent_of(realm, document)
-    if after is not None and after != before and not scope.may_inherit(after):
+    if after is not None and after != known and not scope.may_inherit(after):
         raise ParentNotFound(realm=realm, parent=after, chain=(realm, after))

@@ -8,6 +8,7 @@ history is the store's.
 from __future__ import annotations
 
 from realmconf.domain.lineage import with_own_section
+from realmconf.domain.scope import refuse_command
 from realmconf.domain.write import Place, Write
 from realmconf.errors import GenerationConflict, InvalidArgument, InvalidRealm, RealmNotFound
 from realmconf.runtime import arguments
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 def rename(client: Client, old: RealmName, new: RealmName, options: WriteOptions) -> Result:
     """Move *old*'s history to *new*; see ``Client.rename``."""
-    shared = _shared(client, old, new, options)
+    shared = _shared(client, "rename", old, new, options)
     if old.folded == new.folded:
         raise InvalidRealm(
             f"realm {new} cannot be made: {old} exists, and two names must differ by more than case"
@@ -74,7 +75,7 @@ def rename(client: Client, old: RealmName, new: RealmName, options: WriteOptions
 
 def copy(client: Client, source: RealmName, target: RealmName, options: WriteOptions) -> Result:
     """Write *source*'s document and policy to *target*; see ``Client.copy``."""
-    shared = _shared(client, source, target, options)
+    shared = _shared(client, "copy", source, target, options)
     conditions = arguments.preconditions(target, options, limits=client.limits)
     if conditions.get("expected") is None:
         conditions["create"] = True
@@ -98,11 +99,13 @@ def copy(client: Client, source: RealmName, target: RealmName, options: WriteOpt
 
 
 def _shared(
-    client: Client, first: RealmName, second: RealmName, options: WriteOptions
+    client: Client, kind: str, first: RealmName, second: RealmName, options: WriteOptions
 ) -> dict[str, Any]:
     arguments.check_names(options)
     if first == second:
         raise InvalidArgument(f"realm {first} is given as both names")
+    if client.scope is not None:
+        refuse_command(client.scope, Place(document=None, kind=kind), realm=second)
     return client.authorship(options)
 
 
@@ -127,6 +130,7 @@ def _request(
         write_id_given=shared["write_id_given"],
         prepare=prepare,
         identity=lambda: identity,
+        is_placed=True,
     )
 
 

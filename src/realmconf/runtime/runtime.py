@@ -126,6 +126,9 @@ class ConfigRuntime(Generic[Config]):
         """
         The typed configuration, as ``get().config``: proved fresh by one look at memory, where the store can.
 
+        Of a server it is what was last known here, without asking again; ``current_age`` says since when, and from the
+        first use on the server tells of changes.
+
         One object for all who read this generation: of a type that can be changed, change a copy.
 
         Raises:
@@ -141,6 +144,13 @@ class ConfigRuntime(Generic[Config]):
         return self._current_anew()
 
     def _current_anew(self) -> Config:
+        remembered = getattr(self._store, "remembered", None)
+        if remembered is not None:
+            known = remembered(self.realm_id)
+            point = self._client.lineages.point_among(self.realm_id, known.heads)
+            config = self.snapshot_of(point).config
+            self._held = (known.words, known.mark, config)
+            return config
         snapshot = self.get()
         words, mark, proved = self._proved
         if proved is snapshot:
@@ -149,8 +159,9 @@ class ConfigRuntime(Generic[Config]):
 
     @property
     def current_age(self) -> float:
-        """Seconds since ``current`` was proved fresh: 0.0, since this store proves it at every use."""
-        return 0.0
+        """Seconds since ``current`` was shown to be the newest: 0.0 where the store proves it at every use."""
+        age_seconds = getattr(self._store, "remembered_age_seconds", None)
+        return 0.0 if age_seconds is None else float(age_seconds(self.realm_id))
 
     def get(self) -> ConfigSnapshot[Config]:
         """The head: the newest committed state, or a cached snapshot proved unchanged."""
@@ -340,10 +351,7 @@ class ConfigRuntime(Generic[Config]):
                 from realmconf.domain.scope import refuse_parent
 
                 refuse_parent(
-                    self._client.scope,
-                    None if snapshot.record is None else snapshot.record.document,
-                    document,
-                    realm=self.realm_id,
+                    self._client.scope, snapshot.record, document, realm=self.realm_id
                 )
             upcoming = candidate(self.realm_id, snapshot.record, document)
             point = self._client.lineages.instead(point, upcoming)
