@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from realmconf.domain.document import canonical_bytes
 from realmconf.domain.names import PLANS, RealmName
+from realmconf.domain.overlap import places_in_patch
 from realmconf.domain.patch import check_patch
 from realmconf.domain.scope import Scope, refuse_command, refuse_result
+from realmconf.domain.secrets import has_mark
 from realmconf.domain.write import MergePatch
-from realmconf.errors import InvalidArgument, LimitExceeded, PlanInvalid, RateLimited
+from realmconf.errors import InvalidArgument, LimitExceeded, NotPermitted, PlanInvalid, RateLimited
 from realmconf.runtime.ledger import Ledger
 from realmconf.runtime.operations.numbers import with_stored_number_types
 from realmconf.runtime.operations.results import Planned
@@ -68,7 +70,7 @@ def plan(
     _refuse_hurry(_ledger(session).read(), caller, since=world.timestamp_before(MINUTE_SECONDS))
     handle = session.realm(realm)
     checked = check_patch(patch, limits=session.client.limits)
-    refuse_command(_NO_SECRETS, MergePatch(patch=checked), realm=realm)
+    _refuse_secrets(session, realm, checked)
     checked = with_stored_number_types(checked, handle.get().document or {})
     text = canonical_bytes(checked)
     if len(text) > PATCH_BYTES_MAX:
@@ -147,6 +149,23 @@ def apply(session: Session, *, plan_id: str) -> WriteResult[Mapping[str, Any]]:
 
 
 _PLAN_ID_CHARS = 40
+
+
+def _refuse_secrets(session: Session, realm: RealmName, patch: dict[str, Any]) -> None:
+    """
+    Refuse a patch that names a secret or a reference.
+
+    Before anything is compared: a value that is the stored one would change nothing, and tell by that that it was
+    guessed.  A mark tells nothing new to who sends it back.
+    """
+    refuse_command(_NO_SECRETS, MergePatch(patch=patch), realm=realm)
+    secrecy = session.client.lineages.secrecy(realm)
+    for place in places_in_patch(patch):
+        value: Any = place.resolve(patch)
+        if value is None or has_mark(value):
+            continue
+        if secrecy.is_secret(place) or secrecy.conceals(value, place):
+            raise NotPermitted(f"changing the secret at {place}", realm=realm)
 
 
 def caller_of(session: Session) -> str:

@@ -76,7 +76,7 @@ class AgentGrant(Grant):
     """The rights of one agent: it reads what its caller may read, and writes less."""
 
     below: tuple[Pointer, ...]
-    """Places at or below which every change must be; none: nowhere."""
+    """Places at or below which every change must be, besides ``paths``; none: nowhere."""
     writing: tuple[str, ...]
     """Realms outside of which it only reads, whatever ``realms`` says."""
 
@@ -90,12 +90,12 @@ class AgentGrant(Grant):
 
     def scope(self) -> Scope:
         """Never ``/realm``, schema, policy, secrets and references to them, wherever it may write."""
-        return Scope(
-            below=self.below,
-            changes_place=False,
-            governs=False,
-            states_secrets=False,
-            may_inherit=self.may_read,
+        return (
+            super()
+            .scope()
+            .narrowed(
+                Scope(below=self.below, changes_place=False, governs=False, states_secrets=False)
+            )
         )
 
 
@@ -108,13 +108,7 @@ def narrowed(grant: Grant, allowed: Allowance, *, caller: str, author: str) -> A
         roles=grant.effective_roles & usable,
         realms=grant.realms,
         paths=grant.paths,
-        below=_common(grant.paths or (ROOT,), allowed.below),
+        expires_at=grant.expires_at,
+        below=allowed.below,
         writing=allowed.realms,
     )
-
-
-def _common(some: tuple[Pointer, ...], others: tuple[Pointer, ...]) -> tuple[Pointer, ...]:
-    """The places that are at or below one of both."""
-    found = [one for one in some if any(one.within(other) for other in others)]
-    found += [other for other in others if any(other.within(one) for one in some)]
-    return tuple(dict.fromkeys(found))

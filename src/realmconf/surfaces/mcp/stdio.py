@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 from mcp.server.stdio import stdio_server
 
 from realmconf.runtime.access import OWNER
@@ -55,11 +56,14 @@ def serve(client: Client, allowed: Allowance, *, default_realm: RealmName) -> No
 
 
 async def _serve(host: Host) -> None:
-    standard_input: Any = anyio.wrap_file(Frames(sys.stdin.buffer))  # type: ignore[arg-type]
+    standard_input: Any = Frames(sys.stdin.buffer)
     try:
         async with stdio_server(stdin=standard_input) as (incoming, outgoing):
             options = host.server.create_initialization_options()
             await host.server.run(incoming, outgoing, options)
+    except* BrokenPipeError:
+        # Nobody reads the answers any more.
+        pass
     finally:
         host.close()
 
@@ -70,7 +74,17 @@ class Frames:
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
 
-    def readline(self) -> str:
+    def __aiter__(self) -> Frames:
+        return self
+
+    async def __anext__(self) -> str:
+        # Whoever ends does not wait for a line that may never come.
+        line = await anyio.to_thread.run_sync(self.read, abandon_on_cancel=True)
+        if not line:
+            raise StopAsyncIteration
+        return line
+
+    def read(self) -> str:
         """The next line; one that is too long is passed over in bounded memory, and read as no frame."""
         line = self._source.readline(FRAME_BYTES_MAX + 1)
         if len(line) <= FRAME_BYTES_MAX:

@@ -18,9 +18,11 @@ from realmconf.errors import (
     RealmconfError,
     TimelineChanged,
 )
+from realmconf.runtime.operations import table
 from realmconf.runtime.operations.kinds import KINDS, schema_of
+from realmconf.runtime.operations.results import View
 from realmconf.runtime.operations.rows import BY_TOOL
-from realmconf.surfaces.answers import answer
+from realmconf.surfaces.answers import render
 from realmconf.surfaces.envelope import error_object
 
 TYPE_CHECKING = False
@@ -120,26 +122,29 @@ def _named(text: str) -> str:
 def call(operation: Operation, session: Session, arguments: Mapping[str, Any]) -> CallToolResult:
     """Do what was asked; whatever it is refused for is an answer too."""
     try:
-        found = answer(operation, session, arguments)
-        return _answered(operation, found)
+        found = table.call(operation, session, arguments)
+        wrapped = {"result": render(operation, session, found)}
+        if isinstance(found, View):
+            # Of a value alone too: a plan says at which generation it was read.
+            wrapped["generation"] = found.snapshot.generation
+        return _answered(operation, wrapped)
     except RealmconfError as refusal:
         return refused(refusal)
 
 
-def _answered(operation: Operation, found: Any) -> CallToolResult:
-    text = text_of({"result": found})
-    if len(text.encode()) > ANSWER_BYTES_MAX:
+def _answered(operation: Operation, wrapped: dict[str, Any]) -> CallToolResult:
+    text = text_of(wrapped)
+    size = len(text.encode())
+    if size > ANSWER_BYTES_MAX:
         if not operation.writes:
             return refused(
-                LimitExceeded("answer_bytes", len(text.encode()), maximum=ANSWER_BYTES_MAX),
-                advice=ASK_FOR_LESS,
+                LimitExceeded("answer_bytes", size, maximum=ANSWER_BYTES_MAX), advice=ASK_FOR_LESS
             )
         # What was done is told, however large the document that came of it.
-        found = {name: value for name, value in found.items() if name != "config"}
-        text = text_of({"result": found})
-    return CallToolResult(
-        content=[TextContent(type="text", text=text)], structured_content={"result": found}
-    )
+        told = {name: value for name, value in wrapped["result"].items() if name != "config"}
+        wrapped = {"result": told}
+        text = text_of(wrapped)
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=wrapped)
 
 
 def refused(error: RealmconfError, *, advice: str | None = None) -> CallToolResult:
