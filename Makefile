@@ -23,7 +23,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run bench test torture machine check lint format types imports docs-check tidy wheel wheel-check lock clean
+.PHONY: help install run bench test torture machine check lint format types imports docs-check references tidy wheel wheel-check lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -106,6 +106,9 @@ imports: $(READY)/dev $(READY)/realmconf ## the layers: imports point down only
 
 docs-check: $(READY)/build $(READY)/realmconf ## links, anchors and commands of the pages exist
 	@$(BIN)/python tools/check_docs.py
+
+references: $(READY)/dev $(READY)/realmconf ## print docs/reference/ anew, from the code
+	@for tool in tools/render_*_reference.py; do $(BIN)/python $$tool || exit 1; done
 
 tidy: $(VENV)/bin/python ## no committed file names a registry or a path of somebody's machine
 	@$(BIN)/python tools/check_committed.py

@@ -57,7 +57,11 @@ def view(session: Session, found: results.View) -> Any:
 
 
 def receipt(session: Session, result: Any, *, others: Sequence[RealmName] = ()) -> dict[str, Any]:
-    """What a write answers; or its plan, if it was a dry run, in which values of *others* may be."""
+    """
+    What a write answers; or its plan, if it was a dry run.
+
+    *others* are realms whose values may be in it.
+    """
     if isinstance(result, Plan):
         shows = session.shows_secrets
         veil = veil_of_plan(session.client, result, shows_secrets=shows, others=others)
