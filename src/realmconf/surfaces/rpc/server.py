@@ -19,6 +19,7 @@ from realmconf.surfaces.rpc.streams import Output
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import Any
 
     from realmconf.runtime.operations.session import Session
     from realmconf.surfaces.rpc.streams import Streams
@@ -42,20 +43,20 @@ class Server:
         self._conversation = Conversation(session, send=self.output.send, when_eased=self._wake)
         self._frames = Frames()
         self._has_ended = False
+        self._handlers: dict[int, Any] = {}
         self._woken, self._waking = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._waking, False)
 
     def run(self) -> None:
         """Answer until there is nothing more to answer."""
-        before = {number: signal.signal(number, self._stop) for number in SIGNALS}
+        self._handlers = {number: signal.signal(number, self._stop) for number in SIGNALS}
         try:
             while not self._is_stopping and self._take_next():
                 pass
             self._finish()
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            self._give_signals_back()
 
     # --- reading
 
@@ -105,11 +106,14 @@ class Server:
             self._wait(seconds=LOOK_SECONDS)
 
     def _stop(self, number: int, _: FrameType | None) -> None:
-        if self.stopped_by is not None:
-            # Asked twice: not even what has been started is waited for.
-            raise KeyboardInterrupt
         self.stopped_by = number
+        # Asked twice, it ends as any other command does, and waits for nothing.
+        self._give_signals_back()
         self._wake()
+
+    def _give_signals_back(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     # --- waiting
 
