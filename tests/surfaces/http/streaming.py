@@ -16,6 +16,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -36,6 +39,7 @@ from realmconf.surfaces.http.streams import StreamLimits, Streams
 WATCH = next(one for one in OPERATIONS if one.name == "config/watch")
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_SECONDS = 30.0
+NUMBERS = count(1)
 
 
 # --- the server ---------------------------------------------------------------------------
@@ -84,13 +88,12 @@ def stats(app: App) -> dict[str, Any]:
     gc.collect()
     streams = app.streams
     assert streams is not None
-    hub = streams._hub
     return {
         "streams": len(streams),
         "views": len(streams._steps),
         "by_token": len(streams._by_token),
         "tasks": len(asyncio.all_tasks()),
-        "hub": 0 if hub is None else sum(len(one) for _, one in hub._waiting.values()),
+        "hub": sum(len(one) for _, one in streams._hub._waiting.values()),
         "descriptors": len(list(Path("/proc/self/fd").iterdir())),
         "objects": len(gc.get_objects()),
         "resident_kilobytes": resident_kilobytes(),
@@ -282,13 +285,77 @@ class Connection:
         return found
 
 
-def opened(port: int, token: str, realm: str = "team", query: str = "", **headers: str) -> Any:
+def opened(port: int, token: str, realm: str, query: str = "", **headers: str) -> Connection:
     """A stream that has begun: its first bookmark, or event, is still to be read."""
     one = Connection(port)
     one.ask(f"/v1/realms/{realm}/watch{query}", authorization=f"Bearer {token}", **headers)
     status, _ = one.head()
-    assert status == 200, one.until(b"}")
+    assert status == 200, status
     return one
+
+
+@dataclass
+class Scene:
+    """A store of the test's own, a server of its streams, and tokens for them."""
+
+    client: Any
+    server: Process
+    name: str = "team"
+
+    @property
+    def realm(self) -> Any:
+        """The realm that the test is about."""
+        return self.client.realm(self.name)
+
+    def other(self, name: str) -> Any:
+        """Another realm of this test's own."""
+        return self.client.realm(f"{self.name}-{name}")
+
+    def fresh(self) -> Scene:
+        """The same server, and a realm of which no other test knows."""
+        found = replace(self, name=f"team-{next(NUMBERS)}")
+        found.realm.set({"value": 0})
+        return found
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens(self.client)
+
+    def token(self, *roles: str, realms: str = "*", **options: Any) -> Any:
+        return self.tokens.create(
+            realms=[realms], roles=roles or ("read",), author="test", surface="sdk", **options
+        )
+
+    def revoke(self, token: Any) -> None:
+        self.tokens.revoke(token.token.id, author="test", surface="sdk")
+
+    def open(self, query: str = "", *, token: Any = None, **headers: str) -> Connection:
+        """A stream of the realm that has begun."""
+        text = (token or self.token()).text
+        return opened(self.server.port, text, self.name, query, **headers)
+
+    def refused(self, query: str = "", *, token: Any = None, **headers: str) -> tuple[int, Any]:
+        """Status and problem of a stream that does not begin."""
+        text = (token or self.token()).text
+        with Connection(self.server.port) as one:
+            one.ask(
+                f"/v1/realms/{self.name}/watch{query}", authorization=f"Bearer {text}", **headers
+            )
+            status, found = one.head()
+            return status, json.loads(one.exactly(int(found["content-length"])))
+
+
+@contextlib.contextmanager
+def staged(store: str, **limits: Any) -> Iterator[Scene]:
+    """A scene on *store*; the server is stopped in the end, and must have had nothing to complain of."""
+    with connect(store) as client:
+        client.realm("team").set({"value": 0})
+        server = Process(store, **limits)
+        try:
+            yield Scene(client, server)
+        finally:
+            said = server.stop()
+        assert not said, said
 
 
 def eventually(holds: Any, *, seconds: float = PATIENCE_SECONDS) -> None:

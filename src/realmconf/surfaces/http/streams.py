@@ -58,19 +58,25 @@ class Streams:
     """
     The event streams of one process, on one event loop; to be made there.
 
-    The streams of readers who see the same of the same view share what is read and encoded for them.
+    The streams of readers who see the same of the same view share what is read and encoded for them.  *hub* is the
+    process's subscription to the store, and not closed with them.
     """
 
     def __init__(
-        self, client: Client, tokens: Tokens, *, limits: StreamLimits = STREAM_LIMITS
+        self,
+        client: Client,
+        tokens: Tokens,
+        *,
+        hub: Hub | None = None,
+        limits: StreamLimits = STREAM_LIMITS,
     ) -> None:
-        self._client = client
         self._tokens = tokens
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="realmconf-stream")
         self._bell = _Bell(client)
-        self._hub: Hub | None = None
+        self._hub = Hub(client.store, self._loop) if hub is None else hub
+        self._owns_hub = hub is None
         self._listening: asyncio.Task[None] | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._steps: dict[tuple[RealmName, str, bool], Steps] = {}
@@ -132,8 +138,10 @@ class Streams:
             reader.end()
         for steps in self._steps.values():
             steps.close()
-        if self._hub is not None:
+        if self._owns_hub:
             self._hub.close()
+        if self._listening is not None:
+            self._listening.cancel()
         if self._ticking is not None:
             self._ticking.cancel()
         await self._loop.run_in_executor(None, partial(self._threads.shutdown, cancel_futures=True))
@@ -165,7 +173,7 @@ class Streams:
         return reader
 
     def _refuse_if_closed(self) -> None:
-        if self._closed:
+        if self._closed or self._hub.closed:
             raise StoreUnavailable("this server is ending: ask again in a moment")
 
     def _release(self, reader: Reader) -> None:
@@ -211,8 +219,7 @@ class Streams:
     # --- what wakes them ------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        if self._hub is None:
-            self._hub = Hub(self._client.store, self._loop)
+        if self._listening is None:
             self._listening = self._loop.create_task(self._heed(self._hub))
         if self._ticking is None:
             self._ticking = self._loop.call_later(TICK_SECONDS, self._tick)
