@@ -31,7 +31,7 @@ class Peer:
     """One process, and what came from it so far."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
+        self.process: Any = process
         self._asked = 0
         self._kept: list[dict[str, Any]] = []
 

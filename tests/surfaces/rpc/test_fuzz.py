@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ FRAMES = 100_000
 SEED = 20_260_807
 
 READS = ["config/get", "config/history", "config/explain", "store/info", "realm/list", "nope"]
-ODD = [
+ODD: list[Any] = [
     None, True, -1, 0, 1.5, 2**53, 2**63 - 1, "", "a", "\x00", "\x7f\x85\u2028", "../../etc", "~1~0", "/a/-",
     [], [[]], {}, {"": ""}, {"a": None}, {"config": {}}, "9" * 500, [0] * 100, {"realm": {}},
 ]  # fmt: skip

@@ -16,6 +16,17 @@ def test_reads_are_not_held_up(start, turn):
     assert rpc.answer(waiting)["generation"] == 2
 
 
+def test_batches_that_wait_hold_up_nobody(start, turn):
+    """Nor is it held up by a batch that waits, however large."""
+    rpc = start()
+    read = {"jsonrpc": "2.0", "id": "read", "method": "config/get"}
+    write = {"jsonrpc": "2.0", "id": "write", "method": "config/unset", "params": {"path": "none"}}
+    rpc.send([read] * 63 + [write])
+    assert rpc.call("config/get")["generation"] == 0
+    turn.release()
+    assert len(rpc.read()) == 64
+
+
 def test_waiting_reads_hold_up_nobody(rpc):
     """A read that waits for a change holds up neither reads nor writes."""
     waiting = [rpc.ask("config/watch_once", after=0, wait=60) for _ in range(20)]

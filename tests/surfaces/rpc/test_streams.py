@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from tests.surfaces.rpc.conftest import END, PROGRAM, Failed
@@ -105,6 +106,19 @@ def test_second_signal(start, turn):
     assert b"Traceback" not in rpc.process.stderr.read()
 
 
+def test_signal_while_nobody_reads(start, tmp_path, client):
+    """After a signal an answer that nobody reads is not waited for without end."""
+    client.realm("team").set({"a": "x" * 300_000})
+    (tmp_path / "sitecustomize.py").write_text(
+        "import realmconf.surfaces.rpc.server as server\nserver.STOP_SECONDS = 0.5\n"
+    )
+    rpc = start(PYTHONPATH=str(tmp_path))
+    rpc.ask("config/get")
+    select.select([rpc.process.stdout], [], [])
+    rpc.process.send_signal(signal.SIGTERM)
+    assert rpc.process.wait(timeout=60) == 0
+
+
 def test_client_that_is_gone(start):
     """When nobody reads its answers any more it ends quietly, though its input is open."""
     rpc = start()
@@ -140,7 +154,7 @@ def test_streams_that_do_not_block(environment, tmp_path):
     """Streams that somebody has made non-blocking are as good as others."""
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
-    process = subprocess.Popen(
+    process: Any = subprocess.Popen(
         PROGRAM, stdin=subprocess.PIPE, stdout=write_end, cwd=tmp_path, env=environment
     )
     os.close(write_end)

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 BATCH_MAX = 64
 """Requests in one message."""
-REQUESTS_MAX = 64
-"""Requests under way before the next message is taken."""
+REQUESTS_MAX = 256
+"""Requests under way before the next message is taken: several batches, so that one that waits is in nobody's way."""
+CREW_MAX = 64
+"""Requests that are done at once, and answers that wait in memory until the client reads."""
 UNDER_WAY_BYTES_MAX = 4 * FRAME_BYTES_MAX
 """The same for the size of their messages."""
 
@@ -48,7 +50,7 @@ class Conversation:
         self.waiting = Waiting()
         self._send = send
         self._when_eased = when_eased
-        self._crew = Crew(REQUESTS_MAX)
+        self._crew = Crew(CREW_MAX)
         self._lane = Lane(self._crew)
         self._guard = threading.Lock()
         self._requests = 0
