@@ -193,6 +193,11 @@ class Shape:
         return (common or frozenset()) - {"null"}
 
     @property
+    def sources(self) -> frozenset[int]:
+        """Which schemas speak of the place: the same ones, where a schema refers to itself."""
+        return frozenset(id(schema.raw) for schema in self._applying)
+
+    @property
     def has_secrets(self) -> bool:
         """Whether the schemas call anything secret, here or elsewhere."""
         return self._mentions.secrets

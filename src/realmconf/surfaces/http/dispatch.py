@@ -174,10 +174,11 @@ async def _stream(
     # Where a stream that is resumed goes on is for the stream, which knows its cursors.
     preconditions.one_header(incoming.headers, LAST_EVENT_ID)
     watching = await server.reading(call, operation, caller.session, arguments)
-    await server.streams.watch(
-        incoming.scope,
-        incoming.receive,
-        incoming.send,
-        session=caller.session,
-        watching=watching,
-    )
+    with server.metrics.streaming():
+        await server.streams.watch(
+            incoming.scope,
+            incoming.receive,
+            incoming.send,
+            session=caller.session,
+            watching=watching,
+        )

@@ -20,6 +20,8 @@ from realmconf.surfaces.http.stream_connection import Protocol
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
 STATUS_LINES = {
     400: b"HTTP/1.1 400 Bad Request\r\n",
     408: b"HTTP/1.1 408 Request Timeout\r\n",
@@ -120,7 +122,7 @@ class BoundedProtocol(Protocol):
             self._refuse(
                 Problem("too_slow", f"the request did not come within {self.request_seconds:.0f} s")
             )
-        elif self.cycle is not None and self.cycle.response_complete:
+        elif self._is_answered():
             # Answered before its body was there, and the rest does not come.
             self.transport.close()
         else:
@@ -148,6 +150,10 @@ class BoundedProtocol(Protocol):
         """Answer what is no HTTP."""
         self._refuse(self._refusal or Problem("malformed", "this is not HTTP/1.1"))
 
+    def _is_answered(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and cycle.response_complete
+
     def _headers_too_large(self) -> Problem:
         return Problem(
             "headers_too_large",
@@ -160,11 +166,12 @@ class BoundedProtocol(Protocol):
         """Answer in place of the application, and hang up."""
         self._refusal = problem
         reply = problem.reply()
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            if self.cycle is not None and not self.cycle.response_complete:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            if cycle is not None and not cycle.response_complete:
                 # What the application still says is of a connection that is gone.
-                self.cycle.disconnected = True
-                self.cycle.message_event.set()
+                cycle.disconnected = True
+                cycle.message_event.set()
             head = [STATUS_LINES[reply.status]]
             for name, value in (*reply.start()["headers"], (b"connection", b"close")):
                 head += [name, b": ", value, b"\r\n"]

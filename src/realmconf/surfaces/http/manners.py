@@ -14,7 +14,7 @@ from realmconf.domain.record import Record
 from realmconf.runtime.results import Plan
 from realmconf.surfaces import answers
 from realmconf.surfaces.http import etags
-from realmconf.surfaces.http.preconditions import Conditions  # noqa: TC001 - a field's type
+from realmconf.surfaces.http.preconditions import Conditions
 from realmconf.surfaces.http.replies import JSON, Reply, json_reply
 from realmconf.surfaces.http.views import FORMS, conditional, representation, unchanged
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 NO_ROUTE = "none"
 """The route of what no route answers."""
@@ -42,7 +43,7 @@ class Metrics:
             buckets=BUCKETS_SECONDS,
             registry=self._registry,
         )
-        self.streams = Gauge(
+        self._streams = Gauge(
             "realmconf_http_streams",
             "Streams that are open",
             registry=self._registry,
@@ -61,6 +62,11 @@ class Metrics:
     def took(self, route: str, seconds: float) -> None:
         """Note how long one answer took."""
         self._seconds.labels(route).observe(seconds)
+
+    def streaming(self) -> AbstractContextManager[None]:
+        """What counts a stream as open while it is entered."""
+        found: AbstractContextManager[None] = self._streams.track_inprogress()
+        return found
 
     def text(self) -> tuple[bytes, str]:
         """Everything in the text format, and its media type."""

@@ -66,7 +66,7 @@ KINDS = {
 }
 
 
-class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+class Problem(Exception):
     """Raised for what HTTP alone can get wrong."""
 
     def __init__(self, kind: str, message: str, *, headers: Headers = (), **fields: Any) -> None:

@@ -4,7 +4,7 @@ What a server is told when it starts.
 
 from __future__ import annotations
 
-from realmconf.domain.names import RealmName  # noqa: TC001 - records are read at run time
+from realmconf.domain.names import RealmName
 from realmconf.domain.record import Record
 
 BODY_BYTES_MAX = 4 * 1_048_576
