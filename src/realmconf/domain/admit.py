@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from realmconf.domain.lineage import SECTION, links, own_section, resolve
 from realmconf.domain.names import GLOBAL, LIMITS
+from realmconf.domain.pointer import Pointer
 from realmconf.domain.revision import GENESIS, Policy, seal
+from realmconf.domain.withheld import Withheld
 from realmconf.errors import SchemaViolation
 
 TYPE_CHECKING = False
@@ -140,6 +142,10 @@ def _parent(realm: RealmName, document: Document | None) -> Any:
     return None if own is None else own.get("parent")
 
 
+def _is_withheld(pointer: str, config: Document) -> bool:
+    return type(Pointer.parse_json_pointer(pointer).resolve(config)) is Withheld
+
+
 def violations_of(composed: Composed) -> tuple[dict[str, str], ...]:
     """Everything in which a composed configuration does not fit the schemas that govern it."""
     if not composed.schemas:
@@ -151,4 +157,8 @@ def violations_of(composed: Composed) -> tuple[dict[str, str], ...]:
     for digest, schema in composed.schemas:
         for one in violations(digest, schema, config):
             found.setdefault((one["pointer"], one["keyword"]), one)
+    if found:
+        # Of what is withheld from whoever looks nobody here can tell.
+        for place in [place for place in found if _is_withheld(place[0], config)]:
+            del found[place]
     return tuple(found[place] for place in sorted(found))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 
 from realmconf.domain.document import check_document
-from realmconf.domain.names import RealmName
+from realmconf.domain.names import LIMITS, RealmName
 from realmconf.domain.record import Record
 from realmconf.domain.revision import Policy, Revision
 from realmconf.errors import InvalidArgument, RealmconfError, StoreTooNew
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from realmconf.domain.document import Document
+    from realmconf.domain.names import Limits
 
 FORMAT = "realmconf-revisions"
 VERSION = 1
@@ -53,8 +54,12 @@ def schema_line(realm: RealmName, digest: str, schema: Document) -> str:
 
 def revision_line(realm: RealmName, revision: Revision) -> str:
     """The line for a revision of *realm*; ``read_archive`` gives an equal revision back."""
-    fields = {
-        "realm": str(realm),
+    return _dump({"realm": str(realm), **revision_fields(revision)})
+
+
+def revision_fields(revision: Revision) -> dict[str, object]:
+    """A revision as one JSON object; ``revision_from`` gives an equal one back."""
+    return {
         "written_as": str(revision.realm),
         "generation": revision.generation,
         "kind": revision.kind,
@@ -72,7 +77,6 @@ def revision_line(realm: RealmName, revision: Revision) -> str:
         "reverts": list(revision.reverts),
         **{name: getattr(revision, name) for name in _PLAIN},
     }
-    return _dump(fields)
 
 
 def _dump(fields: dict[str, object]) -> str:
@@ -164,12 +168,20 @@ def _entry(
 ) -> Entry:
     try:
         realm = RealmName(_text(found["realm"]))
-        return Entry(realm=realm, revision=_revision(found), schemas=schemas.pop(realm, _NONE))
+        return Entry(realm=realm, revision=revision_from(found), schemas=schemas.pop(realm, _NONE))
     except (KeyError, TypeError, RealmconfError) as problem:
         raise InvalidArgument(f"line {number} of the archive is not a revision") from problem
 
 
-def _revision(found: dict[str, object]) -> Revision:
+def revision_from(
+    found: Mapping[str, object], *, limits: Limits = LIMITS, trusted: bool = False
+) -> Revision:
+    """
+    The revision that ``revision_fields`` took apart; its document is checked unless it comes from where all are.
+
+    Raises:
+        KeyError, TypeError, RealmconfError: It is none.
+    """
     document = found["document"]
     policy = found["policy"]
     reverts = found["reverts"]
@@ -179,7 +191,9 @@ def _revision(found: dict[str, object]) -> Revision:
         realm=RealmName(_text(found["written_as"])),
         generation=_count(found["generation"]),
         kind=_text(found["kind"]),
-        document=None if document is None else check_document(document),
+        document=document  # type: ignore[arg-type]
+        if document is None or trusted
+        else check_document(document, limits=limits),
         tombstone=found["tombstone"] is True,
         purged=found["purged"] is True,
         policy=Policy(

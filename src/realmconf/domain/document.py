@@ -30,6 +30,9 @@ else:
     Value = object
     Document = dict
 
+_VEILED = "realmconf.domain.veiled"
+"""Where the classes are whose items cannot all be read; loaded by those who have one."""
+
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**63 - 1
 
@@ -130,7 +133,9 @@ class _Checking:
             raise LimitExceeded("keys", self._keys, maximum=self._limits.keys)
         path = self._path
         members: Document = {}
-        for key, item in source.items():
+        # Of a document in which something is withheld, that too goes back: unread, as its mark.
+        pairs = dict.items(source) if type(source).__module__ == _VEILED else source.items()  # type: ignore[arg-type]
+        for key, item in pairs:
             path.append(key)
             # Before the item: an error in it names the key.
             name = self._key(key)
@@ -144,7 +149,8 @@ class _Checking:
         elements: list[Value] = []
         # An array is replaced as a whole, so what is in it is stored and no instruction.
         nulls, self._nulls = self._nulls, False
-        for index, item in enumerate(source):
+        is_veiled = type(source).__module__ == _VEILED
+        for index, item in enumerate(list.__iter__(source) if is_veiled else source):  # type: ignore[arg-type]
             path.append(str(index))
             elements.append(self._any(item))
             path.pop()

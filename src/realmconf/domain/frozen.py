@@ -7,6 +7,8 @@ everything but that.  Knows nothing of what is in it.
 
 from __future__ import annotations
 
+from realmconf.domain.withheld import Withheld
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,13 +85,23 @@ class FrozenList(list[Any] if TYPE_CHECKING else list):  # type: ignore[misc]
 def freeze(value: Value) -> Value:
     """*value* with every object and array in it immutable, as a copy; what is frozen already is returned as it is."""
     if isinstance(value, dict):
-        if type(value) is FrozenDict:
+        if isinstance(value, FrozenDict):
             return value
-        return FrozenDict({key: freeze(item) for key, item in value.items()})
+        members = {key: freeze(item) for key, item in dict.items(value)}
+        if Withheld in map(type, members.values()):
+            from realmconf.domain.veiled import VeiledDict
+
+            return VeiledDict(members)
+        return FrozenDict(members)
     if isinstance(value, list):
-        if type(value) is FrozenList:
+        if isinstance(value, FrozenList):
             return value
-        return FrozenList([freeze(item) for item in value])
+        elements = [freeze(item) for item in list.__iter__(value)]
+        if Withheld in map(type, elements):
+            from realmconf.domain.veiled import VeiledList
+
+            return VeiledList(elements)
+        return FrozenList(elements)
     return value
 
 
@@ -103,10 +115,23 @@ def thaw(value: Value) -> Value:
 
 
 def _thawed_dict(value: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: thaw(item) if isinstance(item, (dict, list)) else item for key, item in value.items()
+    thawed = {
+        key: thaw(item) if isinstance(item, (dict, list)) else item
+        for key, item in dict.items(value)
     }
+    if Withheld in map(type, thawed.values()):
+        from realmconf.domain.veiled import DraftDict
+
+        return DraftDict(thawed)
+    return thawed
 
 
 def _thawed_list(value: list[Any]) -> list[Any]:
-    return [thaw(item) if isinstance(item, (dict, list)) else item for item in value]
+    thawed = [
+        thaw(item) if isinstance(item, (dict, list)) else item for item in list.__iter__(value)
+    ]
+    if Withheld in map(type, thawed):
+        from realmconf.domain.veiled import DraftList
+
+        return DraftList(thawed)
+    return thawed

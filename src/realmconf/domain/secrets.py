@@ -10,6 +10,7 @@ from __future__ import annotations
 from realmconf.domain.document import ABSENT, canonical_bytes
 from realmconf.domain.pointer import ROOT
 from realmconf.domain.record import Record
+from realmconf.domain.withheld import Withheld
 from realmconf.errors import SecretMarkMisplaced
 
 TYPE_CHECKING = False
@@ -117,9 +118,15 @@ class Secrecy(Record):
 
     def _shown(self, value: Value | Absent, place: _Place) -> Value | Absent:
         if isinstance(value, dict):
-            return {key: self._shown(item, place.step(key)) for key, item in value.items()}
+            return {key: self._shown(item, place.step(key)) for key, item in dict.items(value)}
         if isinstance(value, list):
-            return [self._shown(item, place.step(str(index))) for index, item in enumerate(value)]
+            return [
+                self._shown(item, place.step(str(index)))
+                for index, item in enumerate(list.__iter__(value))
+            ]
+        if type(value) is Withheld:
+            # Whoever withholds it has made the mark that is good there.
+            return str.__str__(value)
         if place.is_secret and _is_literal(value):
             return self.mark(place.pointer, value)
         return value
@@ -154,9 +161,12 @@ class _Place:
 
 def _conceals(value: Value | Absent, place: _Place) -> bool:
     if isinstance(value, dict):
-        return any(_conceals(item, place.step(key)) for key, item in value.items())
+        return any(_conceals(item, place.step(key)) for key, item in dict.items(value))
     if isinstance(value, list):
-        return any(_conceals(item, place.step(str(index))) for index, item in enumerate(value))
+        return any(
+            _conceals(item, place.step(str(index)))
+            for index, item in enumerate(list.__iter__(value))
+        )
     return place.is_secret and _is_literal(value)
 
 
@@ -184,8 +194,10 @@ def redact(value: Value | Absent, *, at: Pointer = ROOT) -> Value | Absent:
 def has_mark(value: object) -> bool:
     """Whether a mark stands anywhere in *value*, also in a key or inside a longer text."""
     if isinstance(value, dict):
-        return any(_is_marked(key) or has_mark(item) for key, item in value.items())
-    if isinstance(value, (list, tuple)):
+        return any(_is_marked(key) or has_mark(item) for key, item in dict.items(value))
+    if isinstance(value, list):
+        return any(map(has_mark, list.__iter__(value)))
+    if isinstance(value, tuple):
         return any(map(has_mark, value))
     return isinstance(value, str) and _is_marked(value)
 

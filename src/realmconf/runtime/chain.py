@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from realmconf.domain.record import Record
 from realmconf.domain.revision import GENESIS, intact
-from realmconf.errors import StoreCorrupt
+from realmconf.errors import SecretWithheld, StoreCorrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def verify(
 
     Raises:
         StoreCorrupt: Naming the first revision that is not what was written, or whose schema is not.
+        SecretWithheld: The documents are not shown as they were written.
     """
     with store.view() as view:
         head = view.head(realm)
@@ -70,6 +71,9 @@ class _Chain:
         self.seen = 0
 
     def take(self, revision: Revision) -> None:
+        if not revision.document_digest:
+            # Of what is withheld from whoever looks, no digest can be computed.
+            raise SecretWithheld(pointer="", realm=self._realm)
         if not intact(revision):
             self.refuse(revision.generation, "is not what was written: its digest differs")
         before = self._before

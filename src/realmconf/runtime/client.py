@@ -16,7 +16,7 @@ from realmconf.runtime import arguments
 from realmconf.runtime.adapter import PLAIN
 from realmconf.runtime.fitting import ON_INVALID, Fitting
 from realmconf.runtime.lineages import Lineages
-from realmconf.runtime.locate import locate, locate_store
+from realmconf.runtime.locate import locate, locate_store, token_for
 from realmconf.runtime.runtime import ConfigRuntime
 from realmconf.runtime.world import WORLD
 from realmconf.stores.registry import open_store
@@ -80,13 +80,18 @@ def connect(
     writes refused that would copy, move or test one; what it reads is for its caller to redact.
 
     Raises:
-        InvalidArgument: No such kind of store.
+        InvalidArgument: No such kind of store; or the file of tokens for servers can be read by others.
         StoreNotInstalled: It needs an optional package, which the text names.
         StoreError: It cannot be opened; or nothing is there, and it is to be opened *read_only*.
     """
     url = locate_store() if store is None else _path(store)
     return Client(
-        open_store(url, limits=limits, read_only=arguments.flag(read_only, name="read_only")),
+        open_store(
+            url,
+            limits=limits,
+            read_only=arguments.flag(read_only, name="read_only"),
+            token_for=token_for,
+        ),
         author=author,
         surface=surface,
         timeout=timeout,
@@ -525,6 +530,13 @@ class Client:
         }
 
     def _default_author(self) -> str:
+        if self._author is None:
+            caller_name = getattr(self.store, "caller_name", None)
+            if caller_name is not None:
+                # A server knows its callers: only what somebody has stated is said besides.
+                from realmconf.runtime.locate import stated_author
+
+                self._author = stated_author() or caller_name() or None
         if self._author is None:
             # Looked up by the first write: a reader needs no name.
             from realmconf.runtime.locate import default_author

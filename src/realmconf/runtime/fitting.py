@@ -7,6 +7,7 @@ handle leaves a document that does not; what fits is for the type's own library.
 
 from __future__ import annotations
 
+from realmconf.domain.withheld import refuse_withheld
 from realmconf.errors import HistoryCompacted, InvalidArgument, SchemaViolation
 from realmconf.runtime.adapter import PLAIN
 from realmconf.runtime.envelope import ConfigEnvelope
@@ -62,12 +63,15 @@ class Fitting(Generic[Config]):
 
         Raises:
             SchemaViolation: It does not fit the type, and nothing has yet.
+            SecretWithheld: A type cannot say of one of its values that it is withheld.
             HistoryCompacted: It was purged: a type's defaults would pass for what it stated.
         """
         if snapshot.is_purged and not self.is_plain:
             raise HistoryCompacted(
                 snapshot.generation, snapshot.generation, realm=self._realm, purged=True
             )
+        if not self.is_plain:
+            refuse_withheld(snapshot.composed)
         try:
             config = self._adapter.load(snapshot.composed)
         except SchemaViolation as found:
@@ -105,6 +109,7 @@ class Fitting(Generic[Config]):
         if point.problem is not None:
             # Nobody can tell what it is part of; own documents are not held up by that.
             return
+        refuse_withheld(point.composed.config)
         try:
             self._adapter.load(point.composed.config)
         except SchemaViolation as found:

@@ -18,7 +18,7 @@ from realmconf.stores.protocol import Head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from realmconf.domain.composition import Composed
@@ -126,6 +126,10 @@ class Lineages:
         """The newest point of *realm*; the same object as long as nothing in it has changed."""
         store = self._store
         found: dict[RealmName, Head] = {}
+        lineage = getattr(store, "lineage", None)
+        if lineage is not None:
+            # Where asking takes a while, it is asked for all of them at once.
+            return self.point_among(realm, lineage(realm))
 
         def head_of(name: RealmName) -> Head:
             head = found.get(name)
@@ -145,6 +149,15 @@ class Lineages:
             if own.warnings and _same(own.revision, found[realm].revision):
                 found[realm] = own
         return self._kept(chain, found)
+
+    def point_among(self, realm: RealmName, heads: Mapping[RealmName, Head]) -> Point:
+        """The point of *realm* among *heads* of one moment; the same object as long as they are the same."""
+        found = dict(heads)
+
+        def head_of(name: RealmName) -> Head:
+            return found.setdefault(name, Head(realm=name, revision=None))
+
+        return self._kept(resolve(realm, head_of, limits=self._limits), found)
 
     def peek(self, realm: RealmName) -> Point | None:
         """The known point of *realm* if it can be proved without I/O, else None."""

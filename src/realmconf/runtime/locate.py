@@ -186,7 +186,78 @@ def user_store(environment: Mapping[str, str] | None = None) -> str:
 def default_author(environment: Mapping[str, str] | None = None) -> str:
     """``REALMCONF_AUTHOR``, else ``user@host``."""
     environment = os.environ if environment is None else environment
-    return environment.get("REALMCONF_AUTHOR") or f"{_user(environment)}@{_host()}"
+    return stated_author(environment) or f"{_user(environment)}@{_host()}"
+
+
+def stated_author(environment: Mapping[str, str] | None = None) -> str | None:
+    """``REALMCONF_AUTHOR``, if somebody has set it."""
+    environment = os.environ if environment is None else environment
+    return environment.get("REALMCONF_AUTHOR") or None
+
+
+TOKEN_VARIABLE = "REALMCONF_TOKEN"  # noqa: S105 - the name of a variable
+CREDENTIALS_BYTES_MAX = 1_048_576
+
+
+def token_for(origin: str, *, environment: Mapping[str, str] | None = None) -> str | None:
+    """
+    The token for the server at *origin*: ``REALMCONF_TOKEN``, else what the user's ``credentials.toml`` has for it.
+
+    The file has a table for each server, by its origin: ``["https://host"]`` with ``token = "rc_…"``.
+
+    Raises:
+        InvalidArgument: The file is not its owner's alone (mode 0600), or cannot be understood.
+    """
+    environment = os.environ if environment is None else environment
+    stated = environment.get(TOKEN_VARIABLE)
+    if stated:
+        return stated.strip()
+    path = credentials_path(environment)
+    text = _private_text(path)
+    if text is None:
+        return None
+    from tomllib import TOMLDecodeError, loads
+
+    try:
+        servers = loads(text)
+    except (TOMLDecodeError, RecursionError):
+        # The error would quote a line of it.
+        raise InvalidArgument(f"{path} is not TOML") from None
+    for name, entry in servers.items():
+        if name.rstrip("/").lower() == origin and isinstance(entry, dict):
+            token = entry.get("token")
+            if not isinstance(token, str):
+                raise InvalidArgument(f"{path}: the table of {origin} has no token")
+            return token
+    return None
+
+
+def credentials_path(environment: Mapping[str, str] | None = None) -> str:
+    """Where a user keeps tokens for servers."""
+    environment = os.environ if environment is None else environment
+    base = environment.get("XDG_CONFIG_HOME") or ""
+    if not os.path.isabs(base):
+        base = os.path.join(os.path.expanduser("~"), ".config")
+    return os.path.join(base, "realmconf", "credentials.toml")
+
+
+def _private_text(path: str) -> str | None:
+    """What stands in a file that is its owner's alone; None if there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = os.fstat(file.fileno())
+            if os.name == "posix" and (found.st_mode & 0o077 or found.st_uid != os.getuid()):
+                raise InvalidArgument(
+                    f"{path} holds tokens, and others may read it or own it: chmod 600 {path}"
+                )
+            text = file.read(CREDENTIALS_BYTES_MAX + 1)
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise InvalidArgument(f"{path} cannot be read: {type(unreadable).__name__}") from None
+    if len(text) > CREDENTIALS_BYTES_MAX:
+        raise InvalidArgument(f"{path} is too large for what it is")
+    return text
 
 
 def _user(environment: Mapping[str, str]) -> str:

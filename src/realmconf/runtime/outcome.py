@@ -9,6 +9,7 @@ the caller; what a write does to a document is for ``domain.decide``.
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from functools import partial
 
 from realmconf.domain import admit
@@ -31,14 +32,14 @@ from realmconf.stores.protocol import Judgement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.write import Unchanged, Write
     from realmconf.runtime.lineages import Lineages, Point
     from realmconf.runtime.world import World
-    from realmconf.stores.protocol import Applied, ReadView, Store
+    from realmconf.stores.protocol import Applied, Notice, ReadView, Store
 
     Judge = Callable[[ReadView], Sequence[Judgement]]
 
@@ -73,6 +74,8 @@ class Request(Record):
     """What another request under the same write id must equal: plain values."""
     check: Callable[[Append, Point], None] | None = None
     """Refuses what was decided, at the point it makes (a caller's type), by raising."""
+    is_placed: bool = False
+    """Whether it is decided here wherever the store is, and appended as it was made: rename, copy, import, restore."""
     write: Write | None = None
     """The write itself, where it does not depend on the state: then it can be refused before it queues."""
 
@@ -104,6 +107,8 @@ class Done(Record):
     what: Applied | Answer
     point: Point | None = None
     """None where the write id was known: nothing was judged."""
+    warnings: tuple[Notice, ...] | None = None
+    """What it means for those who inherit, where the store has told."""
 
 
 class Judged(Record):
@@ -111,6 +116,8 @@ class Judged(Record):
 
     what: Judgement | Answer
     point: Point | None = None
+    warnings: tuple[Notice, ...] | None = None
+    descendants: tuple[RealmName, ...] | None = None
 
 
 class _AnsweredError(Exception):
@@ -160,6 +167,10 @@ def commit(
         RealmconfError: It was refused; nothing was changed, ever.
     """
     refuse_inside_change(store)
+    if apply is None and decides(store, requests):
+        from realmconf.runtime.delegating import commit_there
+
+        return commit_there(store, requests, lineages=lineages, world=world, deadline=deadline)
     judging = _Judging(store, requests, lineages=lineages, world=world, limits=limits)
     realms = [request.realm for request in requests]
     while True:
@@ -193,6 +204,22 @@ def commit(
         world.sleep_seconds(RETRY_PAUSE_SECONDS * judging.attempts)
 
 
+def decides(store: Store, requests: Sequence[Request]) -> bool:
+    """Whether *store* decides *requests* by itself."""
+    return hasattr(store, "decide") and not any(request.is_placed for request in requests)
+
+
+@contextmanager
+def inside_change(store: Store) -> Iterator[None]:
+    """While a function runs that decides a write to *store*: another one from inside it is refused."""
+    stores = getattr(_deciding, "stores", ())
+    _deciding.stores = (*stores, store)
+    try:
+        yield
+    finally:
+        _deciding.stores = stores
+
+
 def preview(
     store: Store,
     requests: Sequence[Request],
@@ -202,6 +229,10 @@ def preview(
     limits: Limits,
 ) -> Sequence[Judged]:
     """Judge *requests* as ``commit`` would, on one point, and append nothing."""
+    if decides(store, requests):
+        from realmconf.runtime.delegating import preview_there
+
+        return preview_there(store, requests, lineages=lineages, world=world)
     judging = _Judging(store, requests, lineages=lineages, world=world, limits=limits)
     with store.view() as view:
         try:
@@ -276,18 +307,15 @@ class _Judging:
         self.cause = cause
 
     def judge(self, view: ReadView) -> Sequence[Judgement]:
-        stores = getattr(_deciding, "stores", ())
-        _deciding.stores = (*stores, self._store)
         self._searched = False
-        try:
-            return self._judge(view)
-        except Exception as failure:
-            # A store that fails while it is asked for an earlier attempt has not said that there was none.
-            if self._searched or isinstance(failure, (WriteIdReused, WriteIdVoid)):
-                self.refusal = failure
-            raise
-        finally:
-            _deciding.stores = stores
+        with inside_change(self._store):
+            try:
+                return self._judge(view)
+            except Exception as failure:
+                # A store that fails while it is asked for an earlier attempt has not said that there was none.
+                if self._searched or isinstance(failure, (WriteIdReused, WriteIdVoid)):
+                    self.refusal = failure
+                raise
 
     def precheck(self, view: ReadView) -> None:
         """Raise what a judgement at this state would, if the write is stale already."""

@@ -27,10 +27,11 @@ _set = object.__setattr__
 class WriteResult(ConfigSnapshot[Config]):
     """The head after a write, with what the write did."""
 
-    __slots__ = ("_after", "_before", "changed", "rebased_from", "write_id")
+    __slots__ = ("_after", "_before", "_descendants", "changed", "rebased_from", "write_id")
 
     _before: stored.Revision | None
     _after: tuple[Notice, ...]
+    _descendants: tuple[RealmName, ...] | None
     changed: bool
     """False if the write changed nothing and appended nothing."""
     rebased_from: int | None
@@ -49,8 +50,14 @@ class WriteResult(ConfigSnapshot[Config]):
         rebased_from: int | None,
         write_id: str,
         before: stored.Revision | None,
+        after: tuple[Notice, ...] | None = None,
+        descendants: tuple[RealmName, ...] | None = None,
     ) -> None:
         super().__init__(source, realm_id, record, warnings, point=point)
+        if after is not None:
+            # Whoever decided the write has looked already.
+            _set(self, "_after", after)
+        _set(self, "_descendants", descendants)
         _set(self, "changed", changed)
         _set(self, "rebased_from", rebased_from)
         _set(self, "write_id", write_id)
@@ -104,6 +111,8 @@ class WriteResult(ConfigSnapshot[Config]):
     @property
     def descendants(self) -> tuple[RealmName, ...]:
         """The realms whose composed configuration it changes, this one not counted, by name; they are looked at now."""
+        if self._descendants is not None:
+            return self._descendants
         return self._source.descendants_changed(self) if self.changed else ()
 
     def _portable(self, source: Source[Config]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 
 from realmconf.domain.document import ABSENT
+from realmconf.domain.withheld import refuse_withheld
 from realmconf.errors import InvalidArgument, RealmconfError, ValueNotFound
 from realmconf.runtime.envelope import ConfigResolvedPaths, ConfigStoreMetadata
 from realmconf.runtime.generic import Config, Generic
@@ -210,6 +211,7 @@ def _secret(
         raise ValueNotFound(
             realm=snapshot.realm_id, pointer=str(pointer), generation=snapshot.generation
         )
+    refuse_withheld(value)
     if not isinstance(value, str):
         raise InvalidArgument(
             f"what stands at {pointer} is no text, and no secret can be had of it"

@@ -15,7 +15,7 @@ from realmconf.domain.lineage import SECTION, parent_of, with_own_section
 from realmconf.domain.names import RealmName, is_system
 from realmconf.domain.pointer import Pointer
 from realmconf.domain.write import Edit, Place, Write
-from realmconf.errors import InvalidArgument
+from realmconf.errors import InvalidArgument, SecretWithheld
 from realmconf.runtime import arguments
 from realmconf.runtime.outcome import Request, commit
 
@@ -64,6 +64,9 @@ def _lines(client: Client, realm: RealmName, *, redacted: bool) -> Iterator[str]
         yield schema_line(realm, digest, schema)
     secrecy = client.lineages.secrecy(realm).replace(key=None) if redacted else None
     for revision in _kept(client, realm, head):
+        if secrecy is None and not revision.document_digest:
+            # What is withheld from whoever asks is in no export that could be taken in again.
+            raise SecretWithheld(pointer="", realm=realm)
         yield revision_line(realm, revision if secrecy is None else _redacted(revision, secrecy))
 
 
@@ -255,6 +258,7 @@ def _place(
         write_id_given=False,
         prepare=prepare,
         identity=lambda: [kind, str(realm), revision.digest],
+        is_placed=True,
     )
     done = commit(
         client.store,

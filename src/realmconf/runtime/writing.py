@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.arguments import WriteOptions
     from realmconf.runtime.client import Client
     from realmconf.runtime.fitting import Fitting
+    from realmconf.runtime.lineages import Point
     from realmconf.runtime.origins import Origins
     from realmconf.runtime.outcome import Judge
     from realmconf.runtime.source import Source
@@ -94,13 +95,18 @@ class Writing(Generic[Config]):
             write_id_given=template.write_id_given,
             prepare=prepare,
             identity=lambda: [identity, identity_of(template)],
-            check=self._fitting.check,
+            check=self._check,
         )
         return self.run(request, options, groupable=False)
 
     def request(self, command: Command, options: WriteOptions) -> Request:
         """A write of *command* on its way."""
-        return request_of(self._write(command, options), check=self._fitting.check)
+        return request_of(self._write(command, options), check=self._check)
+
+    @property
+    def _check(self) -> Callable[[Append, Point], None] | None:
+        """What refuses a document that does not fit this handle's type, if it has one."""
+        return None if self._fitting.is_plain else self._fitting.check
 
     def _write(self, command: Command, options: WriteOptions) -> Write:
         arguments.check_names(options)
@@ -180,6 +186,7 @@ class Writing(Generic[Config]):
             rebased_from=decision.rebased_from,
             write_id=request.write_id,
             before=decision.head,
+            after=done.warnings,
         )
         self._origins.remember(result)
         return result
@@ -204,6 +211,8 @@ class Writing(Generic[Config]):
             rebased_from=rebased_from,
             write_id=request.write_id,
             before=before,
+            after=judged.warnings,
+            descendants=judged.descendants,
         )
 
     def _answered(self, answer: Answer) -> tuple[Revision | None, Revision | None]:

@@ -402,6 +402,110 @@ class Store(Protocol):
         ...
 
 
+class Decided(Record):
+    """What a store that decides by itself made of one write."""
+
+    __hidden__ = frozenset({"members"})
+
+    realm: RealmName
+    generation: int
+    """The one that the write made, or left as it was."""
+    changed: bool
+    is_known: bool = False
+    """Whether this is the first answer to a known write id: then there is nothing but the two before this."""
+    revision: Revision | None = None
+    """What the write appended, or the head that it left unchanged."""
+    before: Revision | None = None
+    rebased_from: int | None = None
+    head: Head | None = None
+    """The head after the write."""
+    members: Mapping[RealmName, Head] = {}
+    """Whatever the realm depends on, as it stood with the write."""
+    warnings: tuple[Notice, ...] = ()
+    """What the write means for those who inherit the realm."""
+    descendants: tuple[RealmName, ...] | None = None
+    """Of a plan: those whose configuration it would change."""
+
+
+class Remembered(Record):
+    """
+    What a store last knew of a realm and of all that it depends on, for readers who take that without asking again.
+
+    It is what it knows as long as ``words[0] == mark``, as with a ``Proof``; whether it is the newest is not said.
+    """
+
+    heads: Mapping[RealmName, Head]
+    words: Sequence[int]
+    mark: int
+
+
+class DecidingStore(Protocol):
+    """
+    What a store offers besides that decides by itself: a server with schemas, secrets and rights of its own.
+
+    Its callers may know less than it does; ``apply`` and ``rename``, for what is decided here, need every right.
+    """
+
+    def caller_name(self) -> str:
+        """What the history calls whoever writes here without a name; empty if it has none."""
+        ...
+
+    def lineage(self, realm: RealmName) -> Mapping[RealmName, Head]:
+        """The newest heads of *realm* and of all that it depends on, of one point; identical ones while unchanged."""
+        ...
+
+    def remembered(self, realm: RealmName) -> Remembered:
+        """What was last known of *realm*, kept up from now on; asked for only where nothing is known."""
+        ...
+
+    def remembered_age_seconds(self, realm: RealmName) -> float:
+        """How long ago that was shown to be the newest."""
+        ...
+
+    def judging_turn(self, deadline: float) -> AbstractContextManager[None]:
+        """
+        Held by whoever decides on a point and then sends: those of this handle do so one after the other.
+
+        Raises:
+            LockTimeout: It did not come in time.
+            InvalidArgument: It is held by the caller itself.
+        """
+        ...
+
+    def decide(
+        self,
+        writes: Sequence[Write],
+        *,
+        identities: Sequence[object] | None,
+        standing: Mapping[RealmName, str] | None,
+        deadline: float,
+        dry_run: bool,
+    ) -> Sequence[Decided] | None:
+        """
+        Let the store decide *writes*, all of one id, and carry them out together; asked once.
+
+        *identities* are what makes each the same request, where the writes were made for one state; *standing* are
+        the digests (empty: none) of the heads of that state.  None if one of them stands no more: nothing was done.
+
+        Raises:
+            OutcomeUnknown: It was sent, and no answer came.
+            RealmconfError: It was refused, or could not be sent; nothing was changed.
+        """
+        ...
+
+    def operate(self, method: str, path: str, arguments: Mapping[str, object]) -> object:
+        """What the server answers on one of its public routes, as JSON: for what is not a store's to do."""
+        ...
+
+
+class StandingView(Protocol):
+    """What the views of such a store offer besides."""
+
+    def standing(self) -> Mapping[RealmName, str]:
+        """The digests (empty: none) of the heads that were asked for."""
+        ...
+
+
 class WorkingCopyStore(Protocol):
     """What a store with working copies offers besides."""
 

@@ -22,20 +22,34 @@ if TYPE_CHECKING:
 FACTORIES = {
     "memory": "realmconf.stores.memory:open_store",
     "sqlite": "realmconf.stores.embedded:open_store",
+    "http": "realmconf.stores.remote:open_plain",
+    "https": "realmconf.stores.remote:open_encrypted",
 }
 """Scheme -> ``module:factory``."""
+
+EXTRAS = {"http": "client", "https": "client"}
+"""What to install for a scheme, where it is not called like it."""
+
+WITH_TOKENS = frozenset(("http", "https"))
+"""Schemes of stores that ask who comes."""
 
 FOLDER_SCHEME = "sqlite"
 """What a plain folder path means."""
 
 
 def open_store(
-    url: str, *, limits: Limits, read_only: bool = False, recover: bool = False
+    url: str,
+    *,
+    limits: Limits,
+    read_only: bool = False,
+    recover: bool = False,
+    token_for: Callable[[str], str | None] | None = None,
 ) -> Store:
     """
     Open the store that *url* names: a folder path, or ``scheme://location[?option=value&…]``.
 
-    *recover* starts a new record in a root that has lost its own, or never had one (a fresh clone).
+    *recover* starts a new record in a root that has lost its own, or never had one (a fresh clone).  *token_for* gives
+    the token for a server, by its origin (``https://host:port``).
 
     Raises:
         InvalidArgument: No such scheme, or a URL that cannot be understood.
@@ -44,6 +58,10 @@ def open_store(
     """
     scheme, location, options = split_url(url)
     factory = _load(scheme)
+    if scheme in WITH_TOKENS:
+        return factory(
+            location, options=options, read_only=read_only, limits=limits, token_for=token_for
+        )
     return factory(location, options=options, read_only=read_only, limits=limits, recover=recover)
 
 
@@ -105,5 +123,7 @@ def _load(scheme: str) -> Factory:
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] == "realmconf":
             raise
-        raise StoreNotInstalled(f"the store {scheme}://", extra=scheme) from missing
+        raise StoreNotInstalled(
+            f"the store {scheme}://", extra=EXTRAS.get(scheme, scheme)
+        ) from missing
     return factory

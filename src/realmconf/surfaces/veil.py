@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from realmconf.domain.pointer import ROOT
 from realmconf.domain.secrets import redact
+from realmconf.domain.withheld import refuse_withheld
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Veil:
     def over(self, value: Any, at: Pointer = ROOT) -> Any:
         """*value*, which stands at the pointer *at*, as it may be shown."""
         if self.shows_secrets:
+            # A server that this process asks may withhold some all the same.
+            refuse_withheld(value)
             return value
         if self._secrecy is None:
             return redact(value, at=at)

@@ -13,7 +13,7 @@ from collections import OrderedDict
 
 from realmconf.domain.write import Append
 from realmconf.errors import ForkedInTransaction, GenerationConflict, InvalidRealm
-from realmconf.stores.memory.turn import Turn
+from realmconf.stores.fairness import Turn
 from realmconf.stores.memory.view import History
 from realmconf.stores.protocol import Applied, Head, Receipt
 

@@ -96,7 +96,9 @@ class ReadingSuite(StoreSuite):
 
         def judge(view: ReadView) -> Sequence[Judgement]:
             (judged,) = appending(ONE, {"n": 1})(view)
-            revision = next_revision(view.head(ONE), {"n": 1}, write_id="w")
+            revision = next_revision(
+                view.head(ONE), {"n": 1}, write_id=judged.write.write_id, kind="restore"
+            )
             last = Append(revision=resealed(revision, generation=largest))
             return [judged.replace(decision=last)]
 
