@@ -314,15 +314,17 @@ OURS_NOT_FOR_A_READ = {
     f"realmconf.{layer}.{name}"
     for layer, names in {
         "domain": "archive blame decide diff edit frozen guess inverse jsonpatch jsontext merge overlap patch"
-        " provenance rebase toml tomledit workfile write",
+        " provenance rebase scope toml tomledit workfile write",
         "domain.schemas": "complaints effort engine forms schema wording",
-        "runtime": "aio chain checkup commands descendants difference explaining follow history hub outcome project"
-        " retention sources transfer typed watch writing",
+        "runtime": "access aio chain checkup commands descendants difference explaining follow history hub ledger"
+        " outcome project retention sources tokens transfer typed watch writing",
+        "runtime.operations": "changing governing kinds numbers planning reading realms results rows session table"
+        " tokens",
         "stores.embedded": "maintenance notify publisher turn witness "
         + " ".join(path.stem for path in EMBEDDED.glob("work*.py")),
-        "surfaces": "envelope intake",
+        "surfaces": "answers envelope intake",
         "surfaces.cli": "completion documents editing explaining history lineage masks onevalue schemas terminal"
-        " usage validity watching writing",
+        " tokens usage validity watching wording writing",
     }.items()
     for name in names.split()
 } - {"realmconf.stores.embedded.workglance", "realmconf.stores.embedded.workrecord"}
@@ -385,6 +387,30 @@ def test_dear_import_is_seen(run, environment):
     run("set", "agent.model", "sonnet")
     assert {"tomllib", "tomlrt", "realmconf.domain.toml"} <= loaded_by(environment, "get")
     assert OURS_NOT_FOR_A_READ & loaded_by(environment, "set", "a", "1")
+
+
+# --- optional packages ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "package", "extra"),
+    [
+        (["serve"], "uvicorn", "server"),
+        (["serve"], "starlette", "server"),
+        (["mcp"], "mcp", "mcp"),
+    ],
+)
+def test_missing_package_is_said(run, tmp_path, words, package, extra):
+    """A surface that needs more than is installed names the command that installs it: exit 6, nothing started."""
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{package!r}] = None\n")
+    answer = run(*words, PYTHONPATH=str(tmp_path))
+    assert (answer.returncode, answer.stdout) == (6, b"")
+    assert f"pip install 'realmconf[{extra}]'".encode() in answer.stderr
+    assert b"[store_not_installed]" in answer.stderr
+    assert b"Traceback" not in answer.stderr
+    answer = run(*words, "-o", "json", PYTHONPATH=str(tmp_path))
+    assert json.loads(answer.stdout)["error"]["extra"] == extra
+    assert not (tmp_path / "store").exists()
 
 
 # --- what is printed from the table ---------------------------------------------------------
