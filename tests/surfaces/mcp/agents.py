@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 
+import pytest
 from mcp import Client
-from mcp_types import Implementation
+from mcp_types import Implementation, ResourceUpdatedNotification
 
 from realmconf.domain.names import RealmName
 from realmconf.surfaces.mcp.rights import allowance
 from realmconf.surfaces.mcp.stdio import host_for
 
 REALM = "team"
+ADDRESS = f"realmconf://{REALM}/config"
 DOCUMENT = {
     "agent": {"model": "m", "limit": 1, "list": [1, 2], "style": {"tone": "dry"}},
     "agentx": {"n": 1},
@@ -79,3 +82,19 @@ def state(client):
         snapshot = client.realm(entry.realm).get()
         found[str(entry.realm)] = (snapshot.generation, snapshot.etag)
     return found
+
+
+class News:
+    """What a client of the handshake is told."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def __call__(self, message):
+        if isinstance(message, ResourceUpdatedNotification):
+            self.heard.put_nowait(message.params.uri)
+
+
+async def subscribe(agent, address):
+    with pytest.warns(Warning, match="resources/subscribe"):
+        await agent.subscribe_resource(address)

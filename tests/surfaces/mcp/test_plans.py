@@ -5,17 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
-import realmconf
-from realmconf.domain.names import PLANS
-from realmconf.errors import GenerationConflict, NotPermitted, PlanInvalid, RateLimited
-from realmconf.runtime.access import OWNER
-from realmconf.runtime.ledger import REVISIONS_KEPT, Ledger
-from realmconf.runtime.operations import planning
-from realmconf.runtime.operations.session import Session
-from realmconf.runtime.world import World
-from realmconf.surfaces.mcp.rights import allowance, narrowed
-from realmconf.surfaces.mcp.stdio import host_for
 from tests.surfaces.mcp.agents import (
     DOCUMENT,
     ERAS,
@@ -27,6 +16,17 @@ from tests.surfaces.mcp.agents import (
     refusal,
     state,
 )
+
+import realmconf
+from realmconf.domain.names import PLANS
+from realmconf.errors import GenerationConflict, NotPermitted, PlanInvalid, RateLimited
+from realmconf.runtime.access import OWNER
+from realmconf.runtime.ledger import REVISIONS_KEPT, Ledger
+from realmconf.runtime.operations import planning
+from realmconf.runtime.operations.session import Session
+from realmconf.runtime.world import World
+from realmconf.surfaces.mcp.rights import allowance, narrowed
+from realmconf.surfaces.mcp.stdio import host_for
 
 
 def agent_of(client, *, caller="a"):
@@ -297,7 +297,7 @@ def test_what_is_kept_of_plans_holds_no_secret(client, patch):
 
 
 def test_a_caller_makes_so_many_plans_a_minute(clock, timed):
-    """After 120 plans in a minute a caller waits; others do not."""
+    """After 240 plans in a minute a caller waits; others do not."""
     session = agent_of(timed)
     for number in range(planning.PLANS_PER_MINUTE):
         plan(session, number)
@@ -321,12 +321,11 @@ def test_large_plans_are_fewer(clock, timed):
             reason="r",
         ).plan_id
 
-    first = large(30_000)
-    second = large(30_000)
+    first, second, *_ = [large(32_000) for _ in range(4)]
     with pytest.raises(RateLimited):
-        large(30_000)
+        large(32_000)
     clock.pass_seconds(planning.MINUTE_SECONDS)
-    large(30_000)
+    large(32_000)
     with pytest.raises(PlanInvalid):
         planning.apply(session, plan_id=first)
     assert planning.apply(session, plan_id=second).changed

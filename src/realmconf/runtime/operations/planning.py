@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 PLAN_SECONDS = 600.0
 """How long a plan is good."""
 PATCH_BYTES_MAX = 32_768
-PLANS_PER_MINUTE = 120
+PLANS_PER_MINUTE = 240
 """Of one caller."""
 MINUTE_SECONDS = 60.0
-CALLER_BYTES_MAX = 65_536
+CALLER_BYTES_MAX = 131_072
 """Of the plans of one caller that are kept: beyond it the oldest give way, but none of the last minute."""
 BYTES_MAX = 786_432
 """Of all that are kept: the record is a document, and has a document's limits."""
@@ -200,8 +200,8 @@ def _refuse_hurry(kept: Mapping[str, Any], caller: str, *, since: str) -> None:
         raise RateLimited("plans of this caller", retry_after_seconds=MINUTE_SECONDS)
 
 
-_ENTRY_BYTES = 512
-"""What a plan takes beside its patch and reason, at most."""
+_ENTRY_BYTES = 400
+"""What a plan takes beside its patch and reason."""
 
 
 def _size(entry: Mapping[str, Any]) -> int:

@@ -134,8 +134,10 @@ class HttpApp:
         grant = self._grant_of_request(context.request.scope)
         if grant is None:
             raise Unauthenticated
-        # What a client calls itself is its own word, the token's name is not: a history has both.
-        author = f"mcp:{name or UNNAMED}" + (f"@{plain_name(grant.name)}" if grant.name else "")
+        # What a client calls itself is its own word, the token's name is not: a history has both.  Only the
+        # handshake tells the former in the older protocol, and here nobody remembers it.
+        known = [one for one in (name, grant.name and plain_name(grant.name)) if one]
+        author = f"mcp:{'@'.join(known) or UNNAMED}"
         return narrowed(grant, self._allowed, caller=grant.id, author=author)
 
     # --- its life
