@@ -198,6 +198,25 @@ def test_replace_takes_its_own_envelope_back(agent, tmp_path):
     assert (answer.code, answer.error["expected"], answer.error["current"]) == (3, 1, 2)
 
 
+@pytest.mark.parametrize("command", ["replace", "validate"])
+@pytest.mark.parametrize("config", ["null", "[1]", "1"])
+def test_envelope_without_a_document_is_refused(agent, command, config):
+    """That of a realm without one says so; it is taken neither for an empty document nor for none at all."""
+    text = f'{{"config": {config}, "generation": 1, "realm_id": "team", "view": "own"}}'
+    answer = agent(command, "-", "-o", "json", stdin=text.encode())
+    assert (answer.code, answer.error["code"]) == (4, "invalid_document")
+    assert agent.head()[1] == 1
+
+
+def test_write_of_what_must_exist(agent):
+    """``--must-exist`` refuses to make a document; it contradicts ``--create``."""
+    agent.ok("set", "a", "1", "--must-exist")
+    answer = agent("set", "a", "1", "--must-exist", "--realm", "nobody", "-o", "json")
+    assert (answer.code, answer.error["code"]) == (3, "generation_conflict")
+    answer = agent("set", "a", "1", "--must-exist", "--create", "-o", "json")
+    assert (answer.code, answer.error["code"]) == (4, "invalid_argument")
+
+
 @pytest.mark.parametrize("words", [["-o", "json"], ["--format", "toml"]])
 def test_replace_refuses_the_effective_view(agent, tmp_path, words):
     """Stored, it would copy every inherited value into the realm."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from realmconf.errors import ParentNotFound
 from realmconf.runtime.access import OWNER, ROLES
 from realmconf.runtime.client import connect
 from realmconf.runtime.operations.rows import BY_NAME, OPERATIONS
@@ -287,6 +288,29 @@ def test_steps_are_those_of_every_surface(full, asked):
     step = asked("config/watch_once", {"after": 1, "view": "own"})
     assert step.pop("changed") is True
     assert line == step
+
+
+def test_trying_a_document_is_for_readers_and_tells_them_nothing_else(shell):
+    """Whoever may read a realm may try a document; under a parent it may not read, as under one that is not there."""
+    shell.ok("set", "agent.model", "m")
+    shell.ok("schema", "set", "-", stdin=b'{"properties": {"agent": {"required": ["model"]}}}')
+    shell.ok("set", "a", "1", "--realm", "hidden")
+    reader = OWNER.replace(id="t-1", roles=frozenset(("read",)), realms=("team",))
+    with connect(str(shell.root)) as client:
+        session = Session(client, reader, surface="http")
+
+        def tried(document):
+            arguments = {"realm": "team", "config": document}
+            return answer(BY_NAME["config/validate"], session, arguments)
+
+        assert tried({"agent": {"model": "m"}}) == {"valid": True, "violations": []}
+        assert tried({"agent": {}})["valid"] is False
+        refusals = set()
+        for parent in ("hidden", "nobody"):
+            with pytest.raises(ParentNotFound) as refused:
+                tried({"agent": {"model": "m"}, "realm": {"team": {"parent": parent}}})
+            refusals.add(str(refused.value).replace(parent, "…"))
+        assert len(refusals) == 1
 
 
 def test_patch_tells_the_changes_of_each(full):

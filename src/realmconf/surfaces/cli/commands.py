@@ -137,7 +137,7 @@ _AGENTS = (
         kind="pointer",
         label="PATH",
         repeats=True,
-        help="with --allow-write: what agents may change is at this place or below it; may be repeated",
+        help="with --allow-write: what agents may change is at this place or below it (/: anywhere); may be repeated",
     ),
 )
 

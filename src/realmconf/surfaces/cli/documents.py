@@ -135,6 +135,10 @@ def read_document(
     generation = value["generation"]
     if type(generation) is not int or not 0 <= generation <= LIMITS.generation:
         raise InvalidArgument("the envelope's generation is not one")
+    if not isinstance(value["config"], dict):
+        raise InvalidDocument(
+            "the envelope's config is no document, which is an object", pointer=""
+        )
     return GivenDocument(
         document=value["config"],
         is_json=given.is_json,

@@ -49,12 +49,9 @@ def _set(call: Call) -> None:
     if request.source == request.patch == STANDARD_INPUT:
         raise InvalidArgument("the schema and --patch cannot both be read from standard input")
     given = given_schema(call, request.source)
-    patch = (
-        None
-        if request.patch is None
-        else read_input(call, file=request.patch, toml=None, json=None).value
-    )
-    if patch is not None:
+    patch = None
+    if request.patch is not None:
+        patch = read_input(call, file=request.patch, toml=None, json=None).value
         check_patch(patch)
     options = write_options(call)
     print_result(call, call.ask("schema/set", schema=given, patch=patch, **options))
