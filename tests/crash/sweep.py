@@ -350,6 +350,11 @@ def more_faults(numbers: list[int]) -> Iterator[Fault]:
     return _in_turn(numbers, each=2)
 
 
+def errors(numbers: list[int]) -> Iterator[Fault]:
+    """Each call failed once, also those between a commit and its answer, which are few."""
+    return (Fault(at=at, mode=ERROR_ONCE) for at in numbers)
+
+
 def _in_turn(numbers: list[int], *, each: int) -> Iterator[Fault]:
     modes = itertools.cycle(
         [

@@ -15,7 +15,7 @@ from tests.conformance.test_suite_catches import ForgetsTombstones
 from tests.crash import planted
 from tests.crash.powercut import acknowledged_before_the_cut
 from tests.crash.scenarios import PROJECT
-from tests.crash.sweep import fast_folder, in_a_process, sweep
+from tests.crash.sweep import errors, fast_folder, in_a_process, sweep
 from tests.crash.test_losing_files import STORE, a_history, afterwards, goes_on_or_is_missing
 from tests.crash.test_power import generation_after, prepare
 from tests.crash.test_sweep import OPERATIONS
@@ -24,7 +24,6 @@ from tests.stateful.test_client_against_model import OnMemory, run
 from realmconf.domain.names import LIMITS
 from realmconf.runtime.client import Client
 from realmconf.stores.memory import MemoryStore
-from realmconf.testing.faults import ERROR_ONCE, Fault
 
 HANGS = -1
 """The status of a program that did not end: its bug was found as well."""
@@ -107,10 +106,7 @@ def test_the_sweep_finds_an_error_after_the_commit() -> None:
         return operation.act(*arguments)  # type: ignore[arg-type]
 
     with pytest.raises(AssertionError):
-        sweep(
-            operation.replace(act=broken),
-            plan=lambda numbers: (Fault(at=at, mode=ERROR_ONCE) for at in numbers),
-        )
+        sweep(operation.replace(act=broken), plan=errors)
 
 
 def test_losing_files_finds_a_fresh_start(tmp_path: Path) -> None:

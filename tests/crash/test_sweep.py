@@ -16,6 +16,7 @@ from tests.crash.sweep import (
     WRITE_ID,
     Operation,
     State,
+    errors,
     more_faults,
     some_faults,
     sweep,
@@ -210,6 +211,16 @@ OPERATIONS = [
 def test_a_fault_at_each_call(operation: Operation) -> None:
     """G4, G5, G6: old or new, nothing acknowledged lost, nothing refused done, at every call."""
     assert sweep(operation, plan=some_faults) > 3
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [one for one in OPERATIONS if one.name in {"rename", "compact"}],
+    ids=lambda one: one.name,
+)
+def test_an_error_at_every_call(operation: Operation) -> None:
+    """G6: also at the calls after the commit: these two had more to do there than to answer."""
+    assert sweep(operation, plan=errors) > 20
 
 
 @pytest.mark.torture

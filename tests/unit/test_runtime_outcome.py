@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -154,6 +155,82 @@ def test_a_failed_look_for_the_first_attempt_is_no_refusal(failure):
         realm.set({"x": 1})
     assert store.attempts == 1 + RETRIES_MAX
     assert caught.value.write_id is not None
+    assert realm.settle(caught.value.write_id) == Committed(generation=1)
+
+
+class Blinded(Flaky):
+    """A store that cannot be read any more once something was committed."""
+
+    blind = False
+
+    def __getattr__(self, name):
+        found = super().__getattr__(name)
+        if name in {"rename", "compact", "purge"}:
+            return partial(self._committing, found)
+        if name in {"view", "head"}:
+            return partial(self._looking, found)
+        return found
+
+    def apply(self, *args, **options):
+        return self._committing(super().apply, *args, **options)
+
+    def _committing(self, commit, *args, **options):
+        try:
+            return commit(*args, **options)
+        finally:
+            self.blind = True
+
+    def _looking(self, look, *args, **options):
+        if self.blind:
+            raise StoreUnavailable("a read failed")
+        return look(*args, **options)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda client: client.realm("a").set({"x": 9}),
+        lambda client: client.realm("a").update(lambda draft: draft.update(x=9)),
+        lambda client: client.realm("a").delete(),
+        lambda client: client.realm("a").rollback(to=1),
+        lambda client: client.realm("a").set_policy(history_keep=3),
+        lambda client: client.realm("a").set_schema({"type": "object"}),
+        lambda client: client.realm("a").set_parent("b"),
+        lambda client: client.transaction([("a", {"set": {"x": 9}}), ("b", {"set": {"x": 9}})]),
+        lambda client: client.rename("a", "new"),
+        lambda client: client.copy("a", "new"),
+        lambda client: client.compact(keep=1, realm="a"),
+        lambda client: client.purge("a", 1),
+    ],
+)
+def test_nothing_that_is_looked_for_after_the_commit_refuses_it(write):
+    """G6: an operation that was committed is answered, though nothing can be read any more."""
+    store = Blinded()
+    before = client_on(store.inner)
+    before.realm("a").set({"x": 1})
+    before.realm("b").set({"x": 1})
+    before.realm("a").set({"x": 2})
+    write(client_on(store))
+    assert store.blind
+
+
+def test_a_rename_that_cannot_tell_whom_it_leaves_behind_says_so():
+    """The rename is done; that nobody can be asked for heirs is a warning."""
+    store = Blinded()
+    client_on(store.inner).realm("a").set({"x": 1})
+    result = client_on(store).rename("a", "new")
+    assert {warning.code for warning in result.warnings} == {"descendants_unknown"}
+    assert client_on(store.inner).realm("new").get().document == {"x": 1}
+
+
+def test_a_known_write_that_cannot_be_read_is_no_refusal():
+    """G6: a retry that finds its first attempt, and cannot read what it made, has not refused the write."""
+    store = Blinded("applied")
+    with pytest.raises(OutcomeUnknown) as caught:
+        client_on(store).realm("a").set({"x": 1})
+    assert isinstance(caught.value.__cause__, StoreUnavailable)
+    assert caught.value.write_id is not None
+    realm = client_on(store.inner).realm("a")
     assert realm.settle(caught.value.write_id) == Committed(generation=1)
 
 

@@ -418,6 +418,8 @@ class Client:
 
         With both, a revision goes only if both say so; a realm's policy ``history_keep`` is kept in any case,
         and so is the head.  Without *realm*, all realms.
+
+        Realm by realm, oldest revisions first: after an error some may be gone, and the next call goes on.
         """
         from realmconf.runtime.retention import compact
 
@@ -460,6 +462,7 @@ class Client:
         Bring the documents of a backup back, as new revisions above everything that either store knows.
 
         A realm whose document is the same already is left alone; one that the backup does not know stays.
+        Each is a write of its own: after an error some may be restored, and the next call goes on.
         *progress* is called with the number of realms done.
         """
         from realmconf.runtime.transfer import restore
@@ -488,6 +491,7 @@ class Client:
         Take an export in: the whole history into a realm never written, else its newest document as one revision.
 
         *names* gives realms other names here.  *progress* is called with the number of revisions read.
+        Each revision is a write of its own: after an error those before it are in.
 
         Raises:
             StoreTooNew: A newer release wrote it.

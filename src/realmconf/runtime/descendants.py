@@ -15,11 +15,12 @@ from realmconf.domain.document import ABSENT, same
 from realmconf.domain.lineage import SECTION, is_live
 from realmconf.domain.names import GLOBAL
 from realmconf.domain.record import Record
+from realmconf.errors import RealmconfError
 from realmconf.stores.protocol import Head, Notice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from realmconf.domain.diff import Change
@@ -96,6 +97,33 @@ def changed_by(client: Client, result: WriteResult[Any]) -> tuple[RealmName, ...
 
 def aftermath(client: Client, result: WriteResult[Any]) -> tuple[Notice, ...]:
     """What a write means for those who inherit the realm, as warnings."""
+    return _looked_up(lambda: _aftermath(client, result))
+
+
+def left_behind(client: Client, old: RealmName, new: RealmName) -> tuple[Notice, ...]:
+    """Whom a rename leaves with a parent that is gone, as warnings: their documents are their own."""
+    return _looked_up(lambda: _left_behind(client, old, new))
+
+
+def _looked_up(look: Callable[[], Iterable[Notice]]) -> tuple[Notice, ...]:
+    """What *look* finds out after a write; raises nothing of the store's, since the write is done."""
+    try:
+        return tuple(look())
+    except RealmconfError as failure:
+        # As an error it would be taken for a refusal, and a refusal says that nothing was changed.
+        message = f"what this means for those who inherit cannot be told now: {failure}"
+        return (Notice(code="descendants_unknown", message=message),)
+
+
+def _left_behind(client: Client, old: RealmName, new: RealmName) -> Iterator[Notice]:
+    with client.store.view() as view:
+        left = list(filter(client.may_read, view.children(old)))
+    if left:
+        message = f"{listed(left)} still have {old} as their parent: let them inherit from {new}"
+        yield Notice(code="descendant_orphaned", message=message)
+
+
+def _aftermath(client: Client, result: WriteResult[Any]) -> Iterator[Notice]:
     changes = [change for change in result.changes if _is_inherited(change, result.realm_id)]
     overridden: dict[Pointer, list[RealmName]] = {}
     invalid: dict[RealmName, str] = {}
@@ -114,7 +142,7 @@ def aftermath(client: Client, result: WriteResult[Any]) -> tuple[Notice, ...]:
             found = violations_of(heir.after.composed)
             if found and not violations_of(heir.before.composed):
                 invalid[heir.realm] = f"{found[0]['pointer'] or '/'}: {found[0]['message']}"
-    return tuple(_told(result.realm_id, overridden, invalid, sorted(orphaned)))
+    yield from _told(result.realm_id, overridden, invalid, sorted(orphaned))
 
 
 def _is_inherited(change: Change, realm: RealmName) -> bool:

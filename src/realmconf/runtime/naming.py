@@ -12,7 +12,7 @@ from realmconf.domain.scope import refuse_command
 from realmconf.domain.write import Place, Write
 from realmconf.errors import GenerationConflict, InvalidArgument, InvalidRealm, RealmNotFound
 from realmconf.runtime import arguments
-from realmconf.runtime.descendants import listed
+from realmconf.runtime.descendants import left_behind
 from realmconf.runtime.outcome import Request, commit, preview, refuse_inside_change
 
 TYPE_CHECKING = False
@@ -62,14 +62,8 @@ def rename(client: Client, old: RealmName, new: RealmName, options: WriteOptions
         options,
         apply=lambda judge, deadline: client.store.rename(old, new, judge, deadline=deadline),
     )
-    with client.store.view() as view:
-        left = [child for child in view.children(old) if client.may_read(child)]
-    if left:
-        # Their documents are their own: who renames a parent says so to whoever keeps them.
-        result.warn(
-            "descendant_orphaned",
-            f"{listed(left)} still have {old} as their parent: let them inherit from {new}",
-        )
+    for notice in left_behind(client, old, new):
+        result.warn(notice.code, notice.message)
     return result
 
 

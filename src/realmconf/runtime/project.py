@@ -132,7 +132,7 @@ def _take_in(client: Client, copy: CloneCopy, *, message: str) -> int:
     )
     store: Any = client.store
     deadline = client.deadline(None)
-    done: Any = commit(
+    done = commit(
         store,
         [request],
         lineages=client.lineages,
@@ -140,9 +140,9 @@ def _take_in(client: Client, copy: CloneCopy, *, message: str) -> int:
         limits=client.limits,
         deadline=deadline,
         apply=lambda judge: store.resolve(copy.realm, judge, deadline=deadline),
-    )
-    generation: int = done[0].what.head.generation
-    return generation
+    )[0]
+    # Also where a retry found what an attempt of unknown outcome had made.
+    return client.realm(copy.realm).writing.result(request, done).generation
 
 
 def _copy_in(root: str, name: str) -> CloneCopy | None:

@@ -11,10 +11,9 @@ import operator
 
 from realmconf.domain.document import ABSENT
 from realmconf.domain.withheld import refuse_withheld
-from realmconf.errors import InvalidArgument, RealmconfError, ValueNotFound
+from realmconf.errors import InvalidArgument, ValueNotFound
 from realmconf.runtime.envelope import ConfigResolvedPaths, ConfigStoreMetadata
 from realmconf.runtime.generic import Config, Generic
-from realmconf.stores.protocol import Notice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,12 +23,14 @@ if TYPE_CHECKING:
     from realmconf.domain import revision as stored
     from realmconf.domain.names import RealmName
     from realmconf.domain.pointer import Pointer
+    from realmconf.errors import RealmconfError
     from realmconf.runtime.client import Client
     from realmconf.runtime.fitting import Fitting
     from realmconf.runtime.lineages import Point
     from realmconf.runtime.results import WatchedSnapshot, WriteResult
     from realmconf.runtime.snapshot import ConfigSnapshot
     from realmconf.runtime.sources import Secret, SecretSources
+    from realmconf.stores.protocol import Notice
 
 
 class Source(Generic[Config]):
@@ -172,12 +173,7 @@ class RealmSource(Source[Config]):
         """What a write means for those who inherit the realm."""
         from realmconf.runtime.descendants import aftermath
 
-        try:
-            return aftermath(self._client, result)
-        except RealmconfError as failure:
-            # The write is done: that nobody can look now is no error of it.
-            message = f"what this means for those who inherit cannot be told now: {failure}"
-            return (Notice(code="descendants_unknown", message=message),)
+        return aftermath(self._client, result)
 
     def descendants_changed(self, result: WriteResult[Config]) -> tuple[RealmName, ...]:
         """Those whose composed configuration a write changes."""

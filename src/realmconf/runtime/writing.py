@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from realmconf.domain.scope import refuse_command
 from realmconf.domain.write import Append, Delete, Expected, Write
-from realmconf.errors import HistoryCompacted
+from realmconf.errors import HistoryCompacted, OutcomeUnknown, RealmconfError
 from realmconf.runtime import arguments
 from realmconf.runtime.generic import Config, Generic
 from realmconf.runtime.outcome import (
@@ -161,10 +161,19 @@ class Writing(Generic[Config]):
     # --- results -------------------------------------------------------------------------
 
     def result(self, request: Request, done: Done) -> WriteResult[Config]:
-        """What came of a write that was applied, or whose write id was known."""
+        """
+        What came of a write that was applied, or whose write id was known.
+
+        Raises:
+            OutcomeUnknown: The id is known, and what it made cannot be read now.
+        """
         what = done.what
         if isinstance(what, Answer):
-            record, before = self._answered(what)
+            try:
+                record, before = self._answered(what)
+            except RealmconfError as failure:
+                # A refusal would say that the write never happened; this says to ask again under its id.
+                raise OutcomeUnknown(request.write_id, realm=self._realm) from failure
             return WriteResult(
                 self._source,
                 self._realm,

@@ -374,7 +374,12 @@ class Store(Protocol):
         ...
 
     def compact(self, realm: RealmName, *, floor: int, deadline: float) -> Compaction:
-        """Remove revisions below *floor* (never the head). Receipts and schemas stay."""
+        """
+        Remove revisions below *floor* (never the head). Receipts and schemas stay.
+
+        A store may do it in several steps, oldest revisions first.  An error then means that some are still there,
+        not that nothing is gone, and the next call goes on.
+        """
         ...
 
     def purge(

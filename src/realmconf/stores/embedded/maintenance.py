@@ -18,7 +18,7 @@ from realmconf.errors import (
 )
 from realmconf.stores.embedded import database, kinship, workrecord
 from realmconf.stores.embedded.pending import Pending
-from realmconf.stores.protocol import Applied, Compaction, Receipt
+from realmconf.stores.protocol import Applied, Compaction, Head, Receipt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def rename(
     working: WorkingCopies | None,
 ) -> Sequence[Applied]:
     """Give the history of *old* to *new*, and *old* a tombstone that goes on counting."""
-    judgements = judge(Pending(turn))
-    judged = {judgement.write.realm: judgement for judgement in judgements}
+    judged = {judgement.write.realm: judgement for judgement in judge(Pending(turn))}
     left = _append(judged[old]).revision
+    before = turn.head(old)
     key = turn.session.realm_id(turn.connection, old)
     if key is None:
         raise RealmNotFound(realm=old)
@@ -88,15 +88,20 @@ def rename(
     turn.append((), also=move, store_wide=True)
     turn.session.forget_all()
     turn.committed += [old, new]
+    # Told from what was judged: a look at the record could fail now, and make a refusal of what is committed.
+    floors = {old: left.generation, new: before.floor}
     return [
         Applied(
             write=judgement.write,
             decision=judgement.decision,
-            head=turn.head(judgement.write.realm).replace(
-                warnings=warnings.get(judgement.write.realm, ())
+            head=Head(
+                realm=realm,
+                revision=_append(judgement).revision,
+                floor=floors[realm],
+                warnings=warnings.get(realm, ()),
             ),
         )
-        for judgement in judgements
+        for realm, judgement in judged.items()
     ]
 
 
@@ -132,6 +137,9 @@ def compact(turns: Turns, realm: RealmName, *, floor: int, deadline: float) -> C
             removed += step - head.floor
             turn.append((), also=_remover(realm, key, step), store_wide=True)
             turn.session.forget_all()
+            if step == target:
+                # Not found out by one more turn: that could fail, with everything done.
+                return Compaction(realm=realm, floor=step, removed=removed)
 
 
 def _remover(realm: RealmName, key: int, floor: int) -> Callable[[apsw.Connection], None]:
