@@ -98,6 +98,7 @@ class Fuzz:
         )
 
 
+@pytest.mark.timeout(600)
 def test_fuzz(start):
     """100,000 lines of every sort: every request with an id is answered once, and the process ends well."""
     rpc = start()

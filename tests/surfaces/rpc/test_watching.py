@@ -84,6 +84,20 @@ def test_unwatch(rpc, client):
     assert rpc.rest() == []
 
 
+def test_unwatch_in_the_middle(rpc, client):
+    """So it is when there was much more to tell."""
+    realm = client.realm("team")
+    for number in range(40):
+        realm.set({"text": f"{number} " * 20_000})
+    rpc.call("config/watch", after=0)
+    rpc.changed()
+    identity = rpc.ask("config/unwatch", subscription=1)
+    rpc.end()
+    told = rpc.rest()
+    assert told[-1]["id"] == identity
+    assert len(told) < 40
+
+
 def test_number_of_subscriptions(rpc):
     """There are at most 64 at once."""
     for _ in range(SUBSCRIPTIONS_MAX):
@@ -127,19 +141,39 @@ def test_client_that_does_not_read(rpc, client):
 
 
 def test_client_that_asks_and_does_not_read(rpc, client):
-    """Nor are answers kept: what asks for 120 MB of them is not read any more until it reads."""
+    """Nor are answers: 120 MB of them, for which nobody waits yet, take less than 100 MiB."""
     client.realm("team").set({"text": "x" * 300_000})
     rpc.call("config/get")
     before = rpc.memory_peak_bytes()
     request = b'{"jsonrpc":"2.0","id":%d,"method":"config/get"}\n'
-    everything = b"".join(request % number for number in range(1_000, 1_400))
-    # Somebody else writes it: the process will not take all of it before it is read.
-    writing = threading.Thread(target=rpc.write, args=(everything,))
-    writing.start()
-    found = {rpc.next(lambda one: one.get("id", 0) >= 1_000)["id"] for _ in range(400)}
-    writing.join()
-    assert found == set(range(1_000, 1_400))
+    numbers = range(1_000, 1_400)
+    # Somebody else writes it: the process does not take it all before its answers are read.
+    found = asked_by_another(rpc, b"".join(request % number for number in numbers), len(numbers))
+    assert found == set(numbers)
     assert rpc.memory_peak_bytes() - before < 100 * 1024 * 1024
+
+
+def test_client_that_asks_too_fast(rpc):
+    """Nor are requests: what comes faster than it can be done, 100 MB here, stays where it is and takes 64 MiB."""
+    text = b"x" * 1_000_000
+    request = b'{"jsonrpc":"2.0","id":%d,"method":"config/set","params":{"dry_run":true,"config":{"a":"%s"}}}\n'
+    rpc.call("config/set", dry_run=True, config={"a": text.decode()})
+    before = rpc.memory_peak_bytes()
+    numbers = range(1_000, 1_100)
+    found = asked_by_another(
+        rpc, b"".join(request % (number, text) for number in numbers), len(numbers)
+    )
+    assert found == set(numbers)
+    assert rpc.memory_peak_bytes() - before < 64 * 1024 * 1024
+
+
+def asked_by_another(rpc, requests: bytes, count: int) -> set[int]:
+    """The ids of the answers, which are read while somebody else sends."""
+    writing = threading.Thread(target=rpc.write, args=(requests,))
+    writing.start()
+    found = {rpc.read()["id"] for _ in range(count)}
+    writing.join()
+    return found
 
 
 @pytest.mark.parametrize("view", ["own", "effective"])
