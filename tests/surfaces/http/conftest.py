@@ -44,6 +44,7 @@ class Running:
     def http(self, role: str | None = "admin", **options: Any) -> httpx.Client:
         """A client for a caller of this role; None: without a token."""
         headers = {} if role is None else self.headers(role)
+        headers |= options.pop("headers", {})
         return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE_SECONDS, **options)
 
     def mint(self, *roles: str, realms: str = "*", **options: Any) -> str:

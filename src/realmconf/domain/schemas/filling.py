@@ -24,7 +24,7 @@ def filled(config: Document, shape: Shape) -> Document:
     return _filled(config, shape, frozenset())
 
 
-def _filled(config: Document, shape: Shape, above: frozenset[object]) -> Document:
+def _filled(config: Document, shape: Shape, above: frozenset[int]) -> Document:
     found = dict(config)
     for key in shape.keys:
         place = shape.member(key)
@@ -32,8 +32,8 @@ def _filled(config: Document, shape: Shape, above: frozenset[object]) -> Documen
         if value is ABSENT:
             value = _copied(place.default)
             # What refers to itself has a section in each section, without end.
-            if value is ABSENT and place.types == _OBJECT and place.sources not in above:
-                value = _filled({}, place, above | {place.sources}) or ABSENT
+            if value is ABSENT and place.types == _OBJECT and not place.sources & above:
+                value = _filled({}, place, above | place.sources) or ABSENT
             elif isinstance(value, dict):
                 value = _filled(value, place, above)
         elif isinstance(value, dict):

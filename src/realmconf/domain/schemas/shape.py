@@ -194,8 +194,10 @@ class Shape:
 
     @property
     def sources(self) -> frozenset[int]:
-        """Which schemas speak of the place: the same ones, where a schema refers to itself."""
-        return frozenset(id(schema.raw) for schema in self._applying)
+        """Which schemas list members here: one of them is also one of those above, where it refers to itself."""
+        return frozenset(
+            id(schema.raw) for schema in self._applying if "properties" in schema.said
+        )
 
     @property
     def has_secrets(self) -> bool:

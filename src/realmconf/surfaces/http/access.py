@@ -182,4 +182,5 @@ def _is_port(text: str) -> bool:
 
 
 def _bare(host: str) -> str:
-    return host.strip().lower().strip("[]") if host.count(":") != 1 else host.split(":")[0].lower()
+    """A name that was given to the server, with or without a port; of an IPv6 address with or without brackets."""
+    return _name_of(host) or host.strip().lower()

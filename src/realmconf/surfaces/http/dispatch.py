@@ -75,7 +75,7 @@ async def answer(server: Server, incoming: Incoming, operations: tuple[Operation
             operations, body, incoming.headers, limits=server.client.limits
         )
         assert operation.route is not None
-        in_query = set(operation.route.query)
+        in_query = set(operation.route.query) & operation.takes
     media = negotiation.choose(accept, manners.forms(operation))
     from_path = {
         name: from_text(operation.parameter(name), incoming.from_path(name))

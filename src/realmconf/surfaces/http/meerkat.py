@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from realmconf.domain.frozen import thaw
+from realmconf.domain.names import LIMITS
 from realmconf.domain.schemas.filling import filled, unfilled
 from realmconf.domain.schemas.shape import NOTHING
 from realmconf.domain.secrets import unmarked
 from realmconf.errors import GenerationConflict, InvalidArgument, InvalidDocument, InvalidPatch
-from realmconf.runtime.operations.kinds import check
+from realmconf.runtime import arguments
 from realmconf.runtime.operations.numbers import with_stored_number_types
-from realmconf.runtime.operations.rows import BY_NAME, EXPECTED_GENERATION
+from realmconf.runtime.operations.rows import BY_NAME
 from realmconf.runtime.operations.table import call
 from realmconf.surfaces.http import bodies, negotiation, preconditions
 from realmconf.surfaces.http.problems import Problem
@@ -60,8 +61,8 @@ async def patch(server: Server, incoming: Incoming) -> Reply:
     change, generation = _taken_apart(body, "patch")
     if not isinstance(change, dict):
         raise InvalidPatch("a merge patch of a configuration is an object")
-    arguments = {"patch": change, GENERATION: generation, "write_id": write_id}
-    return await server.writing(_patch, server, _session(incoming), arguments)
+    given = {"patch": change, GENERATION: generation, "write_id": write_id}
+    return await server.writing(_patch, server, _session(incoming), given)
 
 
 METHODS = {"GET": get, "PUT": put, "PATCH": patch}
@@ -121,8 +122,7 @@ def _taken_apart(body: Any, member: str) -> tuple[Any, int | None]:
     generation = body.get(GENERATION)
     if generation is None:
         return body[member], None
-    number: int = check(EXPECTED_GENERATION, generation)
-    return body[member], number
+    return body[member], arguments.generation(generation, limits=LIMITS)
 
 
 # --- what is done ----------------------------------------------------------------------------
@@ -155,9 +155,9 @@ def _put(
     return _reply(server, session, result)
 
 
-def _patch(server: Server, session: Session, arguments: dict[str, Any]) -> Reply:
+def _patch(server: Server, session: Session, given: dict[str, Any]) -> Reply:
     realm = _realm(server)
-    return _reply(server, session, call(PATCH, session, {**arguments, "realm": str(realm)}))
+    return _reply(server, session, call(PATCH, session, {**given, "realm": str(realm)}))
 
 
 def _realm(server: Server) -> RealmName:

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from realmconf.domain.record import Record
-from realmconf.runtime.operations.kinds import schema_of
+from realmconf.runtime.operations.kinds import KINDS, schema_of
 from realmconf.surfaces.http import manners, schemas
 from realmconf.surfaces.http.dispatch import operations_by_path
 from realmconf.surfaces.http.replies import EVENTS, JSON, PROBLEM, TOML
@@ -119,8 +119,6 @@ def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
     assert route is not None
     found = []
     if "{realm}" in path:
-        from realmconf.runtime.operations.kinds import KINDS
-
         found.append(_parameter("realm", KINDS["realm"].schema, "path", "the realm"))
     for parameter in operation.parameters:
         if f"{{{parameter.name}}}" in path:
