@@ -42,14 +42,14 @@ class _VeiledMembers(_Dict):
         """As of a plain one."""
         return _seen(dict.get(self, key, default))
 
-    def values(self) -> ValuesView[Any]:
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]
         """As of a plain one."""
         found = dict.values(self)
         for item in found:
             _seen(item)
         return found
 
-    def items(self) -> ItemsView[str, Any]:
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]
         """As of a plain one."""
         self.values()
         return dict.items(self)
@@ -70,7 +70,7 @@ class _VeiledMembers(_Dict):
     def __ror__(self, other: Any) -> Any:
         return other | dict(self)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 class _VeiledElements(_List):
@@ -116,16 +116,16 @@ class _VeiledElements(_List):
     def __mul__(self, number: Any) -> Any:
         return list(self) * number
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
-class VeiledDict(_VeiledMembers, FrozenDict):
+class VeiledDict(_VeiledMembers, FrozenDict):  # type: ignore[misc]
     """An object that cannot change and of which something is withheld."""
 
     __slots__ = ()
 
 
-class VeiledList(_VeiledElements, FrozenList):
+class VeiledList(_VeiledElements, FrozenList):  # type: ignore[misc]
     """An array that cannot change and of which something is withheld."""
 
     __slots__ = ()

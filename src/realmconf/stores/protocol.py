@@ -45,6 +45,8 @@ class StoreInfo(Record):
     document_bytes_max: int = 1_048_576
     working_copy: str = "none"
     fresh_read: str = "memory"
+    current: str = "proved"
+    """proved: ``current`` is the newest; last_known: what was last heard of, which says how old it is."""
     judging: str = "turn"
     """turn: a judgement runs while nobody else can write; optimistic: on a point, and again where that has moved."""
 

@@ -90,10 +90,10 @@ def contents(session: Session, path: str) -> Iterator[str]:
     schemas = {
         str(realm): found for realm, found in store.schemas_in(path).items() if not is_system(realm)
     }
-    yield json.dumps({"schemas": schemas}, ensure_ascii=False) + "\n"
+    yield json.dumps({"schemas": schemas}) + "\n"
     for revision in store.revisions_in(path):
         if not is_system(revision.realm):
-            yield json.dumps({"revision": revision_fields(revision)}, ensure_ascii=False) + "\n"
+            yield json.dumps({"revision": revision_fields(revision)}) + "\n"
 
 
 def _whole(asked: Asked, key: str) -> int:

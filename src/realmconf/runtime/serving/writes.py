@@ -236,7 +236,12 @@ def _shown(
             [head for head in point.watched_heads if head.realm != realm], known, through=realm
         ),
         "warnings": [],
+        "tag": None,
+        "position": None,
     }
+    if isinstance(decision, Append) and head is not None:
+        answer["tag"] = showing.tag(head)
+        answer["position"] = _position(view, realm, decision.revision.generation)
     if isinstance(decision, Append):
         if dry_run:
             plan = handle.writing.plan(request, done)  # type: ignore[arg-type]
@@ -246,6 +251,14 @@ def _shown(
             result = handle.writing.result(request, done)  # type: ignore[arg-type]
             answer["warnings"] = notices(_aftermath(handle, result))
     return answer
+
+
+def _position(view: ReadView, realm: RealmName, generation: int) -> int | None:
+    try:
+        return view.position(realm, generation)
+    except RealmconfError:
+        # It is compacted, or another realm's, already.
+        return None
 
 
 def _aftermath(handle: Any, result: Any) -> Sequence[Any]:

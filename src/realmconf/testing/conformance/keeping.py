@@ -234,6 +234,7 @@ class KeepingSuite(StoreSuite):
         assert info.cross_realm_validation in ("strict", "advisory")
         assert info.working_copy in ("exchange", "replace", "none")
         assert info.fresh_read in ("memory", "query")
+        assert info.current in ("proved", "last_known")
         assert info.judging in ("turn", "optimistic")
         assert info.transaction_realms_max >= 1
         assert info.receipts_kept >= 100_000

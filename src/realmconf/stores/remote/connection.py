@@ -1,0 +1,305 @@
+"""
+Requests to the server, and what a failed one means.
+
+The one place that translates failures of the connection: before anything was sent they are an outage, after that the
+outcome of a write is unknown.  An answer that says what went wrong is raised as the error that it was there.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+from contextlib import contextmanager, suppress
+
+import httpx
+
+from realmconf.domain.failures import error_from
+from realmconf.errors import (
+    InvalidArgument,
+    LockTimeout,
+    OutcomeUnknown,
+    RealmconfError,
+    StoreUnavailable,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any, NoReturn
+
+    from realmconf.stores.remote.address import Address
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 15.0
+"""What an answer to a read may take."""
+GRACE_SECONDS = 5.0
+"""What the answer to a write may take beyond the time that the server may wait for its turn."""
+TRANSFER_SECONDS = 60.0
+"""What the next part of a long answer may take."""
+CONNECTIONS_MAX = 32
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+JSON = {"content-type": "application/json"}
+
+
+class Connection:
+    """The connections of one store to its server. Thread-safe."""
+
+    def __init__(self, address: Address, *, token: str | None) -> None:
+        self.address = address
+        self._token = token
+        self._guard = threading.Lock()
+        self._client: httpx.Client | None = None
+        self._closed = False
+        self.requests = 0
+        """How many were sent: round trips."""
+
+    # --- connections ---------------------------------------------------------------------
+
+    def _pool(self) -> httpx.Client:
+        with self._guard:
+            if self._closed:
+                raise StoreUnavailable("this client is closed", retryable=False)
+            if self._client is None:
+                self._client = self.new_client()
+            return self._client
+
+    def new_client(self) -> httpx.Client:
+        """An HTTP client for this server, which its maker closes."""
+        headers = {"accept": "application/json"}
+        if self._token is not None:
+            headers["authorization"] = f"Bearer {self._token}"
+        try:
+            return httpx.Client(
+                base_url=self.address.origin,
+                headers=headers,
+                verify=self._verification(),
+                # What is on this machine is reached by no proxy.
+                trust_env=not self.address.is_loopback,
+                timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+                limits=httpx.Limits(max_connections=CONNECTIONS_MAX, keepalive_expiry=30.0),
+            )
+        except UnicodeEncodeError:
+            raise InvalidArgument("the token for the server is not written in ASCII") from None
+
+    def _verification(self) -> ssl.SSLContext | bool:
+        if self.address.authorities is None:
+            return True
+        try:
+            return ssl.create_default_context(cafile=self.address.authorities)
+        except (OSError, ValueError):
+            raise InvalidArgument(
+                "the file that ca= names in the server's URL cannot be read as certificates"
+            ) from None
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        with self._guard:
+            self._closed = True
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def forget(self) -> None:
+        """In a child after a fork: the connections are the parent's, and so are their locks."""
+        self._guard = threading.Lock()
+        self._client = None
+
+    # --- requests --------------------------------------------------------------------------
+
+    def read(self, path: str, asked: Mapping[str, Any] | None = None) -> Any:
+        """
+        What the server answers to a question, asked again once where the connection had gone stale.
+
+        Raises:
+            StoreUnavailable: There is no answer.
+            RealmconfError: As the server says.
+        """
+        for attempt in (1, 2):
+            try:
+                response = self._send(path, asked, read_seconds=READ_SECONDS)
+            except _NOT_SENT as failure:
+                self._refuse_unreachable(failure)
+            except httpx.TimeoutException as failure:
+                self._refuse_unreachable(failure)
+            except httpx.HTTPError as failure:
+                if attempt == 2:
+                    self._refuse_unreachable(failure)
+            else:
+                return self._plain_answer(response)
+        raise AssertionError
+
+    def write(
+        self,
+        path: str,
+        asked: Mapping[str, Any],
+        *,
+        deadline: float,
+        write_id: str | None,
+        realm: str | None,
+        method: str = "POST",
+    ) -> Any:
+        """
+        What the server answers to a request that changes something; sent once.
+
+        Raises:
+            LockTimeout: The deadline is over already.
+            StoreUnavailable: It could not be sent.
+            OutcomeUnknown: It was sent, and nobody has said what came of it.
+            RealmconfError: As the server says; nothing was changed.
+        """
+        seconds = deadline - time.monotonic()
+        if seconds <= 0:
+            raise LockTimeout(waited_seconds=0.0)
+        try:
+            response = self._send(
+                path,
+                {**asked, "timeout": seconds},
+                read_seconds=seconds + GRACE_SECONDS,
+                connect_seconds=min(seconds, CONNECT_SECONDS),
+                method=method,
+            )
+        except _NOT_SENT as failure:
+            self._refuse_unreachable(failure)
+        except httpx.HTTPError as failure:
+            raise OutcomeUnknown(
+                write_id, realm=realm, reason=f"no answer came ({type(failure).__name__})"
+            ) from None
+        try:
+            return self._answer(response)
+        except _UnclearError as unclear:
+            raise OutcomeUnknown(write_id, realm=realm, reason=str(unclear)) from None
+
+    def operate(self, method: str, path: str, arguments: Mapping[str, Any]) -> Any:
+        """What a public route answers."""
+        try:
+            response = self._send(
+                path,
+                arguments if method == "POST" else None,
+                read_seconds=READ_SECONDS,
+                method=method,
+            )
+        except _NOT_SENT as failure:
+            self._refuse_unreachable(failure)
+        except httpx.HTTPError as failure:
+            if method == "GET":
+                self._refuse_unreachable(failure)
+            raise OutcomeUnknown(None, reason="no answer came") from None
+        return self._plain_answer(response)
+
+    def _send(
+        self,
+        path: str,
+        asked: Mapping[str, Any] | None,
+        *,
+        read_seconds: float,
+        connect_seconds: float = CONNECT_SECONDS,
+        method: str = "POST",
+    ) -> httpx.Response:
+        client = self._pool()
+        content = None if asked is None else _encoded(asked)
+        self.requests += 1
+        try:
+            return client.request(
+                method if asked is not None or method != "POST" else "GET",
+                path,
+                content=content,
+                headers=JSON if content is not None else None,
+                timeout=httpx.Timeout(read_seconds, connect=connect_seconds),
+            )
+        except RuntimeError:
+            # httpx says so of a client that another thread has closed.
+            raise StoreUnavailable("this client is closed", retryable=False) from None
+
+    def _plain_answer(self, response: httpx.Response) -> Any:
+        """The answer to what changes nothing, where one that is unclear is merely none."""
+        try:
+            return self._answer(response)
+        except _UnclearError as unclear:
+            raise StoreUnavailable(str(unclear)) from None
+
+    def _answer(self, response: httpx.Response) -> Any:
+        """
+        Raises:
+            RealmconfError: As the server says.
+            _UnclearError: Nobody can tell from the answer what was done.
+        """
+        if response.status_code in (200, 201):
+            try:
+                return json.loads(response.content)
+            except ValueError:
+                raise _UnclearError("what answers there is no realmconf server") from None
+        raise self.failure_of(response.status_code, response.content)
+
+    def failure_of(self, status: int, content: bytes) -> RealmconfError:
+        """The error that an answer tells of."""
+        found: Any = None
+        with suppress(ValueError):
+            found = json.loads(content)
+        error = error_from(found) if isinstance(found, dict) else None
+        if error is not None:
+            return error
+        if status >= 500:
+            return _UnclearError(f"the server at {self.address.origin} failed (status {status})")
+        return StoreUnavailable(
+            f"what answers at {self.address.origin} is no realmconf server that this release knows (status {status})",
+            retryable=False,
+        )
+
+    def _refuse_unreachable(self, failure: httpx.HTTPError) -> NoReturn:
+        # Its own text may quote what is configured.
+        raise StoreUnavailable(
+            f"the server at {self.address.origin} cannot be reached: {_reason(failure)}"
+        ) from None
+
+    # --- long answers ------------------------------------------------------------------------
+
+    @contextmanager
+    def streamed(self, path: str, content: Any) -> Iterator[httpx.Response]:
+        """
+        The answer to *content* as it comes.
+
+        Raises:
+            StoreUnavailable: It cannot be had, or ends too early.
+            RealmconfError: As the server says.
+        """
+        self.requests += 1
+        timeout = httpx.Timeout(TRANSFER_SECONDS, connect=CONNECT_SECONDS)
+        try:
+            with self._pool().stream("POST", path, content=content, timeout=timeout) as response:
+                if response.status_code != 200:
+                    raise self.failure_of(response.status_code, response.read())
+                yield response
+        except _UnclearError as unclear:
+            raise StoreUnavailable(str(unclear)) from None
+        except httpx.HTTPError as failure:
+            self._refuse_unreachable(failure)
+
+
+class _UnclearError(StoreUnavailable):
+    """An answer that does not tell what was done."""
+
+
+def _encoded(asked: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(
+            asked, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        ).encode()
+    except (UnicodeEncodeError, ValueError):
+        raise InvalidArgument("what is to be sent holds half a surrogate pair") from None
+
+
+def _reason(failure: httpx.HTTPError) -> str:
+    if isinstance(failure, httpx.TimeoutException):
+        return "it does not answer in time"
+    if isinstance(failure, httpx.ConnectError):
+        cause: BaseException | None = failure
+        while cause is not None:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return f"its certificate is not trusted ({cause.verify_message})"
+            if isinstance(cause, ssl.SSLError):
+                return "it does not speak TLS as it should"
+            cause = cause.__cause__ or cause.__context__
+        return "nobody listens there"
+    return f"the connection broke ({type(failure).__name__})"

@@ -1,0 +1,449 @@
+"""
+A server as a store: the methods of the contract, each a request.
+
+Decides what is asked of the server and what of memory.  What a write means is decided by the server; what is decided
+here all the same (a rename, an import) is sealed and sent with everything that it rests on.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+import weakref
+from contextlib import contextmanager
+
+from realmconf.domain.archive import revision_fields
+from realmconf.domain.wire import write_fields
+from realmconf.domain.write import Append
+from realmconf.errors import (
+    LockTimeout,
+    NotPermitted,
+    OutcomeUnknown,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+from realmconf.stores.fairness import Turn
+from realmconf.stores.protocol import Applied, Compaction, Head
+from realmconf.stores.remote import files
+from realmconf.stores.remote.codec import (
+    decided_of,
+    info_of,
+    notices_of,
+    receipt_of,
+    revision_of,
+)
+from realmconf.stores.remote.connection import Connection
+from realmconf.stores.remote.heads import Heads
+from realmconf.stores.remote.signals import Bells, Signal
+from realmconf.stores.remote.stream import Stream
+from realmconf.stores.remote.view import View
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from realmconf.domain.document import Document
+    from realmconf.domain.names import Limits, RealmName
+    from realmconf.domain.revision import Revision
+    from realmconf.domain.scope import Scope
+    from realmconf.domain.write import Write
+    from realmconf.stores.protocol import (
+        Decided,
+        Judgement,
+        Proof,
+        ReadView,
+        Receipt,
+        Remembered,
+        StoreInfo,
+    )
+    from realmconf.stores.remote.address import Address
+
+    Judge = Callable[[ReadView], Sequence[Judgement]]
+
+PAUSE_SECONDS_MAX = 0.05
+"""Between two judgements of what others have overtaken."""
+_stores: weakref.WeakSet[RemoteStore] = weakref.WeakSet()
+
+
+class RemoteStore:
+    """One handle on a server's store; see ``stores.protocol.Store`` and ``DecidingStore`` for the contract."""
+
+    def __init__(
+        self, address: Address, *, token: str | None, limits: Limits, read_only: bool
+    ) -> None:
+        self._limits = limits
+        self._read_only = read_only
+        self._closed = False
+        self.url = address.url
+        self.connection = Connection(address, token=token)
+        """For whoever counts round trips."""
+        self._known = Heads()
+        self._begin()
+        self._about: dict[str, Any] | None = None
+        self._own_key = os.urandom(32)
+        _stores.add(self)
+
+    def _begin(self) -> None:
+        self._turn = Turn()
+        self._bells = Bells()
+        self._stream = Stream(self.connection, on_hint=self._hinted, on_quiet=self._quiet)
+
+    # --- what it is --------------------------------------------------------------------------
+
+    def _server(self) -> dict[str, Any]:
+        self._check_open()
+        if self._about is None:
+            self._about = self.connection.read("/v1/store/info")
+        return self._about
+
+    @property
+    def info(self) -> StoreInfo:
+        """What the server's store promises; asked for once."""
+        return info_of(self._server()["info"])
+
+    def caller_name(self) -> str:
+        """See ``DecidingStore``."""
+        name: str = self._server()["caller"]["name"]
+        return name
+
+    def request_key(self) -> bytes:
+        """See the protocol. Who may not seal revisions gets one of this handle, whose marks nobody takes back."""
+        key = self._server()["request_key"]
+        return self._own_key if key is None else bytes.fromhex(key)
+
+    def paths(self, realm: RealmName) -> Mapping[str, str]:
+        """See the protocol: nothing of it is on this machine."""
+        return {}
+
+    def operate(self, method: str, path: str, arguments: Mapping[str, object]) -> object:
+        """See ``DecidingStore``."""
+        self._check_open()
+        return self.connection.operate(method, path, arguments)
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def head(self, realm: RealmName, *, adopt: bool = True) -> Head:
+        """See the protocol: one request, answered with a few bytes if nothing has changed."""
+        return self.lineage(realm)[realm]
+
+    def lineage(self, realm: RealmName) -> Mapping[RealmName, Head]:
+        """See ``DecidingStore``."""
+        with self.view() as view:
+            return view.lineages([realm])[0]
+
+    def peek(self, realm: RealmName) -> Head | None:
+        """See the protocol: from afar nothing is proved without asking."""
+        return None
+
+    def proof(self, realms: Sequence[RealmName]) -> Proof | None:
+        """See the protocol: from afar nothing is proved without asking."""
+        return None
+
+    @contextmanager
+    def view(self) -> Iterator[View]:
+        """See the protocol; the point is that of the first question."""
+        self._check_open()
+        yield View(self.connection, self._known)
+
+    def remembered(self, realm: RealmName) -> Remembered:
+        """See ``DecidingStore``."""
+        self._check_open()
+        if not self._known.follow(realm):
+            # Whatever comes between this and the first hint is told by that.
+            self._stream.start()
+            self.lineage(realm)
+        return self._known.remembered(realm)
+
+    def remembered_age_seconds(self, realm: RealmName) -> float:
+        """See ``DecidingStore``."""
+        self.remembered(realm)
+        return self._known.age_seconds(realm)
+
+    # --- writing -----------------------------------------------------------------------------
+
+    @contextmanager
+    def judging_turn(self, deadline: float) -> Iterator[None]:
+        """See ``DecidingStore``."""
+        self._check_writable()
+        with self._turn.held(deadline):
+            yield
+
+    def decide(
+        self,
+        writes: Sequence[Write],
+        *,
+        identities: Sequence[object] | None,
+        standing: Mapping[RealmName, str] | None,
+        deadline: float,
+        dry_run: bool,
+    ) -> Sequence[Decided] | None:
+        """See ``DecidingStore``."""
+        self._check_writable()
+        first = writes[0]
+        known = [self._known.known(write.realm) for write in writes]
+        named = {name: tag for one in known for name, (tag, _) in one.items()}
+        asked: dict[str, Any] = {
+            "writes": [write_fields(write) for write in writes],
+            "author": first.author,
+            "message": first.message,
+            "surface": first.surface,
+            "write_id": first.write_id,
+            "sees_secrets": first.sees_secrets,
+            "scope": None if first.scope is None else _scope(first.scope),
+            "identities": None if identities is None else list(identities),
+            "standing": None if standing is None else dict(standing),
+            "known": named,
+            "dry_run": dry_run,
+        }
+        try:
+            answer = self.connection.write(
+                "/v1/store/write",
+                asked,
+                deadline=deadline,
+                write_id=first.write_id,
+                realm=first.realm,
+            )
+        except OutcomeUnknown as unknown:
+            if not dry_run:
+                raise
+            raise StoreUnavailable(f"the server does not answer: {unknown.reason}") from None
+        if answer.get("moved"):
+            return None
+        everything = {name: tagged for one in known for name, tagged in one.items()}
+        return [
+            self._decided(write.realm, found, everything)
+            for write, found in zip(writes, answer["decided"], strict=True)
+        ]
+
+    def _decided(
+        self, realm: RealmName, found: Mapping[str, Any], known: Mapping[RealmName, Any]
+    ) -> Decided:
+        members = self._known.heads_of(known, found.get("members", {}))
+        decided = decided_of(found, realm=realm, members=members)
+        position, tag = found.get("position"), found.get("tag")
+        if decided.head is not None and position is not None and tag is not None:
+            self._known.note_written(realm, decided.head, tag, members, position)
+        return decided
+
+    def apply(
+        self,
+        realms: Sequence[RealmName],
+        judge: Judge,
+        *,
+        deadline: float,
+        groupable: bool = True,
+        precheck: Callable[[ReadView], None] | None = None,
+    ) -> Sequence[Applied]:
+        """See the protocol: judged here on a point, and again until that is the newest; needs every right."""
+        return self._append(judge, deadline=deadline, renamed=None)
+
+    def rename(
+        self, old: RealmName, new: RealmName, judge: Judge, *, deadline: float
+    ) -> Sequence[Applied]:
+        """See the protocol; needs every right in both."""
+        return self._append(judge, deadline=deadline, renamed=(old, new))
+
+    def _append(
+        self, judge: Judge, *, deadline: float, renamed: tuple[RealmName, RealmName] | None
+    ) -> Sequence[Applied]:
+        began = time.monotonic()
+        pause = 0.001
+        with self.judging_turn(deadline):
+            self._require_everything()
+            while True:
+                with self.view() as view:
+                    judgements = judge(view)
+                    basis = view.basis()
+                first = judgements[0].write
+                answer = self.connection.write(
+                    "/v1/store/apply",
+                    {
+                        "judgements": [_judgement(one) for one in judgements],
+                        "basis": basis,
+                        "rename": None if renamed is None else list(renamed),
+                    },
+                    deadline=deadline,
+                    write_id=first.write_id,
+                    realm=first.realm,
+                )
+                if not answer.get("moved"):
+                    return [
+                        _applied(one, found)
+                        for one, found in zip(judgements, answer["applied"], strict=True)
+                    ]
+                if time.monotonic() + pause > deadline:
+                    raise LockTimeout(waited_seconds=time.monotonic() - began)
+                time.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+    def _require_everything(self) -> None:
+        """Refuse before anything is judged: on what is withheld nothing can be decided."""
+        for _ in range(2):
+            if {"admin", "secrets"} <= set(self._server()["caller"]["roles"]):
+                return
+            # The token may have been given more since.
+            self._about = None
+        raise NotPermitted("this is decided here, and needs the roles admin and secrets")
+
+    def void(self, realm: RealmName, write_id: str, *, deadline: float) -> Receipt:
+        """See the protocol."""
+        self._check_writable()
+        found = self._keep("void", deadline, realm, write_id=write_id)
+        receipt = receipt_of(found, realm=realm, write_id=write_id)
+        assert receipt is not None
+        return receipt
+
+    # --- watching ----------------------------------------------------------------------------
+
+    def signal(self, realms: Sequence[RealmName]) -> Signal:
+        """See the protocol: all signals of a store hang on one stream, which rings once it is connected."""
+        self._check_open()
+        signal = self._bells.add()
+        self._stream.start()
+        return signal
+
+    def _hinted(self) -> None:
+        self._refresh()
+        self._bells.ring()
+
+    def _quiet(self, position: int, at: float) -> None:
+        if not self._known.note_quiet(position, at):
+            self._refresh()
+
+    def _refresh(self) -> None:
+        """Look again at whatever is kept for those who read without asking."""
+        realms = self._known.followed
+        if not realms:
+            return
+        try:
+            with self.view() as view:
+                view.lineages(realms)
+        except Exception:  # noqa: BLE001 - a thread of ours: what is remembered only gets older, which its age tells
+            return
+
+    # --- housekeeping ------------------------------------------------------------------------
+
+    def _keep(
+        self,
+        what: str,
+        deadline: float,
+        realm: RealmName,
+        *,
+        write_id: str | None = None,
+        **asked: Any,
+    ) -> Any:
+        self._check_writable()
+        if write_id is not None:
+            asked["write_id"] = write_id
+        return self.connection.write(
+            f"/v1/store/{what}",
+            {"realm": realm, **asked},
+            deadline=deadline,
+            write_id=write_id,
+            realm=realm,
+        )
+
+    def compact(self, realm: RealmName, *, floor: int, deadline: float) -> Compaction:
+        """See the protocol; needs every right in the realm."""
+        found, removed = self._keep("compact", deadline, realm, floor=floor)
+        return Compaction(realm=realm, floor=found, removed=removed)
+
+    def purge(
+        self, realm: RealmName, generation: int, *, document: object, deadline: float
+    ) -> Revision:
+        """See the protocol; needs every right in the realm."""
+        found = self._keep("purge", deadline, realm, generation=generation, document=document)
+        revision = revision_of(found, realm=realm)
+        assert revision is not None
+        return revision
+
+    def backup(self, path: str) -> None:
+        """See the protocol: the copy comes to this machine; needs every right in every realm."""
+        self._check_open()
+        files.download(self.connection, path)
+
+    def revisions_in(self, path: str) -> Iterator[Revision]:
+        """See the protocol: the server reads it; needs every right in every realm."""
+        self._check_open()
+        return files.revisions_in(self.connection, path)
+
+    def schemas_in(self, path: str) -> Mapping[RealmName, Mapping[str, Document]]:
+        """See the protocol: the server reads it; needs every right in every realm."""
+        self._check_open()
+        return files.schemas_in(self.connection, path)
+
+    # --- the end, and forks --------------------------------------------------------------------
+
+    def close(self) -> None:
+        """See the protocol."""
+        if self._closed:
+            return
+        self._closed = True
+        self._known.forget()
+        self._stream.stop()
+        self._bells.close()
+        self.connection.close()
+
+    def after_fork_in_child(self) -> None:
+        """A new life: connections, thread and locks are the parent's."""
+        self.connection.forget()
+        self._known.forget()
+        self._known = Heads()
+        self._begin()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("this client is closed", retryable=False)
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if self._read_only:
+            raise StoreReadOnly("this handle was opened for reading only")
+
+
+def _judgement(one: Judgement) -> dict[str, Any]:
+    write, decision = one.write, one.decision
+    append = decision if isinstance(decision, Append) else None
+    return {
+        "realm": write.realm,
+        "write_id": write.write_id,
+        "write_id_given": write.write_id_given,
+        "request": one.request,
+        "revision": None if append is None else revision_fields(append.revision),
+        "schemas": {} if append is None else dict(append.schemas),
+    }
+
+
+def _applied(one: Judgement, found: Mapping[str, Any]) -> Applied:
+    decision = one.decision
+    return Applied(
+        write=one.write,
+        decision=decision,
+        head=Head(
+            realm=one.write.realm,
+            revision=decision.revision if isinstance(decision, Append) else decision.head,
+            floor=found["floor"],
+            moved_to=found["moved_to"],
+            warnings=notices_of(found["warnings"]),
+        ),
+    )
+
+
+def _scope(scope: Scope) -> dict[str, Any]:
+    return {
+        "below": None if scope.below is None else [str(place) for place in scope.below],
+        "changes_place": scope.changes_place,
+        "governs": scope.governs,
+        "states_secrets": scope.states_secrets,
+    }
+
+
+def _after_fork_in_child() -> None:
+    for store in list(_stores):
+        store.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,229 @@
+"""
+A point to read from, far away: it begins with the first thing that is asked.
+
+Decides that every later question is asked as of the position of the first answer, and what is asked together: with a
+head those that it depends on, with one list of children those below.  Notes what was looked at, for whoever makes a
+write of it.
+"""
+
+from __future__ import annotations
+
+import time
+
+from realmconf.domain.failures import error_from
+from realmconf.domain.names import RealmName
+from realmconf.errors import StoreUnavailable
+from realmconf.stores.protocol import Head
+from realmconf.stores.remote.codec import entry_of, receipt_of, revision_of, step_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from realmconf.domain.document import Document
+    from realmconf.domain.revision import Revision
+    from realmconf.stores.protocol import RealmEntry, Receipt, Step
+    from realmconf.stores.remote.connection import Connection
+    from realmconf.stores.remote.heads import Heads
+
+PATH = "/v1/store/read"
+LINEAGES_AT_ONCE = 64
+
+
+class View:
+    """The ``ReadView`` of a server's store at one point."""
+
+    def __init__(self, connection: Connection, known: Heads) -> None:
+        self._connection = connection
+        self._known = known
+        self._at: int | None = None
+        self._heads: dict[RealmName, Head] = {}
+        self._families: dict[RealmName, list[RealmName]] = {}
+        self._schemas: dict[RealmName, list[str]] = {}
+        self._asked_for: set[RealmName] = set()
+        self._leaned_on: set[RealmName] = set()
+        self._is_wide = False
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def _ask(self, calls: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """The answers to *calls*; the first error among them is raised."""
+        answer = self._connection.read(PATH, {"at": self._at, "calls": list(calls)})
+        if self._at is None:
+            self._at = answer["position"]
+        values = []
+        for found in answer["answers"]:
+            if "error" in found:
+                raise error_from(found["error"]) or StoreUnavailable(
+                    "the server answers with an error that this release does not know",
+                    retryable=False,
+                )
+            values.append(found["value"])
+        return values
+
+    def _one(self, call: str, **arguments: Any) -> Any:
+        return self._ask([{"call": call, **arguments}])[0]
+
+    def lineages(self, realms: Sequence[RealmName]) -> list[dict[RealmName, Head]]:
+        """The heads of each of *realms* with all that it depends on, asked for in one request for some dozen."""
+        found: list[dict[RealmName, Head]] = []
+        for start in range(0, len(realms), LINEAGES_AT_ONCE):
+            page = realms[start : start + LINEAGES_AT_ONCE]
+            known = [self._known.known(realm) for realm in page]
+            asked_at = time.monotonic()
+            is_newest = self._at is None
+            answers = self._ask(
+                [self._known.question(*one) for one in zip(page, known, strict=True)]
+            )
+            for realm, have, answer in zip(page, known, answers, strict=True):
+                heads = self._known.take(realm, have, answer)
+                for name, head in heads.items():
+                    self._heads.setdefault(name, head)
+                if is_newest:
+                    assert self._at is not None
+                    self._known.note(realm, heads, position=self._at, asked_at=asked_at)
+                found.append(heads)
+        return found
+
+    # --- what was looked at --------------------------------------------------------------------
+
+    def standing(self) -> Mapping[RealmName, str]:
+        """The digests (empty: none) of the heads that were asked for."""
+        return {name: _digest(self._heads[name]) for name in self._asked_for}
+
+    def basis(self) -> dict[str, Any]:
+        """Everything that was looked at, so that whoever has it can tell whether it still stands."""
+        missing = [name for name in self._leaned_on if name not in self._heads]
+        if missing:
+            self.lineages(missing)
+        looked_at = self._asked_for | self._leaned_on
+        return {
+            "heads": {name: _digest(self._heads[name]) for name in looked_at},
+            "position": self._at if self._is_wide else None,
+        }
+
+    # --- heads -------------------------------------------------------------------------------
+
+    def head(self, realm: RealmName) -> Head:
+        self._asked_for.add(realm)
+        if realm not in self._heads:
+            self.lineages([realm])
+        return self._heads[realm]
+
+    # --- history -----------------------------------------------------------------------------
+
+    def revision(self, realm: RealmName, generation: int) -> Revision:
+        self._leaned_on.add(realm)
+        head = self._heads.get(realm)
+        if head is not None and head.revision is not None and head.generation == generation:
+            return head.revision
+        found = revision_of(self._one("revision", realm=realm, generation=generation), realm=realm)
+        assert found is not None
+        return found
+
+    def revisions(
+        self,
+        realm: RealmName,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Sequence[Revision]:
+        self._leaned_on.add(realm)
+        found: list[Revision] = []
+        while True:
+            answer = self._one(
+                "revisions",
+                realm=realm,
+                after=after,
+                before=before,
+                limit=None if limit is None else limit - len(found),
+                newest_first=newest_first,
+            )
+            page = [revision_of(one, realm=realm) for one in answer["revisions"]]
+            found += [one for one in page if one is not None]
+            if not page or not answer["more"] or (limit is not None and len(found) >= limit):
+                return found
+            if newest_first:
+                before = found[-1].generation
+            else:
+                after = found[-1].generation
+
+    def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:
+        self._leaned_on.add(realm)
+        found = self._one("receipt", realm=realm, write_id=write_id)
+        return receipt_of(found, realm=realm, write_id=write_id)
+
+    def position(self, realm: RealmName, generation: int) -> int:
+        self._leaned_on.add(realm)
+        found: int = self._one("position", realm=realm, generation=generation)
+        return found
+
+    def as_of(self, realm: RealmName, position: int) -> Revision | None:
+        self._leaned_on.add(realm)
+        return revision_of(self._one("as_of", realm=realm, position=position), realm=realm)
+
+    def last_position(self) -> int:
+        self._is_wide = True
+        if self._at is None:
+            self._ask([])
+        assert self._at is not None
+        return self._at
+
+    def steps(self, after: Mapping[RealmName, int], *, limit: int) -> Sequence[Step]:
+        self._leaned_on.update(after)
+        stood: dict[RealmName, int] = dict(after)
+        found: list[Step] = []
+        while True:
+            answer = self._one("steps", after=stood, limit=limit - len(found))
+            page = [step_of(one) for one in answer["steps"]]
+            found += page
+            if not page or not answer["more"] or len(found) >= limit:
+                return found
+            stood |= {step.realm: step.revision.generation for step in page}
+
+    # --- names and schemas -------------------------------------------------------------------
+
+    def realms(self, *, after: str | None = None, limit: int | None = None) -> Sequence[RealmEntry]:
+        self._is_wide = True
+        found: list[RealmEntry] = []
+        while True:
+            answer = self._one("realms", after=after)
+            found += map(entry_of, answer["realms"])
+            after = answer["after"]
+            if after is None or (limit is not None and len(found) >= limit):
+                return found[:limit]
+
+    def children(self, realm: RealmName) -> Sequence[RealmName]:
+        self._is_wide = True
+        if realm not in self._families:
+            answer = self._one("children", realm=realm)
+            for parent, names in answer.items():
+                self._families[RealmName(parent)] = list(map(RealmName, names))
+        return self._families[realm]
+
+    def schema(self, digest: str) -> Document:
+        known = self._known.schema(digest)
+        if known is None:
+            known = self._one("schema", digest=digest)
+            self._known.remember_schema(digest, known)
+        return known
+
+    def schemas(self, realm: RealmName) -> Sequence[str]:
+        self._leaned_on.add(realm)
+        if realm not in self._schemas:
+            # Whoever asks for those of one asks for those of all that it inherits from.
+            names = [realm, *(name for name in self._heads if name not in self._schemas)]
+            self._ask_for_schemas(dict.fromkeys(names))
+        return self._schemas[realm]
+
+    def _ask_for_schemas(self, names: Iterable[RealmName]) -> None:
+        asked = list(names)
+        answers = self._ask([{"call": "schemas", "realm": name} for name in asked])
+        self._schemas.update(zip(asked, answers, strict=True))
+
+
+def _digest(head: Head) -> str:
+    return "" if head.revision is None else head.revision.digest
