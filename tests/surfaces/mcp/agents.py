@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from mcp import Client
@@ -16,7 +17,7 @@ from realmconf.surfaces.mcp.stdio import host_for
 
 REALM = "team"
 ADDRESS = f"realmconf://{REALM}/config"
-DOCUMENT = {
+DOCUMENT: dict[str, Any] = {
     "agent": {"model": "m", "limit": 1, "list": [1, 2], "style": {"tone": "dry"}},
     "agentx": {"n": 1},
     "db": {"host": "h", "password": "hunter2"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from mcp import Client
@@ -32,7 +33,7 @@ print(count)
 @pytest.fixture
 def writers(client, tmp_path):
     """Processes that write the same realm without a pause, each at its own place; ended by closing their input."""
-    started = [
+    started: list[Any] = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tmp_path / "store"), str(number)],
             stdin=subprocess.PIPE,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx2
 import pytest
@@ -35,17 +36,17 @@ from realmconf.surfaces.mcp.http import GRANT, asgi_app
 JSON_AND_STREAM = {"accept": "application/json, text/event-stream"}
 
 
+def started(words) -> Any:
+    """A process whose output the test reads."""
+    return subprocess.Popen(words, stdout=subprocess.PIPE)
+
+
 class Server:
     """One `realmconf serve` on the test's store."""
 
     def __init__(self, store, *words) -> None:
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "realmconf", "--store", store, "-o", "json"),
-                *("serve", "--port", "0", *words),
-            ],
-            stdout=subprocess.PIPE,
-        )
+        command = [sys.executable, "-m", "realmconf", "--store", store, "-o", "json"]
+        self.process = started([*command, "serve", "--port", "0", *words])
         self.url = json.loads(self.process.stdout.readline())["url"] + "mcp"
 
     def stop(self):
@@ -58,7 +59,7 @@ class Server:
 @pytest.fixture
 def serving(client, tmp_path):
     """Starts servers on the store of the test, and stops them."""
-    running = []
+    running: list[Server] = []
 
     def start(*words):
         server = Server(str(tmp_path / "store"), *words)
@@ -298,7 +299,10 @@ def test_after_its_end_nothing_is_answered(client):
         async def send(message):
             sent.append(message)
 
-        await app({"type": "http", "method": "POST", GRANT: OWNER}, None, send)
+        async def receive():
+            raise AssertionError("nobody reads what nobody answers")
+
+        await app({"type": "http", "method": "POST", GRANT: OWNER}, receive, send)
         assert sent[0]["status"] == 503
 
     asyncio.run(scenario())

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from tests.surfaces.mcp.agents import REALM, answer, hosted, planned, refusal, state
 
+from realmconf.domain.names import RealmName
 from realmconf.domain.pointer import Pointer
 from realmconf.errors import InvalidArgument, NotPermitted, RealmconfError
 from realmconf.runtime.access import OWNER, Grant
@@ -387,8 +388,8 @@ def test_a_token_and_a_server_narrow_each_other(of_token, of_server, common):
         False,
     ]
     assert not found.allows("write", None)
-    assert found.may_read("team-c")
-    assert not found.may_read("x-a")
+    assert found.may_read(RealmName("team-c"))
+    assert not found.may_read(RealmName("x-a"))
 
 
 def test_a_reading_token_stays_one():

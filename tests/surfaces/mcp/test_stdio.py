@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
+from mcp.shared.subscriptions import ResourceUpdated
 from tests.surfaces.mcp.agents import (
     ADDRESS,
     ERAS,
@@ -55,7 +57,7 @@ def parameters(words, *more):
 @pytest.fixture
 def started(words):
     """Starts a server whose frames the test writes itself; ended and closed afterwards."""
-    running = []
+    running: list[Any] = []
 
     def start(*more):
         process = subprocess.Popen(
@@ -109,7 +111,7 @@ def test_an_agent_works_with_a_process(words, team, mode):
             if mode == "auto":
                 async with agent.listen(resource_subscriptions=[ADDRESS]) as stream:
                     await asyncio.to_thread(team.set_value, "agent.limit", 7)
-                    assert (await anext(stream)).uri == ADDRESS
+                    assert await anext(stream) == ResourceUpdated(ADDRESS)
             else:
                 await subscribe(agent, ADDRESS)
                 await asyncio.to_thread(team.set_value, "agent.limit", 7)
@@ -208,19 +210,25 @@ def test_an_end_of_standard_output_ends_it(started):
     assert process.stderr.read() == b""
 
 
-def test_what_is_no_frame_is_passed_over(started):
-    """Garbage, half a frame, one that is nested without end and one of more than 4 MiB are passed over."""
+def test_what_is_no_message_is_answered_with_an_error(started):
+    """Garbage, half a frame, one that is nested without end and one of more than 4 MiB are refused, and it goes on."""
     process = started()
     greet(process)
-    for garbage in (
-        b"nonsense",
-        b'{"jsonrpc": "2.0", "id":',
-        b"[" * 100_000,
-        b"\xff\xfe\x00",
-        b'{"x": "' + b"x" * FRAME_BYTES_MAX + b'"}',
-        b"",
+    for garbage, code in (
+        (b"nonsense", -32700),
+        (b'{"jsonrpc": "2.0", "id":', -32700),
+        (b"[" * 100_000, -32700),
+        (b"\xff\xfe\x00", -32700),
+        (b'{"jsonrpc":"2.0","id":7,"method":"ping","params":{"x":"\\ud800"}}', -32700),
+        (b'{"x": "' + b"x" * FRAME_BYTES_MAX + b'"}', -32700),
+        (b'{"x": 1}', -32600),
+        (b"[]", -32600),
+        (b"7", -32600),
     ):
         send(process, garbage)
+        told = json.loads(process.stdout.readline())
+        assert (told["id"], told["error"]["code"]) == (None, code)
+    send(process, b"")
     send(process, {"jsonrpc": "2.0", "id": 2, "method": "ping"})
     assert json.loads(process.stdout.readline()) == {"jsonrpc": "2.0", "id": 2, "result": {}}
     process.stdin.close()
@@ -242,7 +250,7 @@ def test_standard_output_carries_frames_only(started):
         "main()\n"
     )
     words = started().args[len(COMMAND) :]
-    process = subprocess.Popen(
+    process: Any = subprocess.Popen(
         [sys.executable, "-c", program, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

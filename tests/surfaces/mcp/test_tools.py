@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import random
+from typing import Any
 
 import pytest
 from mcp.shared.exceptions import MCPError
@@ -92,7 +93,7 @@ def test_secrets_are_marks_for_everybody_here(client):
     async def scenario():
         async with hosted(client, paths=["/"]) as agent:
             shown = []
-            for tool, more in [
+            calls: list[tuple[str, dict[str, Any]]] = [
                 ("config_get", {}),
                 ("config_get", {"path": "/db/password"}),
                 ("config_get", {"view": "effective", "at": 1}),
@@ -100,7 +101,8 @@ def test_secrets_are_marks_for_everybody_here(client):
                 ("config_diff", {"from": 0, "to": 1}),
                 ("config_history", {}),
                 ("config_watch_once", {"after": 0, "wait": 0}),
-            ]:
+            ]
+            for tool, more in calls:
                 shown.append(str((await agent.call_tool(tool, {"realm": REALM, **more})).content))
             shown.append(str(await agent.read_resource(f"realmconf://{REALM}/config")))
             assert "hunter2" not in "".join(shown)

@@ -99,6 +99,8 @@ class Host:
             version=__version__,
             instructions=tools.INSTRUCTIONS,
             lifespan=self._connected,
+            # No tool takes an argument from a header, so that nobody need list them before each call.
+            get_tool_input_schema=lambda _: None,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
             on_list_resources=self._list_resources,

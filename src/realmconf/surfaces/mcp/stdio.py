@@ -10,11 +10,14 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
+from pydantic import ValidationError
 
 from realmconf.runtime.access import OWNER
 from realmconf.surfaces.mcp.rights import narrowed
@@ -22,7 +25,7 @@ from realmconf.surfaces.mcp.server import UNNAMED, Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, BinaryIO
+    from typing import BinaryIO
 
     from realmconf.domain.names import RealmName
     from realmconf.runtime.access import Grant
@@ -58,14 +61,41 @@ def serve(client: Client, allowed: Allowance, *, default_realm: RealmName) -> No
 async def _serve(host: Host) -> None:
     standard_input: Any = Frames(sys.stdin.buffer)
     try:
-        async with stdio_server(stdin=standard_input) as (incoming, outgoing):
+        async with (
+            stdio_server(stdin=standard_input) as (incoming, outgoing),
+            anyio.create_task_group() as tasks,
+        ):
+            passed, messages = anyio.create_memory_object_stream[Any](0)
+            tasks.start_soon(_pass_on, incoming, outgoing, passed)
             options = host.server.create_initialization_options()
-            await host.server.run(incoming, outgoing, options)
+            await host.server.run(messages, outgoing, options)
+            tasks.cancel_scope.cancel()
     except* BrokenPipeError:
         # Nobody reads the answers any more.
         pass
     finally:
         host.close()
+
+
+async def _pass_on(incoming: Any, outgoing: Any, passed: Any) -> None:
+    """Pass messages on; what is none is answered here, since the SDK drops it and its sender would wait."""
+    async with passed:
+        async for item in incoming:
+            if isinstance(item, Exception):
+                await outgoing.send(SessionMessage(_no_message(item)))
+            else:
+                await passed.send(item)
+
+
+def _no_message(found: Exception) -> JSONRPCError:
+    is_json = isinstance(found, ValidationError) and all(
+        error["type"] != "json_invalid" for error in found.errors(include_input=False)
+    )
+    if is_json:
+        error = ErrorData(code=INVALID_REQUEST, message="not a JSON-RPC message")
+    else:
+        error = ErrorData(code=PARSE_ERROR, message="not JSON, or longer than a frame may be")
+    return JSONRPCError(jsonrpc="2.0", id=None, error=error)
 
 
 class Frames:
@@ -87,6 +117,8 @@ class Frames:
     def read(self) -> str:
         """The next line; one that is too long is passed over in bounded memory, and read as no frame."""
         line = self._source.readline(FRAME_BYTES_MAX + 1)
+        while line in (b"\n", b"\r\n"):
+            line = self._source.readline(FRAME_BYTES_MAX + 1)
         if len(line) <= FRAME_BYTES_MAX:
             return line.decode("utf-8", "replace")
         while line and not line.endswith(b"\n"):
