@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from realmconf.domain.names import LIMITS
 from realmconf.errors import ParentNotFound
 from realmconf.runtime.access import OWNER, ROLES
 from realmconf.runtime.client import connect
@@ -325,7 +326,7 @@ def test_more_than_a_page_is_put_together(shell, monkeypatch):
     """However many are asked for, or without a limit all: the page that a server gives at once is no limit here."""
     from realmconf.surfaces.cli import history, realms
 
-    small = history.LIMITS.replace(history_page=2)
+    small = LIMITS.replace(history_page=2)
     monkeypatch.setattr(history, "LIMITS", small)
     monkeypatch.setattr(realms, "LIMITS", small)
     for number in range(5):
