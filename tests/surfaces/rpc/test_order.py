@@ -8,7 +8,7 @@ from tests.surfaces.rpc.conftest import Failed
 
 def test_reads_are_not_held_up(start, turn):
     """A read is answered while a write waits for its turn."""
-    rpc = start()
+    rpc = start("--timeout", "100")
     waiting = rpc.ask("config/set", config={"a": 1})
     assert rpc.call("config/get")["generation"] == 0
     assert rpc.call("config/history")["revisions"] == []
@@ -18,7 +18,7 @@ def test_reads_are_not_held_up(start, turn):
 
 def test_batches_that_wait_hold_up_nobody(start, turn):
     """Nor is it held up by a batch that waits, however large."""
-    rpc = start()
+    rpc = start("--timeout", "100")
     read = {"jsonrpc": "2.0", "id": "read", "method": "config/get"}
     write = {"jsonrpc": "2.0", "id": "write", "method": "config/unset", "params": {"path": "none"}}
     rpc.send([read] * 63 + [write])
@@ -64,7 +64,7 @@ def test_writes_of_a_batch_keep_their_order(rpc):
 
 def test_cancelling_what_waits(start, turn, client):
     """A request that nobody has begun can be withdrawn: it is answered at once, and nothing is done for it."""
-    rpc = start()
+    rpc = start("--timeout", "100")
     begun = rpc.ask("config/set_value", path="begun", value=1)
     waiting = rpc.ask("config/set_value", path="waiting", value=1)
     after = rpc.ask("config/set_value", path="after", value=1)

@@ -41,6 +41,6 @@ def rpc(call: Any) -> int:
     if failure is not None and not isinstance(failure, BrokenPipeError):
         call.say(f"standard output: {failure.strerror}")
         return OUTPUT_FAILED
-    if server.stopped_by == signal.SIGINT:
+    if signal.SIGINT in server.signals:
         raise KeyboardInterrupt
     return 0

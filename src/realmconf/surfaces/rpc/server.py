@@ -19,7 +19,6 @@ from realmconf.surfaces.rpc.streams import Output
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
-    from typing import Any
 
     from realmconf.runtime.operations.session import Session
     from realmconf.surfaces.rpc.streams import Streams
@@ -36,27 +35,32 @@ class Server:
     """Answers one client on *streams*, as *session* may."""
 
     def __init__(self, session: Session, streams: Streams) -> None:
-        self.stopped_by: int | None = None
-        """The signal that ended it."""
+        self.signals: list[int] = []
+        """Those that came, which end it."""
         self.output = Output(streams.output, when_failed=self._wake)
         self._streams = streams
         self._conversation = Conversation(session, send=self.output.send, when_eased=self._wake)
         self._frames = Frames()
         self._has_ended = False
-        self._handlers: dict[int, Any] = {}
         self._woken, self._waking = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._waking, False)
 
     def run(self) -> None:
-        """Answer until there is nothing more to answer."""
-        self._handlers = {number: signal.signal(number, self._stop) for number in SIGNALS}
+        """Answer until there is nothing more to answer; after a second signal, end as any other command does."""
+        handlers = {number: signal.signal(number, self._stop) for number in SIGNALS}
+        # Which of our threads the machine interrupts is its own choice; this wakes the one that waits.
+        before = signal.set_wakeup_fd(self._waking, warn_on_full_buffer=False)
         try:
             while not self._is_stopping and self._take_next():
                 pass
             self._finish()
         finally:
-            self._give_signals_back()
+            signal.set_wakeup_fd(before)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        if len(self.signals) > 1:
+            signal.raise_signal(self.signals[-1])
 
     # --- reading
 
@@ -88,7 +92,7 @@ class Server:
 
     @property
     def _is_stopping(self) -> bool:
-        return self.stopped_by is not None or self.output.failure is not None
+        return bool(self.signals) or self.output.failure is not None
 
     def _finish(self) -> None:
         """Let what is under way come to its end."""
@@ -100,20 +104,14 @@ class Server:
                 continue
             now = time.monotonic()
             deadline = deadline or now + STOP_SECONDS
-            if now >= deadline:
+            if now >= deadline or len(self.signals) > 1:
                 return
             self._conversation.stop()
             self._wait(seconds=LOOK_SECONDS)
 
     def _stop(self, number: int, _: FrameType | None) -> None:
-        self.stopped_by = number
-        # Asked twice, it ends as any other command does, and waits for nothing.
-        self._give_signals_back()
-        self._wake()
-
-    def _give_signals_back(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        # An exception here would come up wherever we are, also where exceptions are swallowed.
+        self.signals.append(number)
 
     # --- waiting
 
