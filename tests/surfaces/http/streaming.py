@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -168,6 +169,10 @@ class Process:
 
     def begin_stop(self) -> None:
         self._process.terminate()
+
+    def wait(self) -> None:
+        """Return when it has ended by itself."""
+        assert self._process.wait(PATIENCE_SECONDS) in (0, -signal.SIGTERM)
 
     def stop(self) -> str:
         self._process.terminate()

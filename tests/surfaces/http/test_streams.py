@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from tests.surfaces.http.streaming import Connection, staged
 
 SECRET = "CANARY-9d1f"

@@ -1,0 +1,353 @@
+"""When event streams end: with their token, their reader, their server; and how many there may be."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import ExitStack
+
+import pytest
+from tests.surfaces.http.streaming import Connection, eventually, staged
+
+from realmconf.errors import RateLimited, StoreUnavailable
+from realmconf.runtime.access import Grant
+from realmconf.runtime.client import connect
+from realmconf.runtime.operations import reading
+from realmconf.runtime.operations.session import Session
+from realmconf.runtime.tokens import Tokens
+from realmconf.surfaces.http.streams import StreamLimits, Streams
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    with staged(str(tmp_path_factory.mktemp("streams") / "store")) as found:
+        yield found
+
+
+@pytest.fixture
+def scene(stage):
+    return stage.fresh()
+
+
+# --- tokens --------------------------------------------------------------------------------
+
+
+def test_a_revoked_token_ends_its_streams_and_no_others(scene):
+    """The streams of a token end when it is revoked, with a whole body and a last bookmark; others go on."""
+    revoked, other = scene.token(), scene.token()
+    etag = scene.realm.get().etag
+    with (
+        scene.open(token=revoked) as own,
+        scene.open("?view=effective", token=revoked) as effective,
+        scene.open("?after=0", token=other) as untouched,
+    ):
+        for one in (own, effective, untouched):
+            one.event()
+        scene.revoke(revoked)
+        assert own.to_the_end()[-1].id == etag
+        assert effective.to_the_end()[-1].event == "bookmark"
+        scene.realm.patch({"value": 1})
+        assert untouched.change().data["generation"] == 2
+        assert scene.refused(token=revoked)[0] == 401
+
+
+def test_an_expired_token_ends_its_streams(scene):
+    """The streams of a token end when its time is over, though nothing is committed anywhere."""
+    begun = time.monotonic()
+    with scene.open(token=scene.token(expires_seconds=1.0)) as stream:
+        stream.to_the_end()
+        assert time.monotonic() - begun > 0.5
+
+
+def test_streams_survive_what_concerns_other_tokens(scene):
+    """Making and revoking other tokens ends no stream."""
+    with scene.open() as stream:
+        for _ in range(5):
+            scene.revoke(scene.token())
+        scene.realm.patch({"value": 1})
+        assert stream.change().data["generation"] == 2
+
+
+# --- readers ---------------------------------------------------------------------------------
+
+
+def test_a_reader_that_leaves_leaves_nothing_behind(stage):
+    """After hundreds of readers have come and gone no task, wait, descriptor or memory is left of them."""
+    scene = stage.fresh()
+    tokens = [scene.token() for _ in range(4)]
+
+    def come_and_go(times: int) -> None:
+        for number in range(times):
+            query = ("", "?after=0", "?view=effective", "?view=effective&after=1")[number % 4]
+            streams = [scene.open(query, token=tokens[number % 4]) for _ in range(10)]
+            for one in streams[:5]:
+                one.event()
+            scene.realm.patch({"value": number})
+            for one in streams:
+                one.close()
+        eventually(lambda: scene.server.stats()["streams"] == 0)
+
+    come_and_go(20)
+    before = scene.server.stats()
+    come_and_go(60)
+    after = scene.server.stats()
+    for name in ("views", "by_token", "tasks", "hub"):
+        assert after[name] == before[name], (name, before, after)
+    assert (after["views"], after["by_token"]) == (0, 0)
+    # A thread that reads for the first time opens the store's files.
+    assert after["descriptors"] < before["descriptors"] + 20
+    assert after["objects"] < before["objects"] + 1_000
+    assert after["resident_kilobytes"] < before["resident_kilobytes"] + 8_000
+
+
+def test_a_reader_that_does_not_read_is_cut_off_and_goes_on_later(tmp_path):
+    """
+    A stream whose reader does not read costs a bounded amount and is ended; its reader goes on from what it had, and
+    nothing is missed.
+    """
+    with staged(str(tmp_path / "store"), slow_seconds=1.0) as scene:
+        token = scene.token()
+        before = scene.server.stats()["resident_kilobytes"]
+        with (
+            Connection(scene.server.port, receive_bytes=4096) as stuck,
+            scene.open(token=token) as quick,
+        ):
+            stuck.ask(f"/v1/realms/{scene.name}/watch", authorization=f"Bearer {token.text}")
+            stuck.head()
+            last = stuck.event().id
+            # Each event is of 200 KB, of which the kernel keeps a few.
+            for number in range(100):
+                scene.realm.set({"value": str(number) * 100_000})
+                assert quick.change().data["generation"] == number + 2
+            eventually(lambda: scene.server.stats()["streams"] == 1)
+            grown = scene.server.stats()["resident_kilobytes"] - before
+            assert grown < 40_000, grown
+            had = 0
+            try:
+                while True:
+                    last = stuck.event().id
+                    had += 1
+            except (EOFError, ConnectionError):
+                pass
+        assert had < 100
+        with scene.open(token=token, last_event_id=last) as stream:
+            for expected in range(had + 2, 102):
+                assert stream.event().data["generation"] == expected
+            assert stream.event().event == "bookmark"
+
+
+def test_a_slow_reader_holds_nobody_up(scene):
+    """While one reader takes nothing, the others are told everything at once."""
+    token = scene.token()
+    with (
+        Connection(scene.server.port, receive_bytes=4096) as stuck,
+        scene.open(token=token) as quick,
+    ):
+        stuck.ask(f"/v1/realms/{scene.name}/watch", authorization=f"Bearer {token.text}")
+        for number in range(60):
+            scene.realm.set({"value": str(number) * 100_000})
+            assert quick.change().data["generation"] == number + 2
+
+
+# --- how many -------------------------------------------------------------------------------
+
+
+def test_a_token_has_so_many_streams(tmp_path):
+    """Beyond its share a token is told 429, and when to ask again; other tokens are not concerned."""
+    with staged(str(tmp_path / "store"), of_one_token=3, total=5) as scene:
+        token = scene.token()
+        streams = [scene.open(token=token) for _ in range(3)]
+        status, problem = scene.refused(token=token)
+        assert (status, problem["code"]) == (429, "rate_limited")
+        assert problem["retry_after_seconds"] > 0
+        streams += [scene.open() for _ in range(2)]
+        # And a process altogether.
+        assert scene.refused()[0] == 429
+        streams.pop(0).close()
+        eventually(lambda: scene.server.stats()["streams"] == 4)
+        streams.append(scene.open(token=token))
+        for one in streams:
+            one.close()
+
+
+# --- the server's end ------------------------------------------------------------------------
+
+
+def test_a_server_that_ends_ends_its_streams(tmp_path):
+    """
+    A server that is told to end gives every stream a last bookmark and a whole body, and waits for no reader that
+    does not read.
+    """
+    with (
+        staged(str(tmp_path / "store"), slow_seconds=600) as scene,
+        Connection(scene.server.port, receive_bytes=4096) as stuck,
+        ExitStack() as streams,
+    ):
+        text = scene.token().text
+        stuck.ask(f"/v1/realms/{scene.name}/watch", authorization=f"Bearer {text}")
+        stuck.head()
+        for number in range(40):
+            head = scene.realm.set({"value": str(number) * 100_000})
+        queries = ("", "?view=effective", f"?after={head.etag}") * 5
+        opened = [streams.enter_context(scene.open(query)) for query in queries]
+        for one in opened:
+            one.event()
+        scene.server.begin_stop()
+        for one in opened:
+            (last,) = one.to_the_end()
+            assert last.event == "bookmark"
+            assert last.id in {head.etag, head.cursor}
+        scene.server.wait()
+
+
+# --- in this process: what cannot be brought about from outside --------------------------------
+
+
+class Peer:
+    """The other side of ASGI: what was sent, and when it leaves."""
+
+    def __init__(self, *, method: str = "GET") -> None:
+        self.scope = {"type": "http", "method": method, "headers": []}
+        self.sent: list[bytes] = []
+        self.status: int | None = None
+        self.is_over = False
+        self._left = asyncio.Event()
+
+    async def send(self, message):
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            return
+        self.sent.append(message["body"])
+        if not message["more_body"]:
+            self.is_over = True
+            self._left.set()
+
+    async def receive(self):
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    def leave(self):
+        self._left.set()
+
+
+@pytest.fixture
+def client(tmp_path):
+    with connect(str(tmp_path / "store")) as found:
+        found.realm("team").set({"value": 0})
+        yield found
+
+
+def asked(client, streams, peer, **arguments):
+    """A stream's task."""
+    session = Session(client, Grant(id="", name="", roles=frozenset(("read",))), surface="http")
+    realm = client.realm("team").realm_id
+    watching = reading.watch(session, realm=realm, **arguments)
+    return asyncio.ensure_future(
+        streams.watch(peer.scope, peer.receive, peer.send, session=session, watching=watching)
+    )
+
+
+async def until(holds):
+    """Let the loop go on until something is so."""
+    async with asyncio.timeout(30):
+        while not holds():
+            await asyncio.sleep(0.001)
+
+
+def test_a_store_that_fails_ends_the_streams_without_a_word(client, monkeypatch, caplog):
+    """
+    When the store cannot be read the streams end, and their readers ask again from where they are; the log has why,
+    the stream nothing.
+    """
+
+    async def run():
+        streams = Streams(client, Tokens(client))
+        peer = Peer()
+        stream = asked(client, streams, peer)
+        await until(lambda: len(peer.sent) == 1)
+        working = type(client.store).head
+
+        def failing(store, realm, **options):
+            if realm == "team":
+                raise StoreUnavailable("the disk is gone")
+            return working(store, realm, **options)
+
+        monkeypatch.setattr(type(client.store), "head", failing)
+        client.realm("other").set({"a": 1})
+        await stream
+        monkeypatch.undo()
+        assert peer.is_over
+        assert b"disk" not in b"".join(peer.sent)
+        again = Peer()
+        stream = asked(client, streams, again)
+        client.realm("team").set({"value": 1})
+        await until(lambda: b"event: change" in b"".join(again.sent))
+        again.leave()
+        await stream
+        await streams.close()
+
+    asyncio.run(run())
+    assert "the disk is gone" in caplog.text
+
+
+def test_a_store_that_fails_first_is_an_answer_of_its_own(client, monkeypatch):
+    """When the store cannot be read before the stream begins, that is what the request is answered."""
+
+    async def run():
+        streams = Streams(client, Tokens(client))
+        peer = Peer()
+        session = Session(client, Grant(id="", name="", roles=frozenset(("read",))), surface="http")
+        watching = reading.watch(session, realm=client.realm("team").realm_id, after=0)
+
+        def failing(store, **options):
+            raise StoreUnavailable("the disk is gone")
+
+        monkeypatch.setattr(type(client.store), "view", failing)
+        with pytest.raises(StoreUnavailable):
+            await streams.watch(
+                peer.scope, peer.receive, peer.send, session=session, watching=watching
+            )
+        assert peer.status is None
+        assert len(streams) == 0
+        await streams.close()
+
+    asyncio.run(run())
+
+
+def test_streams_that_were_closed_take_no_more(client):
+    """After ``close`` every stream has ended, and who asks for one is told that the server ends."""
+
+    async def run():
+        streams = Streams(client, Tokens(client))
+        peers = [Peer() for _ in range(3)]
+        tasks = [asked(client, streams, one) for one in peers]
+        await until(lambda: all(one.sent for one in peers))
+        await streams.close()
+        await streams.close()
+        await asyncio.gather(*tasks)
+        assert all(one.is_over for one in peers)
+        with pytest.raises(StoreUnavailable):
+            await asked(client, streams, Peer())
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(run())
+
+
+def test_whoever_is_refused_takes_no_place(client):
+    """A refusal does not count against the caps."""
+
+    async def run():
+        streams = Streams(client, Tokens(client), limits=StreamLimits(total=1))
+        peer = Peer()
+        stream = asked(client, streams, peer)
+        await until(lambda: peer.sent)
+        for _ in range(3):
+            with pytest.raises(RateLimited):
+                await asked(client, streams, Peer())
+        assert len(streams) == 1
+        peer.leave()
+        await stream
+        assert len(streams) == 0
+        await streams.close()
+
+    asyncio.run(run())
