@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.surfaces.http.conftest import start_server  # noqa: F401 - a fixture
 
 from realmconf.domain.names import LIMITS
 from realmconf.stores.registry import open_store
 from realmconf.testing.conformance import ConformanceSuite
-from tests.surfaces.http.conftest import start_server  # noqa: F401 - a fixture
 
 
 class TestRemoteStore(ConformanceSuite):

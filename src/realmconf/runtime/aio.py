@@ -145,6 +145,8 @@ class AsyncWatch(Generic[Config]):
 
     async def __anext__(self) -> WatchedSnapshot[Config]:
         try:
+            if self._hub.is_far:
+                return await self._from_afar()
             look = None if self.is_closed() else self._hub.look(self._follower, self._last)
             while look is not None and not self.is_closed():
                 self._last = look
@@ -152,6 +154,8 @@ class AsyncWatch(Generic[Config]):
                 if snapshot is not None:
                     return snapshot
                 look = await self._next_look()
+        except StopAsyncIteration:
+            pass
         except Exception:
             if not self.is_closed():
                 raise
@@ -159,8 +163,24 @@ class AsyncWatch(Generic[Config]):
         self._closed = True
         raise StopAsyncIteration
 
-    async def _next_look(self) -> Look | None:
-        future = self._waiting = self._hub.wait(self._follower)
+    async def _from_afar(self) -> WatchedSnapshot[Config]:
+        """The next one of a store that takes a while to answer: asked in a thread, waited for here."""
+        loop = asyncio.get_running_loop()
+        while not self.is_closed():
+            # Before the look, so that a hint during it asks for another one.
+            wakes = self._hub.wakes
+            snapshot = await loop.run_in_executor(None, self._follower.advance)
+            if snapshot is not None:
+                return snapshot
+            if await self._next_look(after=wakes) is None:
+                break
+        raise StopAsyncIteration
+
+    async def _next_look(self, *, after: int | None = None) -> Look | None:
+        hub = self._hub
+        future = self._waiting = (
+            hub.wait(self._follower) if after is None else hub.wait_after(self._follower, after)
+        )
         try:
             if self._silence_seconds is None:
                 return await future

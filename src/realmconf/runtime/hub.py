@@ -57,6 +57,8 @@ class Hub:
         self.store = store
         self.loop = loop
         self.closed = False
+        self.is_far = hasattr(store, "decide")
+        """Whether a look may take a while, so that none is made on the loop: whoever is woken looks in a thread."""
         self._waiting: dict[Key, tuple[Looks, set[asyncio.Future[Look | None]]]] = {}
         self._wakes = 0
         self._wake_is_due = False
@@ -80,6 +82,19 @@ class Hub:
             future.set_result(None)
         else:
             self._waiting.setdefault(follower.key, (follower, set()))[1].add(future)
+        return future
+
+    @property
+    def wakes(self) -> int:
+        """How many hints there were."""
+        return self._wakes
+
+    def wait_after(self, follower: Looks, wakes: int) -> asyncio.Future[Look | None]:
+        """As ``wait``, for whoever looks elsewhere: done at once if there was a hint since *wakes*."""
+        future = self.wait(follower)
+        if wakes != self._wakes and not future.done():
+            future.set_result(Look(None, self._wakes))
+            self.leave(follower, future)
         return future
 
     def leave(self, follower: Looks, future: asyncio.Future[Look | None]) -> None:
@@ -117,14 +132,14 @@ class Hub:
 
     def _tell(self, key: Key, follower: Looks, waiting: set[asyncio.Future[Look | None]]) -> None:
         try:
-            look = Look(follower.look(), self._wakes)
+            look = Look(None if self.is_far else follower.look(), self._wakes)
         except Exception as failure:  # noqa: BLE001 - raised by those who wait
             # The watchers are told in place of their next snapshot; the hub goes on for the others.
             for future in waiting:
                 if not future.done():
                     future.set_exception(failure)
             return
-        for realm in awaiting_adoption(look.seen):
+        for realm in () if look.seen is None else awaiting_adoption(look.seen):
             # If it is adopted, the commit is the next hint.
             self.loop.run_in_executor(None, self.store.head, realm)
         del self._waiting[key]

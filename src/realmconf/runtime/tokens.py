@@ -13,7 +13,7 @@ from hashlib import sha256
 from realmconf.domain.names import TOKENS
 from realmconf.domain.pointer import Pointer
 from realmconf.domain.record import Record
-from realmconf.errors import InvalidArgument, LimitExceeded, TokenNotFound
+from realmconf.errors import InvalidArgument, LimitExceeded, TokenNotFound, Unsupported
 from realmconf.runtime import arguments
 from realmconf.runtime.access import Grant, check_pattern, check_roles
 from realmconf.runtime.ledger import Ledger
@@ -34,6 +34,8 @@ PATTERNS_MAX = 64
 """Of realms, of one token: each request is compared with them."""
 PATHS_MAX = 64
 NAME_CHARS_MAX = 64
+ROUTE = "/v1/tokens"
+"""Where a server has its own."""
 EXPIRY_SECONDS_MAX = 10 * 365 * 86_400
 _FORM = re.compile(r"rc_[A-Za-z0-9_-]{43}")
 
@@ -75,9 +77,14 @@ class NewToken(Record):
 
 
 class Tokens:
-    """The tokens of one store. Thread-safe."""
+    """
+    The tokens of one store. Thread-safe.
+
+    Those of a server are the server's: it is asked to make, list and end them, with the rights of whoever asks.
+    """
 
     def __init__(self, client: Client) -> None:
+        self._operate = getattr(client.store, "operate", None)
         self._client = client
         self._world = client.world
         self.ledger = Ledger(client.store, TOKENS, world=client.world)
@@ -116,6 +123,17 @@ class Tokens:
         ):
             if len(found) > maximum:
                 raise LimitExceeded(limit, len(found), maximum=maximum)
+        if self._operate is not None:
+            asked = {
+                "realms": patterns,
+                "roles": list(check_roles(roles)),
+                "paths": [str(place) for place in places],
+                "name": name,
+                "expires": expires_seconds,
+            }
+            stated = {name: value for name, value in asked.items() if value not in (None, [])}
+            made = self._operate("POST", ROUTE, stated)
+            return NewToken(token=_told(made), text=made["token"])
         token_id = f"t-{self._world.random_bytes(ID_BYTES).hex()}"
         token = Token(
             id=token_id,
@@ -154,6 +172,8 @@ class Tokens:
 
     def all(self) -> list[Token]:
         """Every token, the expired ones too, in the order of making."""
+        if self._operate is not None:
+            return [_told(one) for one in self._operate("GET", ROUTE, {})]
         found = (token for token, _ in self._table().values())
         return sorted(found, key=lambda token: (token.created_at, token.id))
 
@@ -168,6 +188,10 @@ class Tokens:
         """
         if not isinstance(token_id, str):
             raise InvalidArgument("a token is named by its id, as `token list` shows it")
+        if self._operate is not None:
+            from urllib.parse import quote
+
+            return _told(self._operate("DELETE", f"{ROUTE}/{quote(token_id, safe='')}", {}))
         found = next((token for token in self.all() if token.id == token_id), None)
         if found is None:
             raise TokenNotFound(token_id)
@@ -182,6 +206,8 @@ class Tokens:
 
     def grant_of(self, text: str) -> Grant | None:
         """The rights that the token *text* gives now; None if it is none, or not any more."""
+        if self._operate is not None:
+            raise Unsupported("a server takes its own tokens; they are no other server's to take")
         if not _FORM.fullmatch(text):
             return None
         # Who looks a digest up learns nothing from how long it takes: no digest of a guess is near that of a token.
@@ -250,6 +276,20 @@ def _read(entry: Mapping[str, Any]) -> tuple[Token, Grant]:
         expires_at=token.expires_at,
     )
     return token, grant
+
+
+def _told(found: Mapping[str, Any]) -> Token:
+    """A token as a server tells of it."""
+    return Token(
+        id=found["id"],
+        name=found["name"],
+        roles=tuple(found["roles"]),
+        realms=tuple(found["realms"]),
+        paths=tuple(Pointer.parse_json_pointer(path) for path in found["paths"]),
+        created_at=found["created_at"],
+        created_by=found["created_by"],
+        expires_at=found["expires_at"],
+    )
 
 
 def _is_over(entry: Mapping[str, Any], now: str) -> bool:
