@@ -191,7 +191,7 @@ class Process:
             return status, headers, json.loads(one.exactly(int(headers["content-length"])))
 
     def stats(self) -> dict[str, Any]:
-        return self.get("/stats")[2]  # type: ignore[no-any-return]
+        return self.get("/stats")[2]
 
 
 class Event(NamedTuple):
@@ -253,8 +253,7 @@ class Connection:
 
     def chunk(self) -> bytes:
         """The next part of the body; empty at its end."""
-        found = self.exactly(int(self.until(b"\r\n"), 16) + 2)[:-2]
-        return found
+        return self.exactly(int(self.until(b"\r\n"), 16) + 2)[:-2]
 
     def block(self) -> bytes:
         """The next lines of the stream up to an empty one."""

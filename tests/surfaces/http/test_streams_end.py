@@ -72,15 +72,15 @@ def test_streams_survive_what_concerns_other_tokens(scene):
 
 
 def test_a_reader_that_leaves_leaves_nothing_behind(stage):
-    """After hundreds of readers have come and gone no task, wait, descriptor or memory is left of them."""
+    """After thousands of readers have come and gone no task, wait, descriptor or memory is left of them."""
     scene = stage.fresh()
     tokens = [scene.token() for _ in range(4)]
 
     def come_and_go(times: int) -> None:
         for number in range(times):
             query = ("", "?after=0", "?view=effective", "?view=effective&after=1")[number % 4]
-            streams = [scene.open(query, token=tokens[number % 4]) for _ in range(10)]
-            for one in streams[:5]:
+            streams = [scene.open(query, token=tokens[number % 4]) for _ in range(50)]
+            for one in streams[:10]:
                 one.event()
             scene.realm.patch({"value": number})
             for one in streams:
@@ -89,7 +89,7 @@ def test_a_reader_that_leaves_leaves_nothing_behind(stage):
 
     come_and_go(20)
     before = scene.server.stats()
-    come_and_go(60)
+    come_and_go(40)
     after = scene.server.stats()
     for name in ("views", "by_token", "tasks", "hub"):
         assert after[name] == before[name], (name, before, after)
