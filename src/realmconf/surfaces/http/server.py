@@ -109,7 +109,7 @@ class Server:
     def streams(self) -> Streams:
         """The event streams of this process."""
         if self._streams is None:
-            self._streams = Streams(self.client, self.tokens)
+            self._streams = Streams(self.client, self.tokens, hub=self.hub)
         return self._streams
 
     def mounted(self, mount: Mount) -> Mounted:
