@@ -322,6 +322,16 @@ def test_a_document_is_validated_under_the_parent_that_it_names(client, org):
     assert lone.validate({"agent": {"retries": 99}}) == ()
 
 
+def test_each_draft_is_validated_for_itself(client):
+    """What was found of one that was tried before says nothing of the next."""
+    client.realm("org").set({"n": 1})
+    client.realm("org").set_schema({"properties": {"n": {"maximum": 5}}})
+    team = client.realm("crew")
+    team.set({"realm": {"crew": {"parent": "org"}}})
+    found = [bool(team.validate({"n": n})) for n in (9, 5, 9, 1)]
+    assert found == [True, False, True, False]
+
+
 def test_a_draft_that_names_no_parent_is_validated_where_the_realm_stands(client, team):
     """A file of settings is meant for the realm as it is; whoever is to leave the parent says so."""
     assert [one["pointer"] for one in team.validate({"agent": {"retries": 99}})] == [

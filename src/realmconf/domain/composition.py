@@ -220,6 +220,9 @@ def _same_revision(one: Revision | None, other: Revision | None) -> bool:
         return one is other
     if one is other:
         return True
+    if not one.digest:
+        # It is only tried, and the next one that is tried has no digest either.
+        return False
     # A purge leaves the digest as it was, and takes from the document.
     return one.digest == other.digest and (
         one.document is other.document or not (one.purged or other.purged)
