@@ -191,6 +191,8 @@ class Client:
         self.instance_id = instance_id
         self.watches: WeakSet[Watch[Any]] = WeakSet()
         """What ``close`` ends."""
+        self._acting: WeakSet[Client] = WeakSet()
+        """Whose watches it ends too, since they are on the same store."""
         if author is not None:
             arguments.line(author, name="author", characters_max=limits.author_chars)
         self._author = author
@@ -230,8 +232,7 @@ class Client:
             lineages=self.lineages,
             world=self.world,
         )
-        # Closing this client ends what others wait for on its store.
-        found.watches = self.watches
+        self._acting.add(found)
         return found
 
     def may_read(self, realm: RealmName) -> bool:
@@ -266,8 +267,9 @@ class Client:
 
     def close(self) -> None:
         """End every watch, finish what is pending and release everything. Idempotent."""
-        for watch in list(self.watches):
-            watch.close()
+        for client in (self, *self._acting):
+            for watch in list(client.watches):
+                watch.close()
         self.store.close()
 
     def __enter__(self) -> Self:

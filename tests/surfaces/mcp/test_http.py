@@ -199,7 +199,7 @@ def test_a_server_lets_agents_read_unless_it_is_told_otherwise(client, serving, 
 
 
 def test_streams_end_with_their_token_and_with_the_server(client, team, serving, token):
-    """A stream tells of changes until its token is revoked, or the server ends, which waits for no stream."""
+    """A stream tells of changes until its token is revoked, or the server ends, which waits for no stream or call."""
     server = serving()
     revoked, kept = token("read", name="revoked"), token("read", name="kept")
 
@@ -218,8 +218,15 @@ def test_streams_end_with_their_token_and_with_the_server(client, team, serving,
             assert [event async for event in ending] == []
             await asyncio.to_thread(team.set_value, "agent.limit", 3)
             assert (await anext(going_on)).uri == ADDRESS
+            waiting = asyncio.create_task(
+                answer(other, "config_watch_once", realm=REALM, after=3, wait=60)
+            )
+            assert (await answer(other, "config_get", realm=REALM))["generation"] == 3
             server.process.send_signal(signal.SIGTERM)
             assert [event async for event in going_on] == []
+            # It was told that there was nothing, or had not begun to wait and was not answered any more.
+            await asyncio.wait([waiting])
+            assert waiting.exception() is not None or waiting.result()["changed"] is False
 
     asyncio.run(scenario())
     assert server.stop() == 143

@@ -210,7 +210,15 @@ def test_subscriptions_end_with_the_server_and_with_the_connection(client):
             connected(host) as agent,
             agent.listen(resource_subscriptions=[ADDRESS]) as stream,
         ):
+            waits = {"realm": REALM, "after": 1, "wait": 60}
+            waiting = [
+                asyncio.create_task(agent.call_tool("config_watch_once", waits)) for _ in range(16)
+            ]
+            while not (await agent.call_tool("config_get", {"realm": REALM})).is_error:
+                await asyncio.sleep(0)
             host.close()
+            for found in await asyncio.gather(*waiting):
+                assert found.structured_content["result"]["changed"] is False
             assert [event async for event in stream] == []
             refused = await agent.call_tool("config_get", {"realm": REALM})
             assert refused.structured_content["code"] == "store_unavailable"
@@ -230,3 +238,13 @@ def test_a_connection_has_so_many_subscriptions(client):
             assert refused.value.error.data["code"] == "limit_exceeded"
 
     asyncio.run(scenario())
+
+
+def test_closing_a_client_ends_the_waits_of_everybody_on_its_store(client):
+    """A call that waits for somebody else's agent ends with the store that it waits on."""
+    acting = client.acting(
+        author="mcp:a", surface="mcp", sees_secrets=False, scope=None, may_read=None
+    )
+    watch = acting.realm(REALM).watch()
+    client.close()
+    assert list(watch) == []

@@ -62,6 +62,12 @@ class Pace:
         future.add_done_callback(lambda _: self._ended(counted))
         return await asyncio.wrap_future(future)
 
+    @property
+    def running(self) -> int:
+        """How many calls have begun and not ended."""
+        with self._guard:
+            return sum(caller.running for caller in self._callers.values())
+
     def close(self) -> None:
         """Begin nothing more; what runs is not waited for. Idempotent."""
         self._closed = True

@@ -7,6 +7,7 @@ transports; how a caller's rights are found is given to it.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 from collections import OrderedDict
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 SESSIONS_KEPT = 256
+ENDING_SECONDS = 0.02
+"""Between two looks at whether calls still wait, when the server ends."""
 CLIENT_CHARS_MAX = 64
 UNNAMED = "unnamed"
 
@@ -83,13 +86,24 @@ class Host:
         self._default_realm = default_realm
         self._sessions: OrderedDict[Grant, Session] = OrderedDict()
         self._pace = Pace(monotonic_seconds=client.world.monotonic_seconds)
+        self._ending: asyncio.Task[None] | None = None
         self.updates = Updates(client)
         self.server = self._server(keeps_connections=keeps_connections)
 
     def close(self) -> None:
-        """End every stream and subscription, and begin nothing more. Idempotent."""
+        """End every stream, subscription and wait, and begin nothing more. Idempotent."""
         self.updates.close()
         self._pace.close()
+        if self._pace.running and self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._end_waits())
+
+    async def _end_waits(self) -> None:
+        # A call that has begun may wait only later than this was asked for.
+        while self._pace.running:
+            for session in self._sessions.values():
+                for watch in list(session.client.watches):
+                    watch.close()
+            await asyncio.sleep(ENDING_SECONDS)
 
     def _server(self, *, keeps_connections: bool) -> Server[Connection]:
         from realmconf import __version__
