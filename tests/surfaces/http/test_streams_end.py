@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from contextlib import ExitStack
 
@@ -212,8 +213,12 @@ class Peer:
         self.status: int | None = None
         self.is_over = False
         self._left = asyncio.Event()
+        self.takes = asyncio.Event()
+        """Whether its connection takes something; else who sends waits."""
+        self.takes.set()
 
     async def send(self, message):
+        await self.takes.wait()
         if message["type"] == "http.response.start":
             self.status = message["status"]
             return
@@ -228,6 +233,15 @@ class Peer:
 
     def leave(self):
         self._left.set()
+
+    @property
+    def generations(self):
+        """Of the changes that it was sent."""
+        return [int(one) for one in re.findall(rb'"generation":(\d+),"event":"change"', self.text)]
+
+    @property
+    def text(self):
+        return b"".join(self.sent)
 
 
 @pytest.fixture
@@ -252,6 +266,63 @@ async def until(holds):
     async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("view", ["own", "effective"])
+@pytest.mark.parametrize("missed", [1, 10, 400])
+def test_a_reader_that_pauses_is_brought_up_to_date(client, monkeypatch, view, missed):
+    """
+    A connection that takes nothing for a moment costs its reader nothing: what came meanwhile comes afterwards, each
+    generation once, from the newest events or from history.
+    """
+    # However long this takes here, it is for a moment.
+    monkeypatch.setattr("realmconf.surfaces.http.streams.TICK_SECONDS", 3_600.0)
+
+    async def run():
+        streams = Streams(client, Tokens(client))
+        peer, other = Peer(), Peer()
+        tasks = [asked(client, streams, one, view=view) for one in (peer, other)]
+        await until(lambda: peer.sent and other.sent)
+        realm = client.realm("team")
+        peer.takes.clear()
+        for number in range(missed):
+            realm.patch({"value": number + 1})
+        await until(lambda: len(other.generations) == missed)
+        assert peer.generations == []
+        peer.takes.set()
+        await until(lambda: len(peer.generations) == missed)
+        realm.patch({"value": -1})
+        await until(lambda: len(peer.generations) == missed + 1)
+        assert peer.generations == other.generations == list(range(2, missed + 3))
+        # It is where the others are, and no task of its own is left.
+        await until(lambda: len(asyncio.all_tasks()) == len(tasks) + 2)
+        for one in (peer, other):
+            one.leave()
+        await asyncio.gather(*tasks)
+        await streams.close()
+
+    asyncio.run(run())
+
+
+def test_a_reader_that_leaves_while_it_is_behind_is_forgotten(client):
+    """Who leaves while its connection takes nothing leaves nothing behind either."""
+
+    async def run():
+        streams = Streams(client, Tokens(client))
+        peer = Peer()
+        task = asked(client, streams, peer)
+        await until(lambda: peer.sent)
+        peer.takes.clear()
+        for number in range(3):
+            client.realm("team").patch({"value": number + 1})
+        await until(lambda: len(asyncio.all_tasks()) == 4)
+        peer.leave()
+        await task
+        await until(lambda: len(asyncio.all_tasks()) == 2)
+        assert len(streams) == 0
+        await streams.close()
+
+    asyncio.run(run())
 
 
 def test_a_store_that_fails_ends_the_streams_without_a_word(client, monkeypatch, caplog):
@@ -348,6 +419,24 @@ def test_whoever_is_refused_takes_no_place(client):
         peer.leave()
         await stream
         assert len(streams) == 0
+        await streams.close()
+
+    asyncio.run(run())
+
+
+def test_a_reader_far_behind_whose_connection_takes_nothing_is_ended(client):
+    """A reader that takes nothing and is further behind than what is at hand is ended, and asks again by its cursor."""
+
+    async def run():
+        streams = Streams(client, Tokens(client))
+        peer = Peer()
+        task = asked(client, streams, peer)
+        await until(lambda: peer.sent)
+        peer.takes.clear()
+        for number in range(300):
+            client.realm("team").patch({"value": number + 1})
+        await task
+        assert peer.generations == []
         await streams.close()
 
     asyncio.run(run())

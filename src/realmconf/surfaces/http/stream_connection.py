@@ -25,7 +25,8 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request has begun."""
         super().on_message_begin()
-        self.scope["extensions"] = {_EXTENSION: {"transport": self.transport}}
+        extensions = self.scope.get("extensions") or {}
+        self.scope["extensions"] = {**extensions, _EXTENSION: {"transport": self.transport}}
 
 
 def transport_of(scope: Scope) -> Transport | None:
