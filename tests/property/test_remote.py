@@ -28,21 +28,38 @@ VALUES = st.recursive(
 )
 DOCUMENTS = st.dictionaries(KEYS, VALUES, max_size=4)
 PATCHES = st.dictionaries(KEYS, st.one_of(st.none(), VALUES), max_size=3)
-GENERATIONS = st.one_of(st.none(), st.integers(0, 6))
-REALMS = st.sampled_from(["one", "two"])
-OPTIONS = st.fixed_dictionaries(
-    {},
-    optional={
-        "expected_generation": st.integers(0, 6),
-        "create": st.booleans(),
-        "on_conflict": st.sampled_from(["fail", "rebase"]),
-        "write_id": st.sampled_from(["id-1", "id-2"]),
-        "message": st.text(max_size=3).filter(str.isprintable),
-        "dry_run": st.booleans(),
-    },
+REALMS = st.sampled_from(["one", "one", "two"])
+EXPECTED = st.integers(0, 5)
+OPTIONS = st.one_of(
+    st.just({}),
+    st.just({}),
+    st.fixed_dictionaries({"expected_generation": EXPECTED}),
+    st.fixed_dictionaries({"expected_generation": EXPECTED, "on_conflict": st.just("rebase")}),
+    st.fixed_dictionaries(
+        {
+            "expected_generation": EXPECTED,
+            "on_conflict": st.just("rebase"),
+            "depends_on": st.lists(st.sampled_from(["a", "b.a"]), max_size=1),
+            "dry_run": st.booleans(),
+        }
+    ),
+    st.fixed_dictionaries({"write_id": st.sampled_from(["id-1", "id-2"])}),
+    st.fixed_dictionaries({"dry_run": st.just(True)}),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "expected_generation": EXPECTED,
+            "create": st.booleans(),
+            "must_exist": st.booleans(),
+            "on_conflict": st.sampled_from(["fail", "rebase"]),
+            "message": st.text(max_size=3).filter(str.isprintable),
+        },
+    ),
 )
 POINTERS = st.sampled_from(["/a", "/b/a", "/token", "/a/0", "/x~1y"])
 CALLS = st.one_of(
+    st.tuples(st.just("patch"), REALMS, PATCHES, OPTIONS),
+    st.tuples(st.just("set_value"), REALMS, st.tuples(POINTERS, VALUES), OPTIONS),
     st.tuples(st.just("set"), REALMS, DOCUMENTS, OPTIONS),
     st.tuples(st.just("patch"), REALMS, PATCHES, OPTIONS),
     st.tuples(st.just("set_value"), REALMS, st.tuples(POINTERS, VALUES), OPTIONS),
@@ -92,13 +109,15 @@ def carry_out(client, prefix, call):
             found = getattr(realm, verb)(argument, **options)
         return told(found)
     except RealmconfError as error:
-        return (type(error).__name__, error.to_dict())
+        found = error.to_dict()
+        for contested in found.get("contested") or ():
+            del contested["created_at"]
+        return (type(error).__name__, found)
 
 
 def told(found):
-    composed = None
     try:
-        composed = repr(dict(found.config))
+        composed: object = repr(dict(found.config))
     except RealmconfError as error:
         composed = error.to_dict()
     return (
@@ -117,8 +136,8 @@ def told(found):
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory):
     server = Restarted(str(tmp_path_factory.mktemp("server") / "root"))
-    remote = server.asked_with("admin", "secrets")
-    local = connect(str(tmp_path_factory.mktemp("local") / "root"))
+    remote = server.asked_with("admin", "secrets", author="me")
+    local = connect(str(tmp_path_factory.mktemp("local") / "root"), author="me")
     yield remote, local
     local.close()
     remote.close()
@@ -126,11 +145,11 @@ def stores(tmp_path_factory):
 
 
 @settings(
-    max_examples=60,
+    max_examples=120,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-@given(calls=st.lists(CALLS, min_size=1, max_size=12))
+@given(calls=st.lists(CALLS, min_size=3, max_size=20))
 def test_the_same_history_everywhere(stores, calls):
     """Whatever is called, in whatever order: same generations, documents, compositions, warnings and errors."""
     prefix = f"p{next(_numbers)}"

@@ -36,7 +36,8 @@ class Restarted:
         self._thread.stop()
         self.client.close()
 
-    def asked_with(self, *roles: str, realms: str = "*") -> Client:
+    def asked_with(self, *roles: str, realms: str = "*", author: str | None = None) -> Client:
         """A client of this server with a token of its own."""
         made = Tokens(self.client).create(realms=realms, roles=roles, author="t", surface="sdk")
-        return Client(open_store(self.url, limits=LIMITS, token_for=lambda _: made.text))
+        store = open_store(self.url, limits=LIMITS, token_for=lambda _: made.text)
+        return Client(store, author=author)

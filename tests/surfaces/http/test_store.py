@@ -326,7 +326,7 @@ def test_errors_come_back_as_themselves(server, ask):
     assert cycle.value.chain
     with pytest.raises(ParentNotFound) as missing:
         realm.set_parent("nobody")
-    assert missing.value.parent == "nobody"
+    assert missing.value.to_dict()["parent"] == "nobody"
     realm.set_schema({"properties": {"n": {"type": "integer"}}})
     with pytest.raises(SchemaViolation) as violation:
         realm.set_value("n", "x")
@@ -479,7 +479,7 @@ def test_a_restart_loses_nothing(tmp_path):
     root = str(tmp_path / "root")
     server = Restarted(root)
     client = server.asked_with("read")
-    seen = []
+    seen: list[int] = []
     ended = threading.Event()
 
     def watch():

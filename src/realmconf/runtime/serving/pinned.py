@@ -51,7 +51,7 @@ class Pinned:
 
     def revision(self, realm: RealmName, generation: int) -> Revision:
         current = self._generation(realm)
-        if generation > current:
+        if not 1 <= generation <= current:
             raise RevisionNotFound(realm=realm, generation=generation, current=current)
         return self._view.revision(realm, generation)
 
@@ -139,7 +139,7 @@ class Pinned:
 
     def position(self, realm: RealmName, generation: int) -> int:
         current = self._generation(realm)
-        if generation > current:
+        if not 1 <= generation <= current:
             raise RevisionNotFound(realm=realm, generation=generation, current=current)
         return self._view.position(realm, generation)
 

@@ -113,7 +113,7 @@ class _Reading:
         try:
             if not isinstance(call, dict):
                 raise InvalidArgument("a call is an object")
-            answer = _ANSWERS.get(call.get("call", ""))
+            answer = _ANSWERS.get(str(call.get("call")))
             if answer is None:
                 raise InvalidArgument("there is no such call")
             return {"value": answer(self, call)}
@@ -137,7 +137,7 @@ class _Reading:
         heads = [self._warned(head) for head in point.watched_heads]
         known = call.get("known")
         schemas = call.get("schemas")
-        has = set(schemas) if isinstance(schemas, list) else set()
+        has = {one for one in schemas if isinstance(one, str)} if isinstance(schemas, list) else ()
         digests = {
             head.revision.schema_digest
             for head in heads
@@ -172,7 +172,7 @@ class _Reading:
     def revisions(self, call: Asked) -> Any:
         realm = self._realm(call)
         limit = call.get("limit")
-        size = min(PAGE_MAX, _whole(call, "limit")) if limit is not None else PAGE_MAX
+        size = PAGE_MAX if limit is None else max(0, min(PAGE_MAX, _whole(call, "limit")))
         before = call.get("before")
         found = self._view.revisions(
             realm,
@@ -189,7 +189,7 @@ class _Reading:
         if not isinstance(after, dict):
             raise InvalidArgument("after gives a generation for each realm")
         stood = {self._looked_at(RealmName(name)): _whole(after, name) for name in after}
-        limit = min(PAGE_MAX, _whole(call, "limit"))
+        limit = max(0, min(PAGE_MAX, _whole(call, "limit")))
         found = self._view.steps(stood, limit=limit)
         page = _page(
             {
