@@ -35,7 +35,8 @@ from realmconf.runtime.operations.table import call
 from realmconf.runtime.tokens import Tokens
 from realmconf.surfaces.envelope import answer_to, error_object
 from realmconf.surfaces.http.stream_connection import Protocol
-from realmconf.surfaces.http.streams import StreamLimits, Streams
+from realmconf.surfaces.http.stream_limits import StreamLimits
+from realmconf.surfaces.http.streams import Streams
 
 WATCH = next(one for one in OPERATIONS if one.name == "config/watch")
 ROOT = Path(__file__).resolve().parents[3]

@@ -256,7 +256,8 @@ def test_an_idle_stream_has_a_heartbeat(tmp_path):
 
 def test_the_heartbeat_comes_at_least_every_fifteen_seconds():
     """Nobody waits longer than 15 seconds for a sign of life: the limit and one tick together."""
-    from realmconf.surfaces.http.streams import STREAM_LIMITS, TICK_SECONDS
+    from realmconf.surfaces.http.stream_limits import STREAM_LIMITS
+    from realmconf.surfaces.http.streams import TICK_SECONDS
 
     assert STREAM_LIMITS.heartbeat_seconds + TICK_SECONDS < 15
 

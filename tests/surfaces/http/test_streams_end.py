@@ -16,7 +16,8 @@ from realmconf.runtime.client import connect
 from realmconf.runtime.operations import reading
 from realmconf.runtime.operations.session import Session
 from realmconf.runtime.tokens import Tokens
-from realmconf.surfaces.http.streams import StreamLimits, Streams
+from realmconf.surfaces.http.stream_limits import StreamLimits
+from realmconf.surfaces.http.streams import Streams
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from realmconf.domain.names import TOKENS
-from realmconf.domain.record import Record
 from realmconf.errors import RateLimited, StoreUnavailable, Unauthenticated
 from realmconf.runtime.access import Grant
 from realmconf.runtime.hub import Hub
@@ -22,6 +21,7 @@ from realmconf.runtime.operations import reading
 from realmconf.runtime.operations.session import Session
 from realmconf.surfaces.http.stream_connection import transport_of
 from realmconf.surfaces.http.stream_events import START, part
+from realmconf.surfaces.http.stream_limits import STREAM_LIMITS, StreamLimits, end_stuck, say_alive
 from realmconf.surfaces.http.stream_reader import Reader
 from realmconf.surfaces.http.stream_steps import Steps, cursor_of
 
@@ -36,22 +36,6 @@ if TYPE_CHECKING:
 THREADS_MAX = 2
 TICK_SECONDS = 1.0
 LOG = logging.getLogger("realmconf")
-
-
-class StreamLimits(Record):
-    """How many streams there may be in one process, and how long each is waited for."""
-
-    total: int = 1_024
-    of_one_token: int = 64
-    heartbeat_seconds: float = 13.0
-    """Silence after which a bookmark is sent, a tick later at most."""
-    slow_seconds: float = 10.0
-    """How long a connection may take nothing while there is something to send."""
-    retry_after_seconds: float = 5.0
-    """What is said to who is refused."""
-
-
-STREAM_LIMITS = StreamLimits()
 
 
 class Streams:
@@ -254,26 +238,8 @@ class Streams:
         self._check_rights()
         now = self._loop.time()
         for steps in list(self._steps.values()):
-            self._end_stuck(steps, now)
-            self._say_alive(steps, now)
-
-    def _say_alive(self, steps: Steps, now: float) -> None:
-        latest = now - self._limits.heartbeat_seconds
-        silent = [reader for reader in steps.current if reader.told_at <= latest]
-        if silent:
-            message = part(steps.bookmark())
-            for reader in silent:
-                reader.tell(message, now)
-
-    def _end_stuck(self, steps: Steps, now: float) -> None:
-        latest = now - self._limits.slow_seconds
-        for reader in list(steps.readers):
-            since, place = reader.waits_since, reader.place
-            if since is None:
-                continue
-            if since <= latest or (place is not None and not steps.is_kept(place)):
-                LOG.info("a stream of realm %s was ended: its reader is too slow", steps.realm)
-                reader.end()
+            end_stuck(steps, self._limits, now)
+            say_alive(steps, self._limits, now)
 
     def _check_rights(self) -> None:
         """End the streams of tokens that are no longer good, or no longer good for that."""
