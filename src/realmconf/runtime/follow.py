@@ -217,7 +217,10 @@ class OwnFollower(Generic[Config]):
                 # Not beyond *head*, though the view may be newer: the next call may come with the same head,
                 # and a follower that stood beyond it would take it for another timeline.
                 revisions = view.revisions(
-                    self._realm, after=self._generation, before=head.generation + 1, limit=self._page
+                    self._realm,
+                    after=self._generation,
+                    before=head.generation + 1,
+                    limit=self._page,
                 )
             except HistoryCompacted:
                 return self._reset(view.head(self._realm))
