@@ -78,6 +78,7 @@ def test_a_token_gives_the_rights_it_was_made_with(client):
     """Roles, realms and paths; its name is what the history calls its writer, without one its id."""
     made = create(client, realms=["team-*", "org"], roles=["write"], paths=["agent.model"])
     grant = Tokens(client).grant_of(made.text)
+    assert grant is not None
     assert (grant.id, grant.name) == (made.token.id, made.token.id)
     assert grant.realms == ("team-*", "org")
     assert [str(path) for path in grant.paths] == ["/agent/model"]

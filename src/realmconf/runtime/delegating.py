@@ -7,7 +7,7 @@ where it is sent to.
 
 from __future__ import annotations
 
-from realmconf.domain.write import Append, Delete, Unchanged, Write
+from realmconf.domain.write import Append, Delete, SetSchema, Unchanged, Write
 from realmconf.errors import (
     LockTimeout,
     OutcomeUnknown,
@@ -96,6 +96,11 @@ class _Sending:
     def decided(self, requests: Sequence[Request]) -> list[tuple[Write, Decided]]:
         """What became of each."""
         writes = [request.write for request in requests if request.write is not None]
+        for write in writes:
+            command = write.command
+            if isinstance(command, SetSchema) and command.digest is not None:
+                # Of a dry run nobody has it but its caller.
+                self._lineages.remember(command.digest, command.schema or {})
         if len(writes) == len(requests) and not any(request.check for request in requests):
             # Nothing of it depends on what stands there: one round trip, inside the turn over there.
             done = self._sent(writes, identities=None, standing=None)

@@ -170,6 +170,7 @@ class Library:
     def config_revision(self, realm: str, generation: int) -> Any:
         handle = self.client.realm(realm)
         found = handle.at(generation).revision
+        assert found is not None
         veil = self._veil(realm)
         try:
             changes = envelope.changes(handle.diff(generation - 1, generation), veil=veil)

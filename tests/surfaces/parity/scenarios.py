@@ -104,7 +104,7 @@ MERGING = {
 }
 HIDING = {"properties": {"pin": {"type": "string", "writeOnly": True}}}
 DEEP: Any = []
-for _ in range(70):
+for _ in range(65):
     DEEP = [DEEP]
 GOOD = {"agent": {"model": "opus", "tries": 3}}
 

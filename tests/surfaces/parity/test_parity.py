@@ -8,13 +8,22 @@ from typing import Any
 
 import pytest
 from tests.surfaces.parity.driving import ELSEWHERE, Core, Driver, Outcome, play, reaches
+from tests.surfaces.parity.frames import Methods, Tools
 from tests.surfaces.parity.library import Library
 from tests.surfaces.parity.scenarios import SCENARIOS, Scenario
+from tests.surfaces.parity.served import Remote, Routes
 from tests.surfaces.parity.words import Words
 
 from realmconf.runtime.operations.rows import OPERATIONS
 
-DRIVERS: dict[str, Any] = {"sdk": Library, "cli": Words}
+DRIVERS: dict[str, Any] = {
+    "sdk": Library,
+    "cli": Words,
+    "rpc": Methods,
+    "http": Routes,
+    "mcp": Tools,
+    "remote": Remote,
+}
 
 
 @pytest.fixture(scope="module")
