@@ -33,7 +33,7 @@ def run(main):
 
 SYNC_ALONE = {
     ConfigRuntime: {"snapshot_of", "source", "writing"},
-    Client: {"store", "acting", "authorship", "deadline", "lineages", "may_read"},
+    Client: {"store", "acting", "authorship", "deadline", "lineages", "may_read", "scope"},
 }
 """What other modules of the library use of the synchronous classes; no user does."""
 

@@ -99,6 +99,8 @@ class Answer(Record):
     realm: RealmName
     generation: int
     changed: bool
+    is_own: bool = False
+    """It was found by a later attempt of the very call that asks: what it tells of was done now."""
 
 
 class Done(Record):
@@ -397,6 +399,7 @@ class _Judging:
                 if receipt.request and self._digest and receipt.request != self._digest:
                     raise WriteIdReused(realm=request.realm, write_id=request.write_id)
                 return Answer(
+                    is_own=self.attempts > 0,
                     realm=request.realm,
                     generation=receipt.generation,
                     changed=receipt.outcome == "committed",
@@ -415,7 +418,7 @@ class _Judging:
             except HistoryCompacted:
                 raise OutcomeUnknown(request.write_id, realm=request.realm) from self.cause
             if revision.write_id == request.write_id:
-                return Answer(realm=request.realm, generation=generation, changed=True)
+                return Answer(is_own=True, realm=request.realm, generation=generation, changed=True)
         return None
 
 

@@ -240,8 +240,8 @@ class Writing(Generic[Config]):
 
 
 def _told_again(request: Request, answer: Answer) -> tuple[Notice, ...]:
-    """That nothing was written now; an id that we minted is only known after a retry of our own."""
-    if not request.write_id_given:
+    """That nothing was written now, unless it was by an earlier attempt of this very call."""
+    if answer.is_own or not request.write_id_given:
         return ()
     from realmconf.stores.protocol import Notice
 

@@ -140,11 +140,13 @@ def apply(session: Session, *, plan_id: str) -> WriteResult[Mapping[str, Any]]:
     bound: dict[str, Any] = {
         name: entry[name] for name in ("expected_generation", "expected") if name in entry
     }
-    # That somebody was faster, or that this very write needed a second attempt, is told by its warning `replayed`:
-    # the plan is in, and an error would say that it is not.
-    return session.realm(realm).patch(
+    result = session.realm(realm).patch(
         patch, **bound, on_conflict="rebase", message=entry["reason"], write_id=plan_id
     )
+    if any(warning.code == "replayed" for warning in result.warnings):
+        # Somebody was faster with the same plan.
+        raise PlanInvalid(plan_id, reason="replayed", generation=result.generation)
+    return result
 
 
 _PLAN_ID_CHARS = 40
