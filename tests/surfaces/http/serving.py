@@ -48,6 +48,8 @@ def served(store, *options: str):
         stderr=subprocess.PIPE,
         text=True,
     )
+    assert process.stdout is not None
+    assert process.stderr is not None
     try:
         line = process.stdout.readline()
         found = LINK.search(line)

@@ -274,7 +274,7 @@ def test_origins(server):
                 "http://localhost:1",
                 "",
             ):
-                answer, text = ask(http, method, path, headers={"Origin": origin})
+                answer, _ = ask(http, method, path, headers={"Origin": origin})
                 assert answer.status_code == 403, (method, path, origin)
                 assert "access-control-allow-origin" not in answer.headers
         for origin in (server.url, f"http://127.0.0.1:{server.port}"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from realmconf.domain.names import RealmName
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "agent": {
@@ -31,7 +33,7 @@ SCHEMA = {
         }
     },
 }
-FILLED = {
+FILLED: dict[str, Any] = {
     "agent": {"model": "opus", "max_tokens": 16384, "threshold": 0.5},
     "max_tokens": 100,
     "servers": [],
@@ -143,7 +145,7 @@ def test_conflicts(http, team):
 
 def test_half_wrapped_bodies(http, team):
     """A malformed wrapped body is refused, never read as a configuration."""
-    for method, bodies in {
+    cases: dict[str, tuple[Any, ...]] = {
         "PUT": (
             {"expected_generation": 1},
             {"expected_generation": 1, "agent": {}},
@@ -163,7 +165,8 @@ def test_half_wrapped_bodies(http, team):
             [],
             {"patch": {}, "expected_generation": 1.5},
         ),
-    }.items():
+    }
+    for method, bodies in cases.items():
         for body in bodies:
             answer = http.request(method, "/config", json=body)
             assert (answer.status_code, answer.headers["content-type"]) == (

@@ -48,7 +48,7 @@ def test_the_printed_link(tmp_path, number, code, workers):
         assert "Traceback" not in server.process.stderr.read()
     with connect(str(tmp_path / "store")) as client:
         assert Tokens(client).all() == []
-        assert client.realm("team").get().revision.author == "ada"
+        assert [one.author for one in client.realm("team").history()] == ["ada"]
 
 
 def test_json_link(tmp_path):
@@ -72,6 +72,7 @@ def test_json_link(tmp_path):
         stderr=subprocess.DEVNULL,
         text=True,
     )
+    assert process.stdout is not None
     try:
         found = json.loads(process.stdout.readline())
         assert found["url"].startswith("http://127.0.0.1:")
@@ -241,6 +242,6 @@ def test_what_was_begun_is_answered(tmp_path):
         for one in threads:
             one.join(PATIENCE_SECONDS)
     with connect(str(tmp_path / "store")) as client:
-        stated = client.realm("team").get().document
+        stated = client.realm("team").get().config
         for key, value in acknowledged:
             assert stated[key] >= value

@@ -343,7 +343,7 @@ def test_compacted_history(server, http, team):
 
 
 def test_settling(http, team):
-    """``commits/{write_id}`` tells what became of a write, and sees to it that nothing comes of one that is not there."""
+    """``commits/{write_id}`` tells what became of a write, and sees to it that nothing comes of an unknown one."""
     write_id = team.set({"a": 1}).write_id
     found = http.get(f"/v1/realms/team/commits/{write_id}").json()
     assert (found["outcome"], found["generation"]) == ("committed", 2)

@@ -160,6 +160,7 @@ def test_compressed_bodies(http, team):
 
 def test_wrapped_bodies_are_exact(http, team):
     """``application/json`` is always an object of parameters: unknown members are refused, never stored."""
+    body: object
     for body in (
         {"a": 1},
         {"config": {"a": 2}, "expected_generatoin": 1},

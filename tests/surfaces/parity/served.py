@@ -90,26 +90,10 @@ class Routes:
         return not (step.malformed and in_text)
 
     def call(self, step: Step) -> Outcome:
-        route = _route(step)
-        stated = dict(step.arguments)
-        path = route.path
-        for name in list(stated):
-            if f"{{{name}}}" in path:
-                path = path.replace(f"{{{name}}}", quote(str(stated.pop(name)), safe=""))
+        request = request_of(step)
         if BY_NAME[step.operation].streams:
-            return self._stream(path, _query(stated), step.count)
-        if route.method == "GET":
-            response = self._http.get(path, params=_query(stated))
-        elif route.method == "DELETE" and not stated:
-            response = self._http.delete(path)
-        else:
-            response = self._http.request(
-                route.method,
-                path,
-                content=json.dumps(stated, ensure_ascii=False).encode(),
-                headers={"Content-Type": "application/json"},
-            )
-        return self._outcome(response, step)
+            return self._stream(request, step.count)
+        return self._outcome(self._http.request(**request), step)
 
     def _outcome(self, response: httpx.Response, step: Step) -> Outcome:
         if response.status_code == 304:
@@ -132,8 +116,8 @@ class Routes:
         assert response.status_code in STATUSES[error["code"]], (response.status_code, error)
         return refusal(error)
 
-    def _stream(self, path: str, query: dict[str, str], count: int) -> Outcome:
-        with self._http.stream("GET", path, params=query) as response:
+    def _stream(self, request: dict[str, Any], count: int) -> Outcome:
+        with self._http.stream(**request) as response:
             if response.status_code != 200:
                 response.read()
                 return self._outcome(response, Step("config/watch"))
@@ -154,11 +138,23 @@ def _route(step: Step) -> Route:
     return route
 
 
-def _query(stated: dict[str, Any]) -> dict[str, str]:
-    return {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in stated.items()
-    }
+def request_of(step: Step) -> dict[str, Any]:
+    """The request that says what *step* does, made of nothing but the table."""
+    route = _route(step)
+    stated = dict(step.arguments)
+    path = route.path
+    for name in list(stated):
+        if f"{{{name}}}" in path:
+            path = path.replace(f"{{{name}}}", quote(str(stated.pop(name)), safe=""))
+    request: dict[str, Any] = {"method": route.method, "url": path}
+    if route.method == "GET":
+        request["params"] = {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in stated.items()
+        }
+    elif stated or route.method != "DELETE":
+        request["json"] = stated
+    return request
 
 
 class Remote(Library):

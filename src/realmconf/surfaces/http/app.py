@@ -172,6 +172,7 @@ class App:
         from realmconf.surfaces.http.store_routes import store
 
         incoming.route = STORE
+        incoming.is_long = True
         await self.identify(incoming)
         assert incoming.caller is not None
         await store(

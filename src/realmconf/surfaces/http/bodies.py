@@ -57,6 +57,17 @@ async def read(
         ) from None
 
 
+def refuse(headers: Headers) -> None:
+    """
+    Refuse a body, where none is read.
+
+    Raises:
+        InvalidArgument: One is announced.
+    """
+    if "transfer-encoding" in headers or (one_header(headers, "content-length") or "0") != "0":
+        raise InvalidArgument("there is no body to a request for a stream")
+
+
 CLOSE = ((b"connection", b"close"),)
 
 

@@ -166,6 +166,7 @@ async def _stream(
     assert caller is not None
     preconditions.refuse_ignored(conditions, incoming.headers)
     incoming.is_long = True
+    bodies.refuse(incoming.headers)
     names = {parameter.name for parameter in operation.parameters}
     arguments = {
         **incoming.query_of(operation, names),

@@ -10,11 +10,14 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any
 
+import starlette.datastructures
+
 from realmconf.domain.names import RealmName
 from realmconf.errors import RealmconfError
 from realmconf.runtime.hub import awaiting_adoption
 from realmconf.runtime.operations.results import View
 from realmconf.surfaces.http.etags import quoted
+from realmconf.surfaces.http.problems import Problem
 from realmconf.surfaces.http.replies import JSON
 from realmconf.surfaces.http.views import representation, unchanged
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.lineages import Point
     from realmconf.runtime.operations.session import Session
     from realmconf.runtime.runtime import ConfigRuntime
+    from realmconf.surfaces.http.replies import Headers
     from realmconf.surfaces.http.server import Server
 
 START = b"/v1/realms/"
@@ -36,6 +40,9 @@ ACCEPTED = frozenset((b"*/*", b"application/json"))
 SEATS_KEPT = 4_096
 HOSTS_KEPT = 64
 NEVER_NANOSECONDS = 2**63
+BODILESS: Message = {"type": "http.response.body", "body": b""}
+VARIES: Headers = ((b"vary", b"Origin"),)
+"""What an answer has that is another one for pages that are let in, who are answered in the ordinary way."""
 
 USUAL = frozenset((b"host", b"authorization", b"accept", b"if-none-match"))
 """Headers that are looked at here."""
@@ -57,23 +64,46 @@ UNUSUAL = frozenset(
 """Headers that are left to the ordinary way."""
 
 
+class Ready:
+    """The answer for one point, as bytes; never changed, but for the proof that it is still the newest."""
+
+    __slots__ = ("body", "etag", "point", "proof", "start", "unchanged")
+
+    def __init__(
+        self, session: Session, where: ConfigRuntime[Mapping[str, Any]], point: Point, more: Headers
+    ) -> None:
+        found = View(snapshot=where.snapshot_of(point), view="own")
+        reply, opaque = representation(session, found, at=None, media=JSON)
+        self.point = point
+        self.start = reply.with_headers(*more).start()
+        self.body: Message = {"type": "http.response.body", "body": reply.body}
+        self.unchanged = unchanged(opaque).with_headers(*more).start()
+        # What is not there is not unchanged.
+        self.etag = quoted(opaque) if reply.status == 200 else b""
+        self.proof: tuple[Sequence[int], int] = ((), 0)
+        """A word of the store's memory, and what it was when the point was the newest."""
+
+    def is_proved(self) -> bool:
+        """Whether nothing has been written since; one look at memory."""
+        words, mark = self.proof
+        try:
+            return words[0] == mark
+        except (IndexError, ValueError):
+            # There is no proof, or the store has taken it back.
+            return False
+
+    def prove(self, store: Any) -> None:
+        """Have the store prove that the point is the newest, from now on."""
+        point = self.point
+        proof = store.proof(point.watched)
+        if proof is not None and all(map(operator.is_, proof.heads, point.watched_heads)):
+            self.proof = (proof.words, proof.mark)
+
+
 class Seat:
     """One caller's place at one realm: who it is, and the answer that was last given there."""
 
-    __slots__ = (
-        "body",
-        "ends_nanoseconds",
-        "etag",
-        "head",
-        "mark",
-        "point",
-        "session",
-        "start",
-        "tokens",
-        "unchanged",
-        "where",
-        "words",
-    )
+    __slots__ = ("ends_nanoseconds", "ready", "session", "tokens", "where")
 
     def __init__(
         self, session: Session, where: ConfigRuntime[Mapping[str, Any]], tokens: Mapping[str, Any]
@@ -83,44 +113,7 @@ class Seat:
         self.tokens = tokens
         """What the record of tokens said: as long as it is this very object, the caller is the same."""
         self.ends_nanoseconds = _ends_nanoseconds(session.grant.expires_at)
-        self.point: Point | None = None
-        # The store's proof that the point is still the newest: a word of memory, and what it was.
-        self.words: Sequence[int] = ()
-        self.mark = 0
-        self.etag = b""
-        self.start: Message = {}
-        self.body: Message = {}
-        self.head: Message = {"type": "http.response.body", "body": b""}
-        self.unchanged: Message = {}
-
-    def is_proved(self) -> bool:
-        """Whether nothing has been written since the answer was made; one look at memory."""
-        try:
-            return self.words[0] == self.mark
-        except (IndexError, ValueError):
-            # There is no proof, or the store has taken it back.
-            return False
-
-    def prove(self, store: Any) -> None:
-        """Have the store prove that the point is the newest, from now on."""
-        point = self.point
-        assert point is not None
-        proof = store.proof(point.watched)
-        if proof is not None and all(map(operator.is_, proof.heads, point.watched_heads)):
-            self.words, self.mark = proof.words, proof.mark
-
-    def fill(self, point: Point) -> None:
-        """Make the answer for *point*."""
-        snapshot = self.where.snapshot_of(point)
-        found = View(snapshot=snapshot, view="own")
-        reply, opaque = representation(self.session, found, at=None, media=JSON)
-        is_there = reply.status == 200
-        self.start = reply.start()
-        self.body = {"type": "http.response.body", "body": reply.body}
-        self.unchanged = unchanged(opaque).start()
-        # What is not there is not unchanged.
-        self.etag = quoted(opaque) if is_there else b""
-        self.point = point
+        self.ready: Ready | None = None
 
 
 def _ends_nanoseconds(expires_at: str | None) -> int:
@@ -141,7 +134,8 @@ class Hot:
         self._now = server.client.world.time_nanoseconds
         self._access = server.access
         self._lineages = server.client.lineages
-        self._is_possible = server.reads_in_memory and not server.settings.origins
+        self._is_possible = server.reads_in_memory
+        self._more: Headers = VARIES if server.settings.origins else ()
         self._hosts: frozenset[bytes] = frozenset()
         self._seats: dict[tuple[bytes, bytes], Seat] = {}
         self._counts = {
@@ -197,12 +191,15 @@ class Hot:
             seat = self._seat(authorization, realm)
             if seat is None:
                 return False
-        if not seat.is_proved() and not self._is_fresh(seat):
-            return False
-        if none_match is None or not seat.etag:
-            start, body = seat.start, seat.body if method == "GET" else seat.head
-        elif none_match == seat.etag:
-            start, body = seat.unchanged, seat.head
+        ready = seat.ready
+        if ready is None or not ready.is_proved():
+            ready = await self._fresh(seat)
+            if ready is None:
+                return False
+        if none_match is None or not ready.etag:
+            start, body = ready.start, ready.body if method == "GET" else BODILESS
+        elif none_match == ready.etag:
+            start, body = ready.unchanged, BODILESS
         else:
             return False
         self._counts[method == "GET", start["status"]]()
@@ -210,33 +207,33 @@ class Hot:
         await send(body)
         return True
 
-    def _is_fresh(self, seat: Seat) -> bool:
-        """Whether the seat's answer is that of the newest state, or was made anew."""
+    async def _fresh(self, seat: Seat) -> Ready | None:
+        """The answer for the newest state; None where the ordinary way must find it, or say why there is none."""
         realm = seat.where.realm_id
         try:
             point = self._lineages.peek(realm) or self._lineages.point(realm, adopt=False)
-            if point is seat.point:
+            ready = seat.ready
+            if ready is not None and ready.point is point:
                 # Asked for again: from now on it is worth a proof.
-                seat.prove(self._store)
-                return True
+                ready.prove(self._store)
+                return ready
             if awaiting_adoption(point):
-                return False
-            seat.fill(point)
+                return None
+            # Not here: a large document is written, redacted and digested for longer than others should wait.
+            made = await self._server.reading(Ready, seat.session, seat.where, point, self._more)
         except RealmconfError:
-            # The ordinary way says why.
-            return False
-        return True
+            return None
+        seat.ready = made
+        return made
 
     def _is_ours(self, scope: Scope, host: bytes | None) -> bool:
         """Whether *host* is one of our names, which is remembered; a name that depends on the connection is not."""
-        from starlette.datastructures import Headers
-
-        from realmconf.surfaces.http.problems import Problem
-
         if host is None:
             return False
         try:
-            self._access.check_host({**scope, "server": None}, Headers(raw=[(b"host", host)]))
+            self._access.check_host(
+                {**scope, "server": None}, starlette.datastructures.Headers(raw=[(b"host", host)])
+            )
         except (Problem, RealmconfError):
             return False
         if len(self._hosts) < HOSTS_KEPT:

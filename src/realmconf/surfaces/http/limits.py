@@ -20,6 +20,7 @@ from realmconf.surfaces.http.stream_connection import Protocol
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 STATUS_LINES = {
@@ -28,8 +29,8 @@ STATUS_LINES = {
     431: b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
     503: b"HTTP/1.1 503 Service Unavailable\r\n",
 }
-LATE_SECONDS = 1.0
-"""How much later than the application the connection loses patience with a body."""
+BODY_SECONDS_MAX = 65.0
+"""The longest that any application waits for a body; what one does that never asks for it is cut off."""
 HEADER_OVERHEAD_BYTES = 4
 """``: `` and the line's end."""
 
@@ -50,7 +51,11 @@ class BoundedProtocol(Protocol):
         """Whether the last request that has begun is there as a whole."""
         self._in_headers = True
         self._head_bytes = 0
+        self._began = 0.0
+        """When the request that is waited for began."""
         self._refusal: Problem | None = None
+        self._answering: RequestResponseCycle | None = None
+        """The request that the application has now."""
 
     # --- coming and going --------------------------------------------------------------------
 
@@ -60,10 +65,16 @@ class BoundedProtocol(Protocol):
         if len(self.connections) > self.connections_max:
             self._refuse(Problem("too_busy", "too many connections"))
             return
+        self._began = self.loop.time()
         self._patience = self.loop.call_later(self.request_seconds, self._lose_patience)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is waited for any more."""
+        answering = self._answering
+        if answering is not None and not answering.response_complete:
+            # Of requests that came together the base class knows the last alone.
+            answering.disconnected = True
+            answering.message_event.set()
         super().connection_lost(exc)
         for timer in (self._patience, self._reader_patience):
             if timer is not None:
@@ -86,6 +97,7 @@ class BoundedProtocol(Protocol):
                 self._patience.cancel()
                 self._patience = None
         elif self._patience is None and not self.transport.is_closing():
+            self._began = self.loop.time()
             self._patience = self.loop.call_later(self.request_seconds, self._lose_patience)
 
     def on_message_begin(self) -> None:
@@ -107,6 +119,10 @@ class BoundedProtocol(Protocol):
         self._head_bytes = 0
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_message_complete(self) -> None:
         """It is there as a whole."""
         self._is_complete = True
@@ -125,9 +141,11 @@ class BoundedProtocol(Protocol):
         elif self._is_answered():
             # Answered before its body was there, and the rest does not come.
             self.transport.close()
+        elif self.loop.time() - self._began > BODY_SECONDS_MAX:
+            self.transport.abort()
         else:
-            # The application says so, if it still can.
-            self._patience = self.loop.call_later(LATE_SECONDS, self.transport.abort)
+            # The application has its own patience with bodies, and says so when it is at an end.
+            self._patience = self.loop.call_later(self.request_seconds, self._lose_patience)
 
     # --- what goes out -----------------------------------------------------------------------
 

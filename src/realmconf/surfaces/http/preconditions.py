@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 IF_MATCH = "If-Match"
 IF_NONE_MATCH = "If-None-Match"
 IDEMPOTENCY_KEY = "Idempotency-Key"
-BY_TIME = ("If-Modified-Since", "If-Unmodified-Since", "If-Range")
+BY_TIME = ("If-Modified-Since", "If-Range", "If-Unmodified-Since")
+UNMODIFIED_SINCE = BY_TIME[-1]
 
 
 class Conditions(Record):
@@ -57,6 +58,8 @@ def read(headers: Headers) -> Conditions:
     Raises:
         InvalidArgument: One cannot be read.
     """
+    if UNMODIFIED_SINCE in headers:
+        raise InvalidArgument(f"{UNMODIFIED_SINCE} cannot be compared here: state an entity-tag")
     match = _tags(headers, IF_MATCH)
     none_match = _tags(headers, IF_NONE_MATCH)
     return Conditions(match=match, none_match=none_match, write_id=_write_id(headers))
