@@ -159,6 +159,20 @@ def test_pipelined_requests(server, team):
         assert received.count(b"HTTP/1.1 200") == 3
 
 
+def test_what_follows_a_request(server, team):
+    """What is no HTTP does not spoil the answer to the request before it: a write that is done is answered as done."""
+    body = b'{"config": {"a": 2}}'
+    lines = (b"Content-Type: application/json", b"Content-Length: %d" % len(body))
+    for after in (b"\x00\x00\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
+        answer = say(server.port, head(server, b"PUT", CONFIG, *lines) + body + after)
+        assert (answer.status, answer.closed) == (200, True)
+    assert team.get().document == {"a": 2}
+    bad_chunk = head(
+        server, b"PUT", CONFIG, b"Content-Type: application/json", b"Transfer-Encoding: chunked"
+    )
+    assert say(server.port, bad_chunk, b"2\r\n{}\r\nzz\r\n").status == 400
+
+
 @pytest.fixture
 def impatient(monkeypatch):
     """A server that waits only so long for a request as a test can."""

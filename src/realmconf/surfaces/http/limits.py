@@ -183,6 +183,11 @@ class BoundedProtocol(Protocol):
     def _refuse(self, problem: Problem) -> None:
         """Answer in place of the application, and hang up."""
         self._refusal = problem
+        answering = self._answering
+        if answering is not None and not answering.response_complete and not answering.more_body:
+            # A whole request came before: its answer is its own, also if it was a write, and the last one.
+            answering.keep_alive = False
+            return
         reply = problem.reply()
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete or not cycle.response_started:
