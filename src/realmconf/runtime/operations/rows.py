@@ -521,7 +521,11 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         answer="receipt",
         writes=True,
-        route=Route(method="PUT", path=_REALM + "/policy", query=IN_QUERY),
+        route=Route(
+            method="PUT",
+            path=_REALM + "/policy",
+            query=("expected_generation", "message", "dry_run"),
+        ),
         command="policy set",
     ),
     # --- realms

@@ -19,7 +19,7 @@ from realmconf.stores.protocol import Applied, Head, Receipt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
@@ -129,6 +129,8 @@ class Memory:
             realm = write.realm
             if isinstance(decision, Append):
                 before = next_histories.get(realm) or self.histories.get(realm)
+                if before is None:
+                    self.refuse_case_twin(realm, and_of=next_histories)
                 position += 1
                 next_histories[realm] = self._extended(realm, before, decision, position)
                 schemas |= decision.schemas
@@ -157,7 +159,6 @@ class Memory:
     ) -> History:
         revision = append.revision
         if before is None:
-            self.refuse_case_twin(realm)
             schemas = tuple(append.schemas)
             return History(
                 realm, [revision], [position], floor=revision.generation, schemas=schemas
@@ -176,10 +177,11 @@ class Memory:
             schemas = tuple(dict.fromkeys((*schemas, *append.schemas)))
         return History(realm, revisions, positions, floor=before.floor, schemas=schemas)
 
-    def refuse_case_twin(self, realm: RealmName) -> None:
+    def refuse_case_twin(self, realm: RealmName, *, and_of: Iterable[str] = ()) -> None:
         """Raise if the name differs by case alone from one that was written: a file system may take them for one."""
         folded = realm.folded
-        twin = next((name for name in self.histories if name.lower() == folded), None)
+        names = (*self.histories, *and_of)
+        twin = next((name for name in names if name.lower() == folded), None)
         if twin is not None:
             raise InvalidRealm(
                 f"realm {realm} cannot be made: {twin} exists, and two names must differ by more than case"

@@ -212,6 +212,19 @@ class WritingSuite(StoreSuite):
             append(store, RealmName("team"), {"n": 1})
         assert store.head(RealmName("team")).generation == 0
 
+    def test_names_that_come_together_and_differ_by_case_alone(self, store: Store) -> None:
+        """Nor can they come to be in one write."""
+        if store.info.transaction_realms_max < 2:
+            return
+        names = [RealmName("Crew"), RealmName("crew")]
+        with pytest.raises(InvalidRealm):
+            store.apply(
+                names,
+                lambda view: [one for name in names for one in appending(name, {"n": 1})(view)],
+                deadline=soon(),
+            )
+        assert [store.head(name).generation for name in names] == [0, 0]
+
     # --- receipts ------------------------------------------------------------------------
 
     def test_a_given_id_leaves_a_receipt(self, store: Store, other: Store) -> None:
