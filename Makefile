@@ -23,7 +23,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run bench test torture machine check lint format types imports docs-check references tidy wheel wheel-check lock clean
+.PHONY: help install run bench test torture machine contract check lint format types imports docs-check references tidy wheel wheel-check lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -85,6 +85,16 @@ torture: $(READY)/test $(READY)/realmconf ## minutes of kills, stops and faults
 
 machine: $(READY)/test $(READY)/realmconf ## tests that need strace, root or a file system of their own
 	@$(PYTEST) -m "machine and not torture"
+
+# Its own environment, since it is a client: see pyproject.toml.
+$(VENV)/contract/.ready: requirements/contract.txt | $(VENV)/bin/python
+	@echo "Installing requirements/contract.txt"
+	@$(PYTHON) -m venv $(VENV)/contract
+	@$(VENV)/contract/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	@touch $@
+
+contract: $(READY)/test $(READY)/realmconf $(VENV)/contract/.ready ## the OpenAPI document against a running server
+	@$(BIN)/python tools/check_contract.py $(VENV)/contract/bin/schemathesis
 
 # -------------------------------------------------------------------- checking
 

@@ -31,3 +31,8 @@ for name in core build test bench; do
     esac
     compile "$name.txt" "${group[@]}" --constraints requirements/dev.txt "$@"
 done
+
+# What asks the server from outside shares no environment with it.
+"$uv" pip compile --quiet --universal --python-version 3.11 --group pyproject.toml:contract \
+    --generate-hashes --no-header --no-annotate --output-file requirements/contract.txt "$@"
+echo "requirements/contract.txt: $(grep -c '==' requirements/contract.txt) packages"
