@@ -35,7 +35,7 @@ if there is one.
 
 A role is needed in the realm, unless something else is said; `admin` implies `write`, which implies `read`. Secrets are
 shown as marks to whoever does not have the role `secrets`. What each error is called, and its status, code and exit
-code, is in [the table of errors](cli.md#exit-codes-and-errors).
+code, is in [the table of errors](errors.md).
 """
 
 NEEDED_FOR = {

@@ -10,15 +10,23 @@ block whose first line is a comment with a file name is written to that file. In
 expected output `…` stands for anything within a line, a line that is only `…` for any lines; dates
 and times are equal to each other. Where nothing named the store and the realm each command says
 which it took: a page shows that once.
+
+A command that ends with ` &` goes on while the session does: the next one comes when it has printed as
+many lines as the page says, or has ended. What a page has started is ended with its session, in any case.
+A page's servers have the ports 7411 and 7412; they get free ones here, so that pages may be run beside
+each other.
 """
 
 import getpass
 import os
 import re
 import shlex
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +38,24 @@ ANYTHING = "…"
 OWNER = f"{getpass.getuser()}@{os.uname().nodename}"
 SHOWN = "you@laptop"
 """Who edits files by hand here, and how the pages call them."""
+PORTS = ("7411", "7412")
+"""Where the pages have their servers."""
 SECONDS_MAX = 120
+STARTED_SECONDS_MAX = 30
+ENDED_SECONDS_MAX = 15
+
+ENDING = "exec > /dev/null 2>&1; kill $(jobs -p); wait"
+SHOWN_WHEN_STARTED = f"""
+shown_when_started() {{  # what the last background command prints to file $1, once it has $2 lines
+  local tenth
+  for ((tenth = 0; tenth < {10 * STARTED_SECONDS_MAX}; tenth++)); do
+    [ "$(grep -vcE '^realmconf: (store|realm) ' "$1")" -ge "$2" ] && break
+    kill -0 $! 2> /dev/null || break
+    sleep 0.1
+  done
+  cat "$1"
+}}
+"""
 
 
 @dataclass
@@ -62,29 +87,11 @@ def run(steps: list[Step]) -> list[list[str]]:
     with tempfile.TemporaryDirectory(prefix="realmconf-examples-") as name:
         folder = Path(name, "project")
         folder.mkdir()
-        script = []
-        for number, step in enumerate(steps):
-            marker = f"@@ {number} @@"
-            # Between two commands the exit code of the first is still to be asked for.
-            script.append(f"(code=$?; echo {shlex.quote(marker)}; exit $code)")
-            if step.file is not None:
-                script.append(f"cat > {step.file} <<'END OF FILE'\n{step.command}END OF FILE")
-            else:
-                script.append(step.command)
-        ours = ("REALMCONF_", "VISUAL", "EDITOR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
-        finished = subprocess.run(
-            ["bash", "-c", "exec 2>&1\n" + "\n".join(script) + "\nwait"],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=folder,
-            env={**kept, "HOME": name, "PATH": path, "REALMCONF_AUTHOR": "ada@laptop"},
-            stdin=subprocess.DEVNULL,
-            timeout=SECONDS_MAX,
-        )
-        printed = finished.stdout.replace(str(folder), "~/project").replace(name, "~")
+        ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+        printed = session(script_of(steps, name, ports), name, folder)
+        for shown, port in ports.items():
+            printed = printed.replace(f":{port}", f":{shown}")
+        printed = printed.replace(str(folder), "~/project").replace(name, "~")
         printed = printed.replace(OWNER.ljust(len(SHOWN)), SHOWN).replace(OWNER, SHOWN)
     parts = re.split(r"^@@ \d+ @@\n", printed, flags=re.MULTILINE)[1:]
     outputs = [part.rstrip("\n").split("\n") if part.strip() else [] for part in parts]
@@ -92,6 +99,75 @@ def run(steps: list[Step]) -> list[list[str]]:
     for output in told[1:]:
         del output[0]
     return outputs
+
+
+def free_ports(count: int) -> list[str]:
+    """Ports that nobody listens at now."""
+    with ExitStack() as held:
+        found = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in found:
+            one.bind(("127.0.0.1", 0))
+        return [str(one.getsockname()[1]) for one in found]
+
+
+def script_of(steps: list[Step], home: str, ports: dict[str, str]) -> str:
+    """A shell's script: each step after a line that says which it is."""
+    script = ["exec 2>&1", SHOWN_WHEN_STARTED]
+    for number, step in enumerate(steps):
+        # Between two commands the exit code of the first is still to be asked for; what it prints may
+        # have no line end.
+        script.append(f"(code=$?; echo; echo '@@ {number} @@'; exit $code)")
+        command = re.sub("|".join(ports), lambda found: ports[found[0]], step.command)
+        if step.file is not None:
+            script.append(f"cat > {step.file} <<'END OF FILE'\n{command}END OF FILE")
+        elif command.endswith(" &"):
+            place = shlex.quote(f"{home}/printed-{number}")
+            # In front, so that a redirection of the command's own counts.
+            script.append(f"> {place} 2>&1 {command}")
+            script.append(f"shown_when_started {place} {lines_of(step)}")
+        else:
+            script.append(command)
+    return "\n".join(script)
+
+
+def lines_of(step: Step) -> int:
+    """How many lines the page says that *step* prints, at least."""
+    if not step.expected:
+        return 0
+    said = [line for line in step.expected if line.strip() != ANYTHING and not LOCATED.match(line)]
+    return max(1, len(said))
+
+
+def session(script: str, home: str, folder: Path) -> str:
+    """What *script* prints as one session in *folder*; nothing that it has started is left."""
+    ours = ("REALMCONF_", "VISUAL", "EDITOR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    # Into a file: a pipe would be held open by whatever is left.
+    with tempfile.TemporaryFile("w+") as output:
+        shell = subprocess.Popen(
+            ["bash", "-c", f"trap {shlex.quote(ENDING)} EXIT\n{script}"],
+            cwd=folder,
+            env={**kept, "HOME": home, "PATH": path, "REALMCONF_AUTHOR": "ada@laptop"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            start_new_session=True,
+        )
+        try:
+            shell.wait(SECONDS_MAX)
+        finally:
+            end(shell)
+        output.seek(0)
+        return output.read()
+
+
+def end(shell: "subprocess.Popen[bytes]") -> None:
+    """End whatever is left of a session: all of it is one group of processes."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            shell.wait(ENDED_SECONDS_MAX)
 
 
 def agrees(expected: list[str], printed: list[str]) -> bool:
