@@ -140,7 +140,7 @@ def lines_of(step: Step) -> int:
 
 def session(script: str, home: str, folder: Path) -> str:
     """What *script* prints as one session in *folder*; nothing that it has started is left."""
-    ours = ("REALMCONF_", "VISUAL", "EDITOR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    ours = ("REALMCONF_", "XDG_", "VISUAL", "EDITOR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
     # Into a file: a pipe would be held open by whatever is left.
