@@ -123,7 +123,7 @@ def script_of(steps: list[Step], home: str, ports: dict[str, str]) -> str:
         elif command.endswith(" &"):
             place = shlex.quote(f"{home}/printed-{number}")
             # In front, so that a redirection of the command's own counts.
-            script.append(f"> {place} 2>&1 {command}")
+            script.append(f": > {place}\n>> {place} 2>&1 {command}")
             script.append(f"shown_when_started {place} {lines_of(step)}")
         else:
             script.append(command)
