@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,10 @@ PAGES = (
     "docs/composition.md",
     "docs/schema.md",
     "docs/secrets.md",
+    "docs/http.md",
+    "docs/remote.md",
+    "docs/agents.md",
+    "docs/json-rpc.md",
 )
 LINEAGE = """\
 refused: /agent/modle there is no such key; did you mean "model"?
@@ -76,6 +82,50 @@ def test_programs_print_what_they_should(name, store, tmp_path):
             timeout=60,
         )
         assert (finished.stdout, finished.stderr) == (PROGRAMS[name], "")
+
+
+def test_what_a_page_starts_is_ended_with_it(tool, tmp_path):
+    """What goes on beside the commands of a page is shown when it is there, and is gone when the page is done."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```console\n"
+        "$ python -c 'import os, time; print(os.getpid(), flush=True); print(2, flush=True); time.sleep(999)' &\n"
+        "…\n2\n"
+        f"$ (sleep 999 & echo $! > {tmp_path}/left; echo done)\n"
+        "done\n"
+        f"$ echo $! > {tmp_path}/started\n"
+        "```\n"
+    )
+    assert tool.check(page, write=False) == []
+    for name in ("started", "left"):
+        process = Path("/proc", (tmp_path / name).read_text().strip(), "stat")
+        # One that nobody has asked after yet has ended all the same.
+        assert not process.exists() or process.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_pages_have_ports_of_their_own(tool, tmp_path):
+    """A page's port is a free one, called by the page's number for it."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```python\n# serve.py\nimport socket\n"
+        "with socket.create_server(('127.0.0.1', 7411)) as one:\n"
+        "    print(f'127.0.0.1:{one.getsockname()[1]}')\n```\n"
+        "```console\n$ python serve.py\n127.0.0.1:7411\n```\n"
+    )
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            # Whoever has it, it is taken.
+            taken.bind(("127.0.0.1", 7411))
+            taken.listen()
+        assert tool.check(page, write=False) == []
+
+
+def test_output_need_not_end_with_a_line(tool, tmp_path):
+    """What a command prints without a line end is its own all the same."""
+    page = tmp_path / "page.md"
+    page.write_text("```console\n$ printf one\none\n$ echo two\ntwo\n```\n")
+    assert tool.check(page, write=False) == []
 
 
 def test_other_output_is_seen(tool, tmp_path):
