@@ -2,14 +2,19 @@
 What a parameter may be: as JSON, as text (a query, a command line), and as a JSON Schema.
 
 Decides the form only; what a value means is decided where it is used.  A value of the wrong form is refused with
-the parameter's name, never guessed at.
+the parameter's name, never guessed at.  A schema says as much of what its value must be as fits on a line or two, so
+that it can be shown to whoever chooses among tools; OpenAPI, which can refer from one to another, says more.
 """
 
 from __future__ import annotations
 
+from realmconf.domain.document import INTEGER_MAX
 from realmconf.domain.names import LIMITS, REALM_NAME_CHARS_MAX
+from realmconf.domain.pointer import POINTER_CHARS_MAX
 from realmconf.domain.record import Record
 from realmconf.errors import InvalidArgument
+from realmconf.runtime.access import ROLES
+from realmconf.runtime.tokens import EXPIRY_SECONDS_MAX, NAME_CHARS_MAX, PATHS_MAX, PATTERNS_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +74,31 @@ def _cursor(text: str) -> str | int:
     return _integer(text) if text.isascii() and text.isdigit() else text
 
 
+WAIT_SECONDS_MAX = 60.0
+"""The longest that one call waits for a change: whoever wants more asks again from where they are."""
+
+# The dialect of patterns is what ECMA-262, Python and the regular languages have in common.
+LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+ETAG_PATTERN = r"(?:0|[1-9][0-9]{0,14})-[0-9a-f]{12,64}"
+_REALM = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+_MARK = rf"{_REALM}@{ETAG_PATTERN}"
+CURSOR_PATTERN = rf"^(?:[0-9]{{1,15}}|{ETAG_PATTERN}|e:{_MARK}(?:,{_MARK}){{0,16}})$"
+JSON_POINTER_PATTERN = r"(?:/(?:[^/~]|~[01])*){0,64}"
+# Of a dotted path only what it has none of: which letters a key may have is a matter of Unicode.
+POINTER_PATTERN = rf"^(?:{JSON_POINTER_PATTERN}|[^/\x00-\x08\x0a-\x1f][^\x00-\x08\x0a-\x1f]*)$"
+
 _ANY: dict[str, Any] = {}
+_OBJECT: dict[str, Any] = {"type": "object"}
+_POINTER: dict[str, Any] = {
+    "type": "string",
+    "maxLength": POINTER_CHARS_MAX,
+    "pattern": POINTER_PATTERN,
+}
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
 
 KINDS: dict[str, Kind] = {
     "realm": Kind(
@@ -94,6 +123,12 @@ KINDS: dict[str, Kind] = {
         fits=_is_integer,
         read=_integer,
     ),
+    "revision": Kind(
+        says="a whole number from 1 on",
+        schema={"type": "integer", "minimum": 1, "maximum": LIMITS.generation},
+        fits=_is_integer,
+        read=_integer,
+    ),
     "page": Kind(
         says="a whole number from 1 on",
         schema={"type": "integer", "minimum": 1, "maximum": LIMITS.history_page},
@@ -106,47 +141,117 @@ KINDS: dict[str, Kind] = {
         fits=lambda value: isinstance(value, bool),
         read=_flag,
     ),
-    "seconds": Kind(
+    "wait": Kind(
+        says="a number of seconds (30, 30s, 1m)",
+        schema={"type": "number", "minimum": 0, "maximum": WAIT_SECONDS_MAX},
+        fits=_is_seconds,
+        read=_seconds,
+    ),
+    "lifetime": Kind(
         says="a number of seconds (30, 30s, 5m)",
-        schema={"type": "number", "minimum": 0},
+        schema={"type": "number", "exclusiveMinimum": 0, "maximum": EXPIRY_SECONDS_MAX},
         fits=_is_seconds,
         read=_seconds,
     ),
     "text": Kind(says="text", schema={"type": "string"}, fits=_is_text),
+    "line": Kind(
+        says="text of one line",
+        schema={
+            "type": "string",
+            "minLength": 1,
+            "maxLength": NAME_CHARS_MAX,
+            "pattern": LINE_PATTERN,
+        },
+        fits=_is_text,
+    ),
     "message": Kind(
-        says="text", schema={"type": "string", "maxLength": LIMITS.message_chars}, fits=_is_text
+        says="text",
+        schema={
+            "type": "string",
+            "maxLength": LIMITS.message_chars,
+            "pattern": r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$",
+        },
+        fits=_is_text,
     ),
     "write_id": Kind(
         says="text",
-        schema={"type": "string", "minLength": 1, "maxLength": LIMITS.write_id_chars},
+        schema={
+            "type": "string",
+            "minLength": 1,
+            "maxLength": LIMITS.write_id_chars,
+            "pattern": LINE_PATTERN,
+        },
         fits=_is_text,
     ),
+    "token_id": Kind(
+        says="text", schema={"type": "string", "pattern": "^t-[0-9a-f]{12}$"}, fits=_is_text
+    ),
     "etag": Kind(
-        says="an etag of the own view (5-0123456789ab)", schema={"type": "string"}, fits=_is_text
+        says="an etag of the own view (5-0123456789ab)",
+        schema={"type": "string", "pattern": f"^{ETAG_PATTERN}$"},
+        fits=_is_text,
     ),
     "cursor": Kind(
         says="a cursor, an etag or a generation",
-        schema={"type": ["string", "integer"], "minimum": 0, "maximum": LIMITS.generation},
+        schema={
+            "type": ["string", "integer"],
+            "pattern": CURSOR_PATTERN,
+            "minimum": 0,
+            "maximum": LIMITS.generation,
+        },
         fits=lambda value: _is_text(value) or _is_integer(value),
         read=_cursor,
     ),
-    "pointer": Kind(
-        says="a JSON Pointer or a dotted path", schema={"type": "string"}, fits=_is_text
-    ),
+    "pointer": Kind(says="a JSON Pointer or a dotted path", schema=_POINTER, fits=_is_text),
     "pointers": Kind(
         says="a list of JSON Pointers",
-        schema={"type": "array", "items": {"type": "string"}},
+        schema={"type": "array", "items": _POINTER},
         fits=_is_texts,
     ),
-    "texts": Kind(
+    "places": Kind(
+        says="a list of JSON Pointers",
+        schema={"type": "array", "maxItems": PATHS_MAX, "items": _POINTER},
+        fits=_is_texts,
+    ),
+    "patterns": Kind(
         says="a list of texts",
-        schema={"type": "array", "items": {"type": "string"}, "minItems": 1},
+        schema={
+            "type": "array",
+            "minItems": 1,
+            "maxItems": PATTERNS_MAX,
+            "items": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": REALM_NAME_CHARS_MAX,
+                "pattern": "^[A-Za-z0-9_*-]+$",
+            },
+        },
         fits=_is_texts,
     ),
-    "object": Kind(
+    "roles": Kind(
+        says="a list of texts",
+        schema={"type": "array", "minItems": 1, "items": {"enum": list(ROLES)}},
+        fits=_is_texts,
+    ),
+    "document": Kind(says="an object", schema=_OBJECT, fits=_is_object),
+    "merge_patch": Kind(says="an object", schema=_OBJECT, fits=_is_object),
+    "schema": Kind(says="an object", schema=_OBJECT, fits=_is_object),
+    "policy": Kind(
         says="an object",
-        schema={"type": "object"},
-        fits=lambda value: isinstance(value, dict),
+        schema={
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": False,
+            "properties": {
+                "require_generation": {"type": "boolean"},
+                "history_keep": {
+                    "type": ["integer", "null"],
+                    "minimum": 1,
+                    "maximum": INTEGER_MAX,
+                },
+            },
+        },
+        fits=_is_object,
     ),
     "operations": Kind(
         says="a list of operations (RFC 6902)",

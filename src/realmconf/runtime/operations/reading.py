@@ -14,6 +14,7 @@ from realmconf.errors import (
     ValueNotFound,
 )
 from realmconf.runtime import arguments
+from realmconf.runtime.operations.kinds import WAIT_SECONDS_MAX
 from realmconf.runtime.operations.results import (
     Blamed,
     Difference,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from realmconf.runtime.runtime import ConfigRuntime
     from realmconf.runtime.snapshot import ConfigSnapshot
 
-WAIT_SECONDS_MAX = 60.0
-"""The longest that one call waits for a change: whoever wants more asks again from where they are."""
 WAIT_SECONDS = 30.0
 
 

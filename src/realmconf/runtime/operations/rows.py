@@ -78,8 +78,12 @@ def _needed(parameter: Parameter) -> Parameter:
     return parameter.replace(required=True)
 
 
-def _generation(name: str, meaning: str, *, required: bool = False) -> Parameter:
-    return Parameter(name=name, kind="generation", help=meaning, required=required)
+def _generation(name: str, meaning: str) -> Parameter:
+    return Parameter(name=name, kind="generation", help=meaning)
+
+
+def _revision(name: str, meaning: str) -> Parameter:
+    return Parameter(name=name, kind="revision", help=meaning, required=True)
 
 
 _HERE = "realmconf.runtime.operations."
@@ -114,7 +118,7 @@ OPERATIONS: tuple[Operation, ...] = (
                 help="answer as soon as the view is beyond this cursor, etag or generation",
             ),
             Parameter(
-                name="wait", kind="seconds", help="how long to wait for that; at most 60 seconds"
+                name="wait", kind="wait", help="how long to wait for that; at most 60 seconds"
             ),
         ),
         answer="view",
@@ -170,7 +174,7 @@ OPERATIONS: tuple[Operation, ...] = (
             ),
             Parameter(
                 name="wait",
-                kind="seconds",
+                kind="wait",
                 default=30,
                 help="how long to wait; at most 60 seconds",
             ),
@@ -185,7 +189,7 @@ OPERATIONS: tuple[Operation, ...] = (
         details="With a document: what it would be with that as the realm's own; nothing is written.",
         run=_HERE + "reading:validate",
         role="read",
-        parameters=(Parameter(name="config", kind="object", help="an own document to try"),),
+        parameters=(Parameter(name="config", kind="document", help="an own document to try"),),
         answer="violations",
         route=Route(
             method="POST",
@@ -205,7 +209,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(
             Parameter(
                 name="config",
-                kind="object",
+                kind="document",
                 required=True,
                 help="the document, without nulls; an envelope is not one",
             ),
@@ -233,7 +237,7 @@ OPERATIONS: tuple[Operation, ...] = (
         run=_HERE + "changing:patch",
         role="write",
         parameters=(
-            Parameter(name="patch", kind="object", required=True, help="the merge patch"),
+            Parameter(name="patch", kind="merge_patch", required=True, help="the merge patch"),
             EXACT_NUMBERS,
             *WRITING,
         ),
@@ -308,7 +312,9 @@ OPERATIONS: tuple[Operation, ...] = (
         run=_HERE + "planning:plan",
         role="write",
         parameters=(
-            Parameter(name="patch", kind="object", required=True, help="a merge patch (RFC 7396)"),
+            Parameter(
+                name="patch", kind="merge_patch", required=True, help="a merge patch (RFC 7396)"
+            ),
             _needed(EXPECTED_GENERATION),
             Parameter(name="reason", kind="message", required=True, help="why, for the history"),
         ),
@@ -370,7 +376,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="print one generation: its record and its changes",
         run=_HERE + "reading:revision",
         role="read",
-        parameters=(_generation("generation", "the generation", required=True),),
+        parameters=(_revision("generation", "the generation"),),
         answer="revision",
         route=Route(method="GET", path=_REALM + "/revisions/{generation}"),
         command="show",
@@ -410,7 +416,7 @@ OPERATIONS: tuple[Operation, ...] = (
         run=_HERE + "changing:rollback",
         role="write",
         parameters=(
-            _generation("to", "the generation whose document comes back", required=True),
+            _revision("to", "the generation whose document comes back"),
             *(one for one in WRITING if one is not CREATE),
         ),
         answer="receipt",
@@ -462,10 +468,10 @@ OPERATIONS: tuple[Operation, ...] = (
         run=_HERE + "governing:set_schema",
         role="admin",
         parameters=(
-            Parameter(name="schema", kind="object", required=True, help="the schema"),
+            Parameter(name="schema", kind="schema", required=True, help="the schema"),
             Parameter(
                 name="patch",
-                kind="object",
+                kind="merge_patch",
                 help="a merge patch that makes the document fit, in the same generation",
             ),
             *WRITING,
@@ -511,7 +517,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(
             Parameter(
                 name="policy",
-                kind="object",
+                kind="policy",
                 required=True,
                 help="require_generation (every write must state what it expects) and history_keep (generations "
                 "that compaction keeps; null: all)",
@@ -635,21 +641,23 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(
             Parameter(
                 name="realms",
-                kind="texts",
+                kind="patterns",
                 required=True,
                 help="the realms it is for; * stands for any characters",
             ),
             Parameter(
                 name="roles",
-                kind="texts",
+                kind="roles",
                 required=True,
                 help=f"one or more of {', '.join(ROLES)}; admin implies write, which implies read",
             ),
             Parameter(
-                name="paths", kind="pointers", help="places that it may write; without: anywhere"
+                name="paths", kind="places", help="places that it may write; without: anywhere"
             ),
-            Parameter(name="name", kind="text", help="who its writes are by; without: its id"),
-            Parameter(name="expires", kind="seconds", help="seconds until it ends; without: never"),
+            Parameter(name="name", kind="line", help="who its writes are by; without: its id"),
+            Parameter(
+                name="expires", kind="lifetime", help="seconds until it ends; without: never"
+            ),
         ),
         answer="new_token",
         writes=True,
@@ -677,7 +685,7 @@ OPERATIONS: tuple[Operation, ...] = (
         role="admin",
         on="store",
         parameters=(
-            Parameter(name="id", kind="text", required=True, help="its id, as the list has it"),
+            Parameter(name="id", kind="token_id", required=True, help="its id, as the list has it"),
         ),
         answer="token",
         writes=True,

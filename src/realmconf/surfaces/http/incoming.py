@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 from starlette.datastructures import Headers
 
 from realmconf.errors import InvalidArgument
-from realmconf.runtime.operations.kinds import from_text
+from realmconf.runtime.operations.kinds import KINDS, from_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from realmconf.surfaces.http.access import Caller
 
 QUERY_FIELDS_MAX = 128
-LISTS = ("pointers", "texts")
+LISTS = frozenset(name for name, kind in KINDS.items() if kind.schema.get("type") == "array")
 """Kinds of parameters that are lists: each of their elements is a parameter of the query."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from realmconf.domain.record import Record
 from realmconf.errors import InvalidArgument
-from realmconf.runtime.operations.kinds import check, schema_of
+from realmconf.runtime.operations.kinds import KINDS, check, schema_of
 from realmconf.runtime.operations.rows import OPERATIONS
 from realmconf.runtime.operations.table import Parameter, call
 from realmconf.surfaces import answers
@@ -94,7 +94,9 @@ def whole_of(operation: Operation) -> Parameter | None:
         (
             parameter
             for parameter in operation.parameters
-            if parameter.name in bare and parameter.required and parameter.kind == "object"
+            if parameter.name in bare
+            and parameter.required
+            and KINDS[parameter.kind].schema.get("type") == "object"
         ),
         None,
     )
