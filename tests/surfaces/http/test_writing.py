@@ -148,6 +148,20 @@ def test_other_media_types(http, team, media):
     assert team.get().generation == 1
 
 
+def test_what_should_have_been_wrapped(http, team):
+    """A document or patch that is sent bare as ``application/json`` is told how to be sent."""
+    for method, member, media in (
+        ("PUT", "config", "application/vnd.realmconf.document+json"),
+        ("PATCH", "patch", MERGE),
+    ):
+        answer = http.request(method, CONFIG, json={"agent": {"retries": 4}})
+        assert code_of(answer) == (400, "invalid_argument")
+        told = answer.json()["detail"]
+        assert f'{{"{member}": ' in told
+        assert media in told
+    assert team.get().generation == 1
+
+
 def test_compressed_bodies(http, team):
     """A compressed body is 415: nothing is unpacked for a stranger."""
     answer = http.put(

@@ -165,7 +165,30 @@ def choose(
     wrapped = parse(body or b"", media, limits=limits)
     if not isinstance(wrapped, dict):
         raise InvalidArgument("the body is not an object of parameters")
+    _refuse_unwrapped(operations, wrapped)
     return _of_members(operations, wrapped), wrapped
+
+
+def _refuse_unwrapped(operations: Sequence[Operation], body: dict[str, Any]) -> None:
+    """
+    Say how to send it, where a body is plainly what should have been wrapped.
+
+    Raises:
+        InvalidArgument: It is.
+    """
+    bare = [
+        one
+        for operation in operations
+        if operation.route is not None
+        for one in operation.route.bare
+    ]
+    names = {one.name for operation in operations for one in operation.parameters}
+    if not bare or not body or body.keys() & names:
+        return
+    media, name = bare[0]
+    raise InvalidArgument(
+        f'{JSON} is an object of parameters: wrap it, {{"{name}": {{…}}}}, or send it as {media}'
+    )
 
 
 def parse(body: bytes, media: str, *, limits: Limits) -> Any:
@@ -198,11 +221,15 @@ def _of_members(operations: Sequence[Operation], wrapped: dict[str, Any]) -> Ope
 
 
 def _unsupported(operations: Sequence[Operation], media: str | None) -> Problem:
-    accepted = ", ".join(accepted_by(operations))
+    *others, last = accepted_by(operations)
+    accepted = ", ".join((*others, last))
+    shown = f"{', '.join(others)} or {last}" if others else last
     route = operations[0].route
     assert route is not None
     name = b"accept-patch" if route.method == "PATCH" else b"accept"
     said = "the body has no Content-Type" if media is None else "this media type is not taken here"
     return Problem(
-        "unsupported_media_type", f"{said}: {accepted}", headers=((name, accepted.encode()),)
+        "unsupported_media_type",
+        f"{said}; send it as {shown}",
+        headers=((name, accepted.encode()),),
     )
