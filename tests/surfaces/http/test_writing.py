@@ -151,7 +151,7 @@ def test_other_media_types(http, team, media):
 def test_what_should_have_been_wrapped(http, team):
     """A document or patch that is sent bare as ``application/json`` is told how to be sent."""
     for method, member, media in (
-        ("PUT", "config", "application/vnd.realmconf.document+json"),
+        ("PUT", "config", OWN),
         ("PATCH", "patch", MERGE),
     ):
         answer = http.request(method, CONFIG, json={"agent": {"retries": 4}})
