@@ -7,6 +7,8 @@ not pay for what it does not need.
 
 from __future__ import annotations
 
+from realmconf.domain.release import VERSION as __version__
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from realmconf.domain.diff import Change as Change
@@ -88,8 +90,6 @@ if TYPE_CHECKING:
     from realmconf.runtime.sources import SecretSources as SecretSources
     from realmconf.runtime.sources import reveal as reveal
     from realmconf.stores.protocol import StoreInfo as StoreInfo
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "ABSENT": "realmconf.domain.document",

@@ -334,3 +334,13 @@ def test_doubtful_code_is_seen() -> None:
         code = GenerationConflict.code
 
     assert len(list(doubtful_codes([GenerationConflict, Nameless, Shouting, Twin]))) == 3
+
+
+def test_the_release_is_told_once_in_code_and_once_in_the_package() -> None:
+    """What ``realmconf.__version__`` says is the version that is built."""
+    from tomllib import loads
+
+    import realmconf
+
+    package = loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert realmconf.__version__ == package["version"]

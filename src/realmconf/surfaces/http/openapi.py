@@ -1,7 +1,8 @@
 """
 The OpenAPI 3.1 document, printed from the table of operations.
 
-Decides how a row, a parameter and an error look in it; says nothing that the table and ``schemas`` do not.
+Decides how a row and its parameters look in it; what is answered is ``openapi_answers``, what is sent
+``openapi_sent``, what is no operation ``openapi_ordinary``.
 """
 
 from __future__ import annotations
@@ -9,79 +10,66 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from realmconf.domain.record import Record
-from realmconf.runtime.operations.kinds import KINDS, schema_of
-from realmconf.surfaces.http import manners, schemas
+from realmconf.surfaces.http import (
+    manners,
+    openapi_answers,
+    openapi_examples,
+    openapi_problems,
+    openapi_sent,
+    schemas,
+)
 from realmconf.surfaces.http.dispatch import operations_by_path
-from realmconf.surfaces.http.replies import EVENTS, JSON, PROBLEM, TOML
+from realmconf.surfaces.http.openapi_answers import operation_id, responses
+from realmconf.surfaces.http.openapi_ordinary import MEERKAT, ORDINARY, SECURITY
+from realmconf.surfaces.http.replies import JSON, TOML
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from realmconf.runtime.operations.table import Operation, Parameter
 
 VERSION = "3.1.0"
 BODILESS = ("GET", "HEAD", "DELETE")
-SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
+INTRODUCTION = """\
+Every GET has a HEAD. A member of a body that is null counts as not given.
 
+What a request states about the state it was made for may come in a header, in the query and in the body; where it is
+there twice, both must agree. `on_conflict=rebase` needs an expected generation or etag, `depends_on` needs
+`on_conflict=rebase`, and there cannot both be a document and be none (`If-Match: *`, `If-None-Match: *`).
 
-class Status(Record):
-    """A status that is no answer to what was asked, and when it comes."""
-
-    number: int
-    says: str
-
-
-ALWAYS = (
-    Status(number=400, says="something in the request cannot be read, or contradicts itself"),
-    Status(number=401, says="nobody can tell who asks"),
-    Status(number=403, says="the caller, or the page, may not"),
-    Status(number=404, says="there is no such thing"),
-    Status(number=406, says="it is not had in a form that was asked for"),
-    Status(number=408, says="the request came too slowly"),
-    Status(number=410, says="it was there and is gone"),
-    Status(number=413, says="it is more than a limit allows"),
-    Status(number=421, says="the server, or the realm, is not known here by that name"),
-    Status(number=422, says="it was understood and does not fit"),
-    Status(number=429, says="too much was asked in too short a time"),
-    Status(number=431, says="the headers are too large"),
-    Status(number=500, says="the store is damaged"),
-    Status(number=501, says="this store cannot do that"),
-    Status(number=503, says="the store is in the way now"),
-)
-OF_CONDITIONS = (Status(number=412, says="a precondition of a header does not hold"),)
-OF_WRITES = (
-    Status(number=409, says="a precondition of the body or the query does not hold"),
-    *OF_CONDITIONS,
-    Status(number=415, says="the body is of a media type that is not taken here"),
-    Status(number=428, says="the realm asks every write for a precondition"),
-    Status(number=504, says="nobody can tell yet whether it was written"),
-)
+What lies below `/v1/store/` is left out: with it a server is the store of another process that runs this library,
+which is its only reader. So is `/mcp`, which describes itself."""
 
 
 @cache
 def document(*, meerkat: bool) -> dict[str, Any]:
     """The document; with the routes of Meerkat where they are served."""
-    from realmconf import __version__
+    from realmconf.domain.release import VERSION
 
     paths = {
         path: {method.lower(): _operation(operations) for method, operations in methods.items()}
         for path, methods in operations_by_path().items()
     }
-    for path, methods in _ORDINARY.items():
+    for path, methods in ORDINARY.items():
         paths.setdefault(path, {}).update(methods)
     if meerkat:
-        paths["/config"] = _meerkat()
+        paths["/config"] = MEERKAT
     return {
         "openapi": VERSION,
         "info": {
             "title": "realmconf",
-            "version": __version__,
+            "version": VERSION,
             "summary": "Realm-scoped, typed, versioned configuration",
+            "description": INTRODUCTION,
         },
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": schemas.COMPONENTS,
+            "schemas": {
+                **schemas.COMPONENTS,
+                **openapi_sent.COMPONENTS,
+                **openapi_problems.COMPONENTS,
+            },
+            "responses": openapi_answers.COMPONENTS,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "cookie": {"type": "apiKey", "in": "cookie", "name": "realmconf_session"},
@@ -96,12 +84,12 @@ def _operation(operations: Sequence[Operation]) -> dict[str, Any]:
     route = first.route
     assert route is not None
     described = {
-        "operationId": first.name.replace("/", "_"),
+        "operationId": operation_id(first),
         "tags": [first.group],
         "summary": "; ".join(operation.summary for operation in operations),
         "description": " ".join(operation.details for operation in operations if operation.details),
         "parameters": [*_parameters(first, route.path), *_headers(first)],
-        "responses": _responses(first),
+        "responses": responses(first),
         "security": _security(first),
     }
     if route.method not in BODILESS or route.bare:
@@ -114,31 +102,32 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
     return [*SECURITY, {"cookie": []}] if reads else SECURITY
 
 
+# --- parameters -------------------------------------------------------------------------------------
+
+
 def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
     route = operation.route
     assert route is not None
     found = []
     if "{realm}" in path:
-        found.append(_parameter("realm", KINDS["realm"].schema, "path", "the realm"))
+        schema = {"$ref": "#/components/schemas/Realm"}
+        named = _parameter("realm", schema, "path", "the realm")
+        found.append({**named, "example": openapi_examples.REALM})
     for parameter in operation.parameters:
         if f"{{{parameter.name}}}" in path:
-            found.append(_parameter(parameter.name, _schema(parameter), "path", parameter.help))
+            found.append(_of_row(parameter, "path"))
         elif route.method == "GET" or parameter.name in route.query:
-            found.append(
-                {
-                    **_parameter(parameter.name, _schema(parameter), "query", parameter.help),
-                    "required": parameter.required and route.method == "GET",
-                }
-            )
+            needed = parameter.required and route.method == "GET"
+            found.append({**_of_row(parameter, "query"), "required": needed})
     return found
 
 
-def _schema(parameter: Parameter) -> dict[str, Any]:
-    schema = {name: value for name, value in schema_of(parameter).items() if name != "description"}
-    if parameter.kind == "seconds":
-        # As text it may have a unit.
-        return {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[smh]?$"}
-    return schema
+def _of_row(parameter: Parameter, place: str) -> dict[str, Any]:
+    schema = openapi_sent.in_query(parameter)
+    found = _parameter(parameter.name, schema, place, parameter.help)
+    if place == "path" and parameter.kind in openapi_examples.BY_KIND:
+        found["example"] = openapi_examples.BY_KIND[parameter.kind]
+    return found
 
 
 def _parameter(name: str, schema: dict[str, Any], place: str, help_: str) -> dict[str, Any]:
@@ -156,27 +145,37 @@ def _parameter(name: str, schema: dict[str, Any], place: str, help_: str) -> dic
 
 def _headers(operation: Operation) -> list[dict[str, Any]]:
     takes = operation.takes
-    named: list[tuple[str, str]] = []
+    named: list[tuple[str, dict[str, Any], str]] = []
     if operation.writes:
-        if "expected" in takes:
-            named.append(
-                ("If-Match", "entity-tags of the own view, or *: there must be a document")
-            )
+        if "must_exist" in takes:
+            says = "entity-tags of the own view, or *: there must be a document"
+            named.append(("If-Match", openapi_sent.OWN_TAGS_OR_ANY, says))
+        elif "expected" in takes:
+            named.append(("If-Match", openapi_sent.OWN_TAGS, "entity-tags of the own view"))
         if "create" in takes:
-            named.append(("If-None-Match", "*: there must be no document"))
+            says = "*: there must be no document"
+            named.append(("If-None-Match", openapi_sent.ANY_ONLY, says))
         if "write_id" in takes:
-            named.append(("Idempotency-Key", "the write id: makes a retry safe"))
+            says = "the write id: makes a retry safe"
+            named.append(("Idempotency-Key", openapi_sent.WRITE_ID, says))
     elif manners.has_etag(operation):
-        named.append(("If-None-Match", "answer 304 if this is what there is"))
-        named.append(("If-Match", "answer 412 unless this is what there is"))
+        says = "answer 304 if this is what there is"
+        named.append(("If-None-Match", openapi_sent.TAGS_OR_ANY, says))
+        says = "answer 412 unless this is what there is"
+        named.append(("If-Match", openapi_sent.TAGS_OR_ANY, says))
     elif operation.streams:
-        named.append(("Last-Event-ID", "go on after this event"))
-    return [_parameter(name, {"type": "string"}, "header", help_) for name, help_ in named]
+        schema = openapi_sent.in_query(operation.parameter("after"))
+        named.append(("Last-Event-ID", schema, "go on after this event"))
+    return [_parameter(name, schema, "header", says) for name, schema, says in named]
+
+
+# --- bodies -----------------------------------------------------------------------------------------
 
 
 def _body(operations: Sequence[Operation]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     wrapped: list[dict[str, Any]] = []
+    example: dict[str, Any] = {}
     is_required = False
     for operation in operations:
         route = operation.route
@@ -186,129 +185,39 @@ def _body(operations: Sequence[Operation]) -> dict[str, Any]:
             for parameter in operation.parameters
             if f"{{{parameter.name}}}" not in route.path
         ]
-        required = [parameter.name for parameter in members if parameter.required]
+        required = [parameter for parameter in members if parameter.required]
         is_required = is_required or bool(required)
-        wrapped.append(
-            {
-                "type": "object",
-                "additionalProperties": False,
-                "required": required,
-                "properties": {parameter.name: schema_of(parameter) for parameter in members},
-            }
-        )
+        wrapped.append(_wrapped(members))
+        example = example or {one.name: openapi_examples.BY_KIND[one.kind] for one in required}
         for media, name in route.bare:
-            whole = schema_of(operation.parameter(name))
-            content[media] = {"schema": {"type": "string"} if media == TOML else whole}
-    content[JSON] = {"schema": wrapped[0] if len(wrapped) == 1 else {"anyOf": wrapped}}
+            content[media] = _bare(operation.parameter(name), media)
+    whole = wrapped[0] if len(wrapped) == 1 else {"anyOf": wrapped}
+    content[JSON] = {"schema": whole, "example": example}
     return {"required": is_required, "content": content}
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
-    schema = schemas.ANSWERS[operation.answer]
-    content: dict[str, Any] = {JSON: {"schema": schema}}
-    found: dict[str, Any] = {}
-    if operation.streams:
-        content = {EVENTS: {"schema": schema}}
-    elif operation.answer == "view":
-        content[TOML] = {"schema": {"type": "string"}}
-        found["304"] = {"description": "nothing newer", "headers": _ETAG}
-    if manners.has_etag(operation):
-        found["304"] = {"description": "nothing newer", "headers": _ETAG}
-    answered: dict[str, Any] = {"description": operation.summary, "content": content}
-    if manners.has_etag(operation) or operation.answer == "receipt":
-        answered["headers"] = _ETAG
-    if operation.answer in ("realms", "revisions"):
-        answered["headers"] = {"Link": _header('the next page, as rel="next"')}
-    if operation.answer == "new_token":
-        found["201"] = answered
-    else:
-        found["200"] = answered
-        if operation.answer == "receipt":
-            found["201"] = {**answered, "description": "there was no document before"}
-    statuses: Iterable[Status] = ALWAYS
-    if operation.writes:
-        statuses = (*ALWAYS, *OF_WRITES)
-    elif operation.parameters and operation.route is not None and operation.route.bare:
-        statuses = (*ALWAYS, Status(number=415, says="the body's media type is not taken here"))
-    elif manners.has_etag(operation):
-        statuses = (*ALWAYS, *OF_CONDITIONS)
-    return {**found, **{str(one.number): _problem(one.says) for one in statuses}}
-
-
-def _header(meaning: str) -> dict[str, Any]:
-    return {"description": meaning, "schema": {"type": "string"}}
-
-
-_ETAG = {"ETag": _header("what this representation is called")}
-
-
-def _problem(meaning: str) -> dict[str, Any]:
-    return {
-        "description": meaning,
-        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+def _wrapped(members: Sequence[Parameter]) -> dict[str, Any]:
+    properties = {
+        one.name: openapi_sent.of(one)
+        if one.required
+        else openapi_sent.or_null(openapi_sent.of(one))
+        for one in members
     }
-
-
-def _plain(
-    summary: str,
-    schema: dict[str, Any] | None = None,
-    *,
-    status: str = "200",
-    media: str = JSON,
-    is_open: bool = False,
-    parameters: Sequence[dict[str, Any]] = (),
-) -> dict[str, Any]:
-    """A route that is no operation."""
-    answered: dict[str, Any] = {"description": summary}
-    if schema is not None:
-        answered["content"] = {media: {"schema": schema}}
-    errors = {str(one.number): _problem(one.says) for one in ALWAYS}
-    return {
-        "summary": summary,
-        "tags": ["Server"],
-        "parameters": list(parameters),
-        "responses": {status: answered, **errors},
-        "security": [] if is_open else SECURITY,
+    schema: dict[str, Any] = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [one.name for one in members if one.required],
+        "properties": properties,
     }
+    if {"create", "must_exist"} <= properties.keys():
+        schema["not"] = openapi_sent.CONTRADICTION
+    return schema
 
 
-_WELL = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
-_NAME = _parameter("name", {"type": "string"}, "path", "the end of a problem's type")
-
-_ORDINARY: dict[str, dict[str, Any]] = {
-    "/": {
-        "get": _plain("a page for browsers", {"type": "string"}, media="text/html", is_open=True)
-    },
-    "/healthz": {"get": _plain("whether the process answers", _WELL, is_open=True)},
-    "/readyz": {"get": _plain("whether the store answers", _WELL, is_open=True)},
-    "/openapi.json": {"get": _plain("this document", {"type": "object"}, is_open=True)},
-    "/problems/{name}": {
-        "get": _plain(
-            "what problems of one type mean", {"type": "object"}, is_open=True, parameters=(_NAME,)
-        )
-    },
-    "/metrics": {"get": _plain("counts, for Prometheus", {"type": "string"}, media="text/plain")},
-    "/v1/session": {
-        "get": _plain("who asks, and what they may", {"type": "object"}),
-        "post": _plain("give a browser the token as a cookie that only reads", status="204"),
-        "delete": _plain("take the cookie away", status="204", is_open=True),
-    },
-}
-
-
-def _meerkat() -> dict[str, Any]:
-    envelope = {"type": "object", "required": ["config", "generation", "realm_id"]}
-    body = {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}
-    writes = {str(one.number): _problem(one.says) for one in OF_WRITES}
-    found = {}
-    for method, summary in (
-        ("get", "the configuration with its defaults, as Meerkat answers"),
-        ("put", "replace it, wrapped or direct"),
-        ("patch", "apply a merge patch, wrapped or direct"),
-    ):
-        described = _plain(summary, envelope)
-        if method != "get":
-            described["requestBody"] = body
-            described["responses"] |= writes
-        found[method] = described
-    return found
+def _bare(parameter: Parameter, media: str) -> dict[str, Any]:
+    if media == TOML:
+        return {"schema": {"type": "string"}, "example": openapi_examples.TOML}
+    return {
+        "schema": openapi_sent.of(parameter),
+        "example": openapi_examples.BY_KIND[parameter.kind],
+    }

@@ -106,11 +106,11 @@ class Host:
             await asyncio.sleep(ENDING_SECONDS)
 
     def _server(self, *, keeps_connections: bool) -> Server[Connection]:
-        from realmconf import __version__
+        from realmconf.domain.release import VERSION
 
         server: Server[Connection] = Server(
             "realmconf",
-            version=__version__,
+            version=VERSION,
             instructions=tools.INSTRUCTIONS,
             lifespan=self._connected,
             # No tool takes an argument from a header, so that nobody need list them before each call.
