@@ -7,7 +7,7 @@ not pay for what it does not need.
 
 from __future__ import annotations
 
-from realmconf.domain.release import VERSION as __version__
+from realmconf.domain.release import __version__ as __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -106,11 +106,11 @@ class Host:
             await asyncio.sleep(ENDING_SECONDS)
 
     def _server(self, *, keeps_connections: bool) -> Server[Connection]:
-        from realmconf.domain.release import VERSION
+        from realmconf.domain.release import __version__
 
         server: Server[Connection] = Server(
             "realmconf",
-            version=VERSION,
+            version=__version__,
             instructions=tools.INSTRUCTIONS,
             lifespan=self._connected,
             # No tool takes an argument from a header, so that nobody need list them before each call.
