@@ -75,7 +75,8 @@ def test_schemas_are_schemas(document):
     def walk(value):
         if isinstance(value, dict):
             if "$ref" in value:
-                assert value["$ref"].rpartition("/")[2] in document["components"]["schemas"]
+                kind, name = value["$ref"].removeprefix("#/components/").split("/")
+                assert name in document["components"][kind]
             if "schema" in value and isinstance(value["schema"], dict):
                 validator(document, value["schema"])
             for one in value.values():

@@ -79,10 +79,11 @@ WAIT_SECONDS_MAX = 60.0
 
 # The dialect of patterns is what ECMA-262, Python and the regular languages have in common.
 LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
-ETAG_PATTERN = r"(?:0|[1-9][0-9]{0,14})-[0-9a-f]{12,64}"
+GENERATION_PATTERN = "(?:0|[1-9][0-9]{0,14}|[1-8][0-9]{15})"
+ETAG_PATTERN = GENERATION_PATTERN + "-[0-9a-f]{12,64}"
 _REALM = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _MARK = rf"{_REALM}@{ETAG_PATTERN}"
-CURSOR_PATTERN = rf"^(?:[0-9]{{1,15}}|{ETAG_PATTERN}|e:{_MARK}(?:,{_MARK}){{0,16}})$"
+CURSOR_PATTERN = rf"^(?:{GENERATION_PATTERN}|{ETAG_PATTERN}|e:{_MARK}(?:,{_MARK}){{0,16}})$"
 JSON_POINTER_PATTERN = r"(?:/(?:[^/~]|~[01])*){0,64}"
 # Of a dotted path only what it has none of: which letters a key may have is a matter of Unicode.
 POINTER_PATTERN = rf"^(?:{JSON_POINTER_PATTERN}|[^/\x00-\x08\x0a-\x1f][^\x00-\x08\x0a-\x1f]*)$"

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 ANY = "*"
 TAGS_MAX = 64
 _DIGITS = 8
-_OWN = re.compile(
-    r"((?:0|[1-9][0-9]{0,15})-[0-9a-f]{12})"
-    r"(?:(?:\.toml)?(?:\.redacted-[0-9a-f]{8})?|\.schema|\.policy)"
-)
+FORMS = r"(?:(?:\.toml)?(?:\.redacted-[0-9a-f]{8})?|\.schema|\.policy)"
+"""What may be appended to the name of the own view; a regular expression."""
+_OWN = re.compile(r"((?:0|[1-9][0-9]{0,15})-[0-9a-f]{12})" + FORMS)
 _NUMBERED = re.compile(r"(0|[1-9][0-9]{0,15})-[0-9a-f]{12}(?![0-9a-f])")
 _TAG = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|\Z)|[ \t]*,')
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from realmconf.runtime.operations.table import Operation, Parameter
 
-VERSION = "3.1.0"
+SPECIFICATION = "3.1.0"
 BODILESS = ("GET", "HEAD", "DELETE")
 INTRODUCTION = """\
 Every GET has a HEAD. A member of a body that is null counts as not given.
@@ -44,7 +44,7 @@ which is its only reader. So is `/mcp`, which describes itself."""
 @cache
 def document(*, meerkat: bool) -> dict[str, Any]:
     """The document; with the routes of Meerkat where they are served."""
-    from realmconf.domain.release import VERSION
+    from realmconf.domain.release import __version__
 
     paths = {
         path: {method.lower(): _operation(operations) for method, operations in methods.items()}
@@ -55,10 +55,10 @@ def document(*, meerkat: bool) -> dict[str, Any]:
     if meerkat:
         paths["/config"] = MEERKAT
     return {
-        "openapi": VERSION,
+        "openapi": SPECIFICATION,
         "info": {
             "title": "realmconf",
-            "version": VERSION,
+            "version": __version__,
             "summary": "Realm-scoped, typed, versioned configuration",
             "description": INTRODUCTION,
         },

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from realmconf.runtime.access import ROLES
+from realmconf.runtime.operations.kinds import ETAG_PATTERN, KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -42,40 +45,44 @@ def _record(
     }
 
 
+WHEN: JsonSchema = {"type": "string", "format": "date-time"}
+ETAG: JsonSchema = {"type": "string", "pattern": f"^{ETAG_PATTERN}$"}
+REALM = KINDS["realm"].schema
+
 _ENVELOPE = {
     "config": _or_null(OBJECT),
     "generation": NUMBER,
-    "realm_id": TEXT,
+    "realm_id": REALM,
     "instance_id": _or_null(TEXT),
     "backend": _or_null(TEXT),
     "view": {"enum": ["own", "effective"]},
 }
 _REVISION = {
-    "realm": TEXT,
+    "realm": REALM,
     "generation": NUMBER,
     "kind": TEXT,
     "author": TEXT,
     "surface": TEXT,
     "message": TEXT,
     "write_id": TEXT,
-    "created_at": TEXT,
+    "created_at": WHEN,
     "deleted": FLAG,
     "purged": FLAG,
     "restores": _or_null(NUMBER),
     "reverts": _list(NUMBER),
-    "etag": TEXT,
+    "etag": ETAG,
     "digest": TEXT,
     "previous": TEXT,
 }
 _TOKEN = {
     "id": TEXT,
     "name": TEXT,
-    "roles": _list(TEXT),
+    "roles": _list({"enum": list(ROLES)}),
     "realms": _list(TEXT),
     "paths": _list(TEXT),
-    "created_at": TEXT,
+    "created_at": WHEN,
     "created_by": TEXT,
-    "expires_at": _or_null(TEXT),
+    "expires_at": _or_null(WHEN),
 }
 _PROVENANCE = {
     "pointer": TEXT,
@@ -92,18 +99,20 @@ _PROVENANCE = {
 }
 
 COMPONENTS: dict[str, JsonSchema] = {
-    "Problem": _record(
-        {
-            "type": {"type": "string", "format": "uri-reference"},
-            "title": TEXT,
-            "status": NUMBER,
-            "detail": TEXT,
-            "code": TEXT,
-            "message": TEXT,
-            "retryable": FLAG,
-        }
-    ),
     "Envelope": _record(_ENVELOPE),
+    "NoDocument": {
+        "allOf": [
+            {"$ref": "#/components/schemas/RealmNotFoundProblem"},
+            _record(
+                {
+                    **_ENVELOPE,
+                    "config": {"type": "null"},
+                    "view": {"const": "own"},
+                    "deleted": FLAG,
+                }
+            ),
+        ]
+    },
     "Warning": _record({"code": TEXT, "message": TEXT}, {"path": TEXT}),
     "Change": _record({"pointer": TEXT}, {"before": ANYTHING, "after": ANYTHING}),
     "Receipt": _record(
@@ -131,7 +140,8 @@ COMPONENTS: dict[str, JsonSchema] = {
     "Token": _record(_TOKEN),
 }
 
-_WRITTEN = {"anyOf": [_named("Receipt"), _named("Plan")]}
+RECEIPT = _named("Receipt")
+_WRITTEN = {"anyOf": [RECEIPT, _named("Plan")]}
 
 ANSWERS: dict[str, JsonSchema] = {
     "view": {
