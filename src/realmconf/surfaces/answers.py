@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from realmconf.domain.names import RealmName
 from realmconf.runtime.operations.table import call
-from realmconf.runtime.results import Plan
+from realmconf.runtime.results import Plan, document_of
 from realmconf.surfaces import envelope
 from realmconf.surfaces.veil import veil_of, veil_of_plan, veil_of_step
 
@@ -52,7 +52,7 @@ def view(session: Session, found: results.View) -> Any:
     veil = _veil(session, snapshot.realm_id)
     if found.path is None:
         return envelope.envelope(snapshot, view=found.view, veil=veil)
-    config = snapshot.document if found.view == "own" else snapshot.composed
+    config = document_of(snapshot.record) if found.view == "own" else snapshot.composed
     return veil.over(found.path.resolve(config or {}), found.path)
 
 

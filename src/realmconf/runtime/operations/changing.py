@@ -14,6 +14,7 @@ from realmconf.runtime.operations.numbers import (
 )
 from realmconf.runtime.operations.results import Settled
 from realmconf.runtime.outcome import Committed, Void
+from realmconf.runtime.results import document_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,4 +152,5 @@ def settle(session: Session, *, realm: RealmName, write_id: str) -> Settled:
 
 
 def _stored(handle: ConfigRuntime[Any]) -> Any:
-    return handle.get().document or {}
+    # Not as it is handed out: what is withheld there is no number, and nobody's business here.
+    return document_of(handle.get().record) or {}

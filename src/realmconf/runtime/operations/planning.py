@@ -19,6 +19,7 @@ from realmconf.errors import InvalidArgument, LimitExceeded, NotPermitted, PlanI
 from realmconf.runtime.ledger import Ledger
 from realmconf.runtime.operations.numbers import with_stored_number_types
 from realmconf.runtime.operations.results import Planned
+from realmconf.runtime.results import document_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def plan(
     handle = session.realm(realm)
     checked = check_patch(patch, limits=session.client.limits)
     _refuse_secrets(session, realm, checked)
-    checked = with_stored_number_types(checked, handle.get().document or {})
+    checked = with_stored_number_types(checked, document_of(handle.get().record) or {})
     text = canonical_bytes(checked)
     if len(text) > PATCH_BYTES_MAX:
         raise LimitExceeded("plan_patch_bytes", len(text), maximum=PATCH_BYTES_MAX)
@@ -85,7 +86,7 @@ def plan(
     refuse_result(
         _NO_SECRETS,
         planned.before,
-        planned.document,
+        document_of(planned.record),
         realm=realm,
         secrecy=lambda: session.client.lineages.secrecy(realm),
     )

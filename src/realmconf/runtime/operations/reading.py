@@ -26,12 +26,14 @@ from realmconf.runtime.operations.results import (
     View,
     Watching,
 )
+from realmconf.runtime.results import document_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from realmconf.domain import revision as stored
     from realmconf.domain.names import RealmName
     from realmconf.runtime.history import Revision
     from realmconf.runtime.operations.session import Session
@@ -73,7 +75,7 @@ def view_of(snapshot: ConfigSnapshot[Any], *, view: str, place: Pointer | None) 
         LineageError, HistoryCompacted: There is no effective view.
     """
     found = View(snapshot=snapshot, view=view, path=place)
-    config = snapshot.document if view == "own" else snapshot.composed
+    config = document_of(snapshot.record) if view == "own" else snapshot.composed
     if place is not None and place.resolve(config or {}) is ABSENT:
         raise ValueNotFound(
             realm=snapshot.realm_id, pointer=str(place), generation=snapshot.generation
@@ -238,14 +240,20 @@ def blame(session: Session, *, realm: RealmName, path: str = "") -> Blamed:
     handle = session.realm(realm)
     below = arguments.pointer(path)
     head = handle.get()
-    if below and below.resolve(head.document or {}) is ABSENT:
+    if below and below.resolve(document_of(head.record) or {}) is ABSENT:
         raise ValueNotFound(realm=realm, pointer=str(below), generation=head.generation)
     found = attribute(newest_first(handle))
     return Blamed(realm=realm, entries=tuple(one for one in found if one.pointer.within(below)))
 
 
-def newest_first(handle: ConfigRuntime[Any], *, before: int | None = None) -> Iterator[Revision]:
-    """The whole history, read as far as it is used."""
-    while page := handle.history(limit=100, before=before):
+def newest_first(
+    handle: ConfigRuntime[Any], *, before: int | None = None
+) -> Iterator[stored.Revision]:
+    """The whole history as it is stored, read as far as it is used: what is withheld in it raises nothing."""
+    while True:
+        with handle.client.store.view() as view:
+            page = view.revisions(handle.realm_id, before=before, limit=100, newest_first=True)
+        if not page:
+            return
         yield from page
         before = page[-1].generation

@@ -8,7 +8,8 @@ The text stays on disk until it is in.
 
 from __future__ import annotations
 
-from realmconf.domain.frozen import thaw
+from copy import deepcopy
+
 from realmconf.domain.merge import Merged, merge_three
 from realmconf.domain.names import LIMITS
 from realmconf.domain.toml import parse_toml, render
@@ -22,6 +23,7 @@ from realmconf.errors import (
     SecretMarkMisplaced,
     Unsupported,
 )
+from realmconf.runtime.results import document_of
 from realmconf.surfaces.cli.editor import EditedText
 from realmconf.surfaces.cli.markers import Dispute, with_markers
 from realmconf.surfaces.cli.terminal import error_lines
@@ -287,9 +289,12 @@ def disputed_text(
 
 
 def plain(snapshot: Any) -> dict[str, Any]:
-    """The own document of *snapshot* to work on; empty if there is none."""
-    document: dict[str, Any] = {} if snapshot.document is None else thaw(snapshot.document)
-    return document
+    """
+    The own document of *snapshot* to work on; empty if there is none.
+
+    As it is stored, with marks in the place of what is withheld: it is merged and shown, and the marks go back.
+    """
+    return deepcopy(document_of(snapshot.record) or {})
 
 
 def merged_text(base: Document, head: Any, mine: Document) -> Merged:

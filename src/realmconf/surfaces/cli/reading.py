@@ -5,6 +5,7 @@ from __future__ import annotations
 from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import ROOT
 from realmconf.errors import LineageError, ValueNotFound
+from realmconf.runtime.results import document_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def get(call: Call) -> None:
     view = OWN if request.own or request.at is not None else EFFECTIVE
     snapshot = realm.get() if request.at is None else realm.at(request.at)
     try:
-        config = snapshot.document if view == OWN else snapshot.composed
+        config = document_of(snapshot.record) if view == OWN else snapshot.composed
     except LineageError:
         if not call.json:
             call.say("what the realm states itself is not affected: realmconf get --own")

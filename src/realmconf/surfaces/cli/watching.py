@@ -5,6 +5,7 @@ from __future__ import annotations
 from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import Pointer
 from realmconf.errors import HistoryCompacted, InvalidArgument, LineageError
+from realmconf.runtime.results import document_of
 from realmconf.surfaces import envelope
 from realmconf.surfaces.cli.formats import json_line
 from realmconf.surfaces.cli.terminal import moment, printable
@@ -122,7 +123,7 @@ def _run(call: Call, command: str, snapshot: Any, *, view: str, below: Pointer, 
     import subprocess
 
     try:
-        config = snapshot.document if view == "own" else snapshot.composed
+        config = document_of(snapshot.record) if view == "own" else snapshot.composed
     except (LineageError, HistoryCompacted) as problem:
         call.say(f"generation {snapshot.generation}: the command is not run: {problem}")
         return

@@ -8,7 +8,9 @@ it may happen, is decided below.
 from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
+from realmconf.domain.withheld import Withheld
 from realmconf.errors import InvalidArgument
+from realmconf.runtime.results import document_of
 from realmconf.surfaces.cli.formats import toml_value
 
 TYPE_CHECKING = False
@@ -40,12 +42,14 @@ def set_value(call: Call) -> None:
         "config/set_value", path=str(path), value=value, exact_numbers=True, **write_options(call)
     )
     if not call.json and not request.dry_run:
-        stored = path.resolve(result.document or {})
+        stored = path.resolve(document_of(result.record) or {})
         if stored is ABSENT:
             # Of a write id that is known, what it made may be gone.
             stored = value
         shown = call.veil_of(result.realm_id).over(stored, path)
-        call.print(f"{path.dotted} = {toml_value(shown)} ({type_name(stored)})")
+        # What a server keeps to itself is of the type that was sent to it.
+        kind = type_name(value if type(stored) is Withheld else stored)
+        call.print(f"{path.dotted} = {toml_value(shown)} ({kind})")
     print_result(call, result)
 
 
