@@ -681,10 +681,13 @@ class Unauthenticated(RealmconfError):
 
     code = "unauthenticated"
 
-    def __init__(self, reason: str = "this needs a token") -> None:
-        super().__init__(
-            f"{reason}: send Authorization: Bearer with one that `realmconf token create` gave"
-        )
+    def __init__(
+        self,
+        reason: str = "this needs a token",
+        *,
+        advice: str = "send Authorization: Bearer with one that `realmconf token create` gave",
+    ) -> None:
+        super().__init__(f"{reason}: {advice}")
 
 
 class NotPermitted(RealmconfError):
@@ -694,8 +697,11 @@ class NotPermitted(RealmconfError):
     action: str
     realm: str | None
 
-    def __init__(self, action: str, *, realm: str | None = None) -> None:
-        super().__init__(f"not permitted: {action}{_in_realm(realm)}", action=action, realm=realm)
+    def __init__(self, action: str, *, realm: str | None = None, needs: str = "") -> None:
+        because = f": this needs {needs}" if needs else ""
+        super().__init__(
+            f"not permitted: {action}{_in_realm(realm)}{because}", action=action, realm=realm
+        )
 
 
 # --- secrets -----------------------------------------------------------------
@@ -723,16 +729,24 @@ class SecretMarkMisplaced(SecretError):
 
 
 class SecretWithheld(SecretError):
-    """A secret would be read, copied, moved or tested by somebody without the right to secrets; nothing was changed."""
+    """
+    A secret would be read, copied, moved or tested by somebody without the right to secrets; nothing was changed.
+
+    ``pointer`` is empty where all of them are needed, as for digests.
+    """
 
     code = "secret_withheld"
     pointer: str
     realm: str
 
     def __init__(self, *, pointer: str, realm: str) -> None:
+        what = (
+            f"the secret at {pointer}{_in_realm(realm)} is withheld"
+            if pointer
+            else f"this takes the whole of realm {realm}, and its secrets are withheld"
+        )
         super().__init__(
-            f"the secret at {pointer or '/'}{_in_realm(realm)} is withheld: "
-            "this needs the right to secrets",
+            f"{what}: this needs the right to secrets",
             pointer=pointer,
             realm=realm,
         )

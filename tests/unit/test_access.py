@@ -87,9 +87,9 @@ def test_a_refusal_says_what_is_missing_and_nothing_of_what_is_there() -> None:
         grant("read", realms=("team",)).require("write", "team", action="config/set")
     assert refused.value.to_dict() == {
         "code": "not_permitted",
-        "message": "not permitted: config/set (this needs the role write) (realm team)",
+        "message": "not permitted: config/set (realm team): this needs the role write",
         "retryable": False,
-        "action": "config/set (this needs the role write)",
+        "action": "config/set",
         "realm": "team",
     }
 

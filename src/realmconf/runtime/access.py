@@ -67,7 +67,8 @@ class Grant(Record):
             NotPermitted: It does not have it; whether there is such a realm was not looked at.
         """
         if not self.allows(role, realm):
-            raise NotPermitted(f"{action} (this needs the role {role})", realm=realm)
+            where = "" if realm is not None else " in all realms"
+            raise NotPermitted(action, realm=realm, needs=f"the role {role}{where}")
 
     def may_read(self, realm: RealmName) -> bool:
         """Whether it may be told of *realm*."""

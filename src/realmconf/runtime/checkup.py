@@ -14,8 +14,10 @@ from realmconf.domain.diff import leaves
 from realmconf.domain.guess import guesses_secret
 from realmconf.domain.pointer import ROOT
 from realmconf.domain.record import Record
-from realmconf.errors import RealmconfError
+from realmconf.domain.withheld import Withheld
+from realmconf.errors import RealmconfError, SecretWithheld
 from realmconf.runtime.project import RECORD_FOLDER, WORKING_COPY
+from realmconf.runtime.results import document_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -248,6 +250,13 @@ def _history(realm: Any) -> Finding:
     subject = f"realm {realm.realm_id}"
     try:
         verified = realm.verify()
+    except SecretWithheld:
+        return Finding(
+            level=NOTE,
+            subject=subject,
+            text="whether its history is intact cannot be told without its secrets, which are part of what is checked",
+            advice="doctor or verify where the store is, or with a token that also has the role secrets",
+        )
     except RealmconfError as error:
         return Finding(
             level=PROBLEM,
@@ -263,11 +272,13 @@ def _history(realm: Any) -> Finding:
 
 
 def _secrets(realm: Any, secrecy: Secrecy) -> Iterator[Finding]:
-    document = realm.get().document
+    document = document_of(realm.get().record)
     if document is None:
         return
     named = [
-        pointer.dotted for pointer, value in leaves(document) if secrecy.conceals(value, pointer)
+        pointer.dotted
+        for pointer, value in leaves(document)
+        if type(value) is Withheld or secrecy.conceals(value, pointer)
     ]
     if named:
         yield Finding(
@@ -293,14 +304,14 @@ def _secrets(realm: Any, secrecy: Secrecy) -> Iterator[Finding]:
 
 
 def _texts(value: Value, at: Pointer) -> Iterator[tuple[Pointer, str]]:
-    """Every text in *value*, also inside arrays, with its place."""
+    """Every text in *value* that can be seen, also inside arrays, with its place."""
     if isinstance(value, dict):
         for key in sorted(value):
             yield from _texts(value[key], at.child(key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _texts(item, at.child(str(index)))
-    elif isinstance(value, str):
+    elif isinstance(value, str) and type(value) is not Withheld:
         yield at, value
 
 

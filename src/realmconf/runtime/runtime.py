@@ -350,9 +350,7 @@ class ConfigRuntime(Generic[Config]):
             if self._client.scope is not None:
                 from realmconf.domain.scope import refuse_parent
 
-                refuse_parent(
-                    self._client.scope, snapshot.record, document, realm=self.realm_id
-                )
+                refuse_parent(self._client.scope, snapshot.record, document, realm=self.realm_id)
             upcoming = candidate(self.realm_id, snapshot.record, document)
             point = self._client.lineages.instead(point, upcoming)
         return violations_of(point.composed)
@@ -721,5 +719,12 @@ class ConfigRuntime(Generic[Config]):
 
     def _working_copies(self) -> WorkingCopyStore:
         if not hasattr(self._store, "working_copy"):
+            from realmconf.runtime.server import server_of
+
+            server = server_of(self._store)
+            if server is not None:
+                raise Unsupported(
+                    f"{server} is a server, whose working copies are on its own machine: there is none here"
+                )
             raise Unsupported(f"the store {self._store.info.name} keeps no working copies")
         return self._store  # type: ignore[return-value]

@@ -189,3 +189,109 @@ def test_rpc_replaces_a_secret_unseen(shell, monkeypatch, tmp_path):
         assert "result" in answer, answer
     assert answer["result"].startswith("«secret:")
     assert shell.stored().document == {"api_key": 4}
+
+
+# --- what needs the right to secrets --------------------------------------------------------
+
+
+def test_doctor_says_what_it_cannot_check(shell):
+    """Without the role ``secrets`` ``doctor`` says what cannot be checked: no problem, and nothing to restore."""
+    shell.server.client.realm("team").set({"api_key": "k1", "n": 1})
+    for roles in (("read",), ("admin",)):
+        answer = shell.asked("doctor", roles=roles)
+        assert answer.code == 0, answer.err
+        assert "problem" not in answer.out
+        assert "restore" not in answer.out
+        assert "cannot be told without its secrets" in answer.out
+        assert "the role secrets" in answer.out
+    answer = shell.asked("doctor", roles=("admin", "secrets"))
+    assert "1 revisions up to generation 1 are intact" in answer.out
+
+
+def test_doctor_lists_no_tokens_for_who_may_not_make_them(shell):
+    """Of the tokens ``doctor`` says that they are told to who may make them only."""
+    answer = shell.asked("doctor", roles=("read",))
+    assert answer.code == 0
+    assert "a server tells of its tokens only to who may make them" in answer.out
+
+
+def test_verify_says_what_it_needs(shell):
+    """``verify`` needs all secrets of a realm, and says so without naming a place."""
+    shell.server.client.realm("team").set({"api_key": "k1"})
+    answer = shell.asked("verify")
+    assert answer.code == 9
+    assert "this takes the whole of realm team, and its secrets are withheld" in answer.err
+    assert "at /" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "action"),
+    [
+        (("rename", "team", "crew"), "renaming through a server (realm team)"),
+        (("copy", "team", "crew"), "writing whole revisions through a server"),
+    ],
+)
+def test_what_needs_every_right_says_which(shell, words, action):
+    """A rename or a copy through a server says what it is and which roles it needs."""
+    shell.server.client.realm("team").set({"api_key": "k1"})
+    answer = shell.asked(*words)
+    assert answer.code == 8
+    assert action in answer.err
+    assert "this needs the roles admin and secrets" in answer.err
+    assert answer.err.count("(") <= 1
+
+
+# --- what only a store in hand can do -----------------------------------------------------------
+
+
+def test_a_server_is_not_served_again(shell):
+    """``serve`` refuses a server's store at its start: nothing listens, and no token is made anywhere."""
+    shell.token("admin", "secrets")
+    before = Tokens(shell.server.client).all()
+    answer = shell.asked("serve", "--port", "0", roles=("admin", "secrets"))
+    assert answer.code == 4
+    assert "serve wants a store that it has in hand" in answer.err
+    assert shell.server.url in answer.err
+    assert Tokens(shell.server.client).all() == before
+
+
+def test_agents_write_through_the_server(shell):
+    """``mcp --allow-write`` refuses a server's store, which keeps its own plans, and names the way in."""
+    answer = shell.asked("mcp", "--allow-write", "--allow-path", "/")
+    assert answer.code == 4
+    assert f"{shell.server.url}/mcp" in answer.err
+
+
+def test_working_copies_are_the_servers(shell):
+    """``status`` of a server's store names the server, whose files are its own."""
+    answer = shell.asked("status")
+    assert answer.code == 6
+    assert (
+        f"{shell.server.url} is a server, whose working copies are on its own machine" in answer.err
+    )
+    assert "embedded" not in answer.err
+
+
+# --- tokens ---------------------------------------------------------------------------------
+
+
+def test_a_missing_token_is_asked_for_where_it_is_looked_for(shell, monkeypatch, tmp_path):
+    """Without a token the error names the variable, the file, and the origin that was looked for in it."""
+    folder = tmp_path / "config" / "realmconf"
+    folder.mkdir(parents=True)
+    file = folder / "credentials.toml"
+    file.touch(mode=0o600)
+    token = shell.token("read")
+    file.write_text(f'["http://localhost:{shell.server.port}"]\ntoken = "{token}"\n')
+    answer = shell.bare("--store", shell.server.url, "realms")
+    assert answer.code == 8
+    assert "REALMCONF_TOKEN" in answer.err
+    assert f'["{shell.server.url}"] in ~/.config/realmconf/credentials.toml' in answer.err
+    assert "none was found" in answer.err
+    assert "Bearer" not in answer.err
+    assert shell.bare("--store", f"http://localhost:{shell.server.port}", "realms").code == 0
+    monkeypatch.setenv("REALMCONF_TOKEN", "rc_nobodys")
+    answer = shell.bare("--store", shell.server.url, "realms")
+    assert answer.code == 8
+    assert "does not take the token" in answer.err
+    assert "nobodys" not in answer.err

@@ -15,11 +15,19 @@ from realmconf.domain.patch import check_patch
 from realmconf.domain.scope import Scope, refuse_command, refuse_result
 from realmconf.domain.secrets import has_mark
 from realmconf.domain.write import MergePatch
-from realmconf.errors import InvalidArgument, LimitExceeded, NotPermitted, PlanInvalid, RateLimited
+from realmconf.errors import (
+    InvalidArgument,
+    LimitExceeded,
+    NotPermitted,
+    PlanInvalid,
+    RateLimited,
+    Unsupported,
+)
 from realmconf.runtime.ledger import Ledger
 from realmconf.runtime.operations.numbers import with_stored_number_types
 from realmconf.runtime.operations.results import Planned
 from realmconf.runtime.results import document_of
+from realmconf.runtime.server import server_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -211,4 +219,7 @@ def _size(entry: Mapping[str, Any]) -> int:
 
 
 def _ledger(session: Session) -> Ledger:
+    server = server_of(session.client.store)
+    if server is not None:
+        raise Unsupported(f"plans are kept by the server itself: agents plan at {server}/mcp")
     return Ledger(session.client.store, PLANS, world=session.client.world, is_compacted=True)

@@ -78,7 +78,7 @@ class Session:
         """
         if operation.on == "each":
             if operation.role not in self.grant.effective_roles:
-                raise NotPermitted(f"{operation.name} (this needs the role {operation.role})")
+                raise NotPermitted(operation.name, needs=f"the role {operation.role}")
             return
         self.grant.require(operation.role, realm, action=operation.name)
 

@@ -125,7 +125,7 @@ class _Reading:
 
     def _looked_at(self, realm: RealmName) -> RealmName:
         if not self._showing.may_look(realm):
-            raise NotPermitted("reading (this needs the role read)", realm=realm)
+            raise NotPermitted("reading", realm=realm, needs="the role read")
         return realm
 
     # --- heads -----------------------------------------------------------------------------
@@ -251,7 +251,7 @@ class _Reading:
 
     def schema(self, call: Asked) -> Any:
         if "read" not in self._session.grant.effective_roles:
-            raise NotPermitted("reading a schema (this needs the role read)")
+            raise NotPermitted("reading a schema", needs="the role read")
         return self._view.schema(_text(call, "digest"))
 
     def schemas(self, call: Asked) -> Any:

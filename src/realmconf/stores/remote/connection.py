@@ -22,6 +22,7 @@ from realmconf.errors import (
     OutcomeUnknown,
     RealmconfError,
     StoreUnavailable,
+    Unauthenticated,
 )
 
 TYPE_CHECKING = False
@@ -40,6 +41,8 @@ TRANSFER_SECONDS = 60.0
 """What the next part of a long answer may take."""
 CONNECTIONS_MAX = 32
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+CREDENTIALS = "~/.config/realmconf/credentials.toml"
+"""Where users keep tokens, as the documentation calls it; read by whoever opens the store."""
 JSON = {"content-type": "application/json"}
 
 
@@ -238,6 +241,8 @@ class Connection:
         with suppress(ValueError):
             found = json.loads(content)
         error = error_from(found) if isinstance(found, dict) else None
+        if isinstance(error, Unauthenticated):
+            return self._unknown_here()
         if error is not None:
             return error
         if status >= 500:
@@ -245,6 +250,20 @@ class Connection:
         return StoreUnavailable(
             f"what answers at {self.address.origin} is no realmconf server that this release knows (status {status})",
             retryable=False,
+        )
+
+    def _unknown_here(self) -> Unauthenticated:
+        """What the server says of headers, in the words of whoever has a token to put somewhere."""
+        origin = self.address.origin
+        place = f'under ["{origin}"] in {CREDENTIALS}'
+        if self._token is None:
+            return Unauthenticated(
+                f"{origin} needs a token, and none was found for it",
+                advice=f"put one into REALMCONF_TOKEN, or {place}",
+            )
+        return Unauthenticated(
+            f"{origin} does not take the token that it was sent: it is none of that server's, or not any more",
+            advice=f"put another one into REALMCONF_TOKEN, or {place}",
         )
 
     def _refuse_unreachable(self, failure: httpx.HTTPError) -> NoReturn:

@@ -237,12 +237,18 @@ class RemoteStore:
         precheck: Callable[[ReadView], None] | None = None,
     ) -> Sequence[Applied]:
         """See the protocol: judged here on a point, and again until that is the newest; needs every right."""
+        self._check_writable()
+        self._require_everything(
+            "writing whole revisions through a server, as a copy, an import or a restore does"
+        )
         return self._append(judge, deadline=deadline, renamed=None)
 
     def rename(
         self, old: RealmName, new: RealmName, judge: Judge, *, deadline: float
     ) -> Sequence[Applied]:
         """See the protocol; needs every right in both."""
+        self._check_writable()
+        self._require_everything("renaming through a server", realm=old)
         return self._append(judge, deadline=deadline, renamed=(old, new))
 
     def _append(
@@ -251,7 +257,6 @@ class RemoteStore:
         began = time.monotonic()
         pause = 0.001
         with self.judging_turn(deadline):
-            self._require_everything()
             while True:
                 with self.view() as view:
                     judgements = judge(view)
@@ -278,14 +283,14 @@ class RemoteStore:
                 time.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, PAUSE_SECONDS_MAX)
 
-    def _require_everything(self) -> None:
+    def _require_everything(self, action: str, *, realm: RealmName | None = None) -> None:
         """Refuse before anything is judged: on what is withheld nothing can be decided."""
         for _ in range(2):
             if {"admin", "secrets"} <= set(self._server()["caller"]["roles"]):
                 return
             # The token may have been given more since.
             self._about = None
-        raise NotPermitted("this is decided here, and needs the roles admin and secrets")
+        raise NotPermitted(action, realm=realm, needs="the roles admin and secrets")
 
     def void(self, realm: RealmName, write_id: str, *, deadline: float) -> Receipt:
         """See the protocol."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from realmconf.errors import RealmconfError
+from realmconf.errors import NotPermitted, RealmconfError
 from realmconf.runtime.checkup import (
     NOTE,
     OK,
@@ -79,7 +79,16 @@ def _realms_or_problem(call: Call) -> Iterator[Finding]:
 
 def _tokens(call: Call) -> Iterator[Finding]:
     """How many there are, and those that should not be."""
-    found = call.ask("token/list")
+    try:
+        found = call.ask("token/list")
+    except NotPermitted as refused:
+        yield Finding(
+            level=NOTE,
+            subject="tokens",
+            text="a server tells of its tokens only to who may make them",
+            advice=f"doctor with a token that may: {refused}",
+        )
+        return
     now = call.client.world.timestamp()
     yield Finding(level=OK, subject="tokens", text=_counted(len(found), "token"))
     over = [one for one in found if one.expires_at is not None and one.expires_at <= now]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from realmconf.domain.names import RealmName
 from realmconf.errors import InvalidArgument, RealmconfError, TokenNotFound
+from realmconf.runtime.server import refuse_server
 from realmconf.runtime.tokens import NAME_CHARS_MAX, Tokens
 from realmconf.surfaces.http.server import made
 from realmconf.surfaces.http.serving import listen, serve_here, serve_with_workers
@@ -63,6 +64,11 @@ def serve(call: Call) -> int:
     """
     request = call.request
     client = call.client
+    refuse_server(
+        client,
+        what="serve wants a store that it has in hand",
+        instead="ask that one, or serve its store on its own machine",
+    )
     workers = _workers(request, call.located.store)
     mount = _agents(request)
     if dict(mount.options):

@@ -7,6 +7,7 @@ Decides what the options of the command mean; loads the SDK only when it is run.
 from __future__ import annotations
 
 from realmconf.errors import StoreNotInstalled
+from realmconf.runtime.server import refuse_server
 from realmconf.surfaces.mcp.rights import allowance
 
 TYPE_CHECKING = False
@@ -50,6 +51,12 @@ def mcp(call: Call) -> None:
         realms=getattr(request, "allow_realm", None) or (),
         default_realms=(str(realm),),
     )
+    if allowed.writes:
+        refuse_server(
+            call.client,
+            what="agents write to a store in hand, which keeps their plans",
+            instead="connect them to {url}/mcp, or start this one without --allow-write",
+        )
     try:
         from realmconf.surfaces.mcp.stdio import serve
     except ModuleNotFoundError as missing:
