@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route, Router
 
-from realmconf.errors import RealmconfError, Unauthenticated
+from realmconf.errors import InvalidArgument, RealmconfError, Unauthenticated
 from realmconf.surfaces.http import dispatch, meerkat, ordinary
 from realmconf.surfaces.http.bodies import ClientGoneError
 from realmconf.surfaces.http.hot import Hot
@@ -122,6 +122,13 @@ class App:
             and "access-control-request-method" in incoming.headers
         ):
             await send_reply(counted, _preflight(), method="OPTIONS")
+            return
+        if incoming.scope["path"] == "*":
+            if incoming.method != "OPTIONS":
+                raise InvalidArgument("a path begins with /")
+            # Asked of the server as a whole (RFC 9110, 9.3.7).
+            allow = (b"allow", METHODS_ALLOWED.encode())
+            await send_reply(counted, Reply(status=204, headers=(allow,)), method="OPTIONS")
             return
         path = incoming.scope.get("raw_path") or incoming.scope["path"].encode()
         # Undecoded, so that what is quoted in a segment does not become another segment.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httptools
+
 from realmconf.surfaces.http.problems import Problem
 from realmconf.surfaces.http.settings import (
     CONNECTIONS_MAX,
@@ -33,6 +35,8 @@ BODY_SECONDS_MAX = 65.0
 """The longest that any application waits for a body; what one does that never asks for it is cut off."""
 HEADER_OVERHEAD_BYTES = 4
 """``: `` and the line's end."""
+CHUNK_OVERHEAD_BYTES = 20
+"""The size of a chunk in up to 16 digits, and the two ends of lines."""
 
 
 class BoundedProtocol(Protocol):
@@ -51,6 +55,12 @@ class BoundedProtocol(Protocol):
         """Whether the last request that has begun is there as a whole."""
         self._in_headers = True
         self._head_bytes = 0
+        self._framing_bytes = 0
+        """What came after the headers and is no body: sizes of chunks, their extensions, trailers."""
+        self._trailer_bytes = 0
+        self._is_after_headers = False
+        """Whether what is being parsed came when the headers were there already, so that it counts as framing."""
+        self._is_upgrading = False
         self._began = 0.0
         """When the request that is waited for began."""
         self._refusal: Problem | None = None
@@ -86,10 +96,18 @@ class BoundedProtocol(Protocol):
         """Take what came; a request that is not complete by then is waited for only so long."""
         if self._refusal is not None:
             return
+        self._is_after_headers = not self._in_headers
         if self._in_headers:
             self._head_bytes += len(data)
-        super().data_received(data)
-        if self._in_headers and self._head_bytes > self.header_bytes_max and not self._is_complete:
+        else:
+            self._framing_bytes += len(data)
+        self._parse(data)
+        too_large = (
+            self._head_bytes > self.header_bytes_max and not self._is_complete
+            if self._in_headers
+            else self._framing_bytes > self.header_bytes_max
+        )
+        if too_large and self._refusal is None:
             self._refuse(self._headers_too_large())
             return
         if self._is_complete:
@@ -100,6 +118,60 @@ class BoundedProtocol(Protocol):
             self._began = self.loop.time()
             self._patience = self.loop.call_later(self.request_seconds, self._lose_patience)
 
+    def _parse(self, data: bytes) -> None:
+        # As the base class, save that another protocol, which nobody speaks here, does not take the rest.
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """
+        Take the request as one that asks for no other protocol, as a server may (RFC 9110, 7.8).
+
+        The parser ends with the headers of such a request and leaves its body: a new one is told all but ``Upgrade``.
+        """
+        version = self.parser.get_http_version().encode()
+        parts = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
+        for name, value in self.headers:
+            if name != b"upgrade":
+                parts += [name, b": ", value, b"\r\n"]
+        self._is_upgrading = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parse(b"".join([*parts, b"\r\n"]))
+        if self._refusal is None and rest:
+            self._is_after_headers = not self._in_headers
+            if self._is_after_headers:
+                self._framing_bytes += len(rest)
+            self._parse(rest)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; a trailer is let go (RFC 9110, 6.5.1): whoever asks says who they are before the body."""
+        if self._in_headers:
+            super().on_header(name, value)
+            return
+        self._trailer_bytes += len(name) + len(value) + HEADER_OVERHEAD_BYTES
+        if self._trailer_bytes > self.header_bytes_max:
+            self._refusal = self._headers_too_large()
+            raise self._refusal
+
+    def on_chunk_header(self) -> None:
+        """The size of a chunk was read."""
+        if self._is_after_headers:
+            self._framing_bytes -= CHUNK_OVERHEAD_BYTES
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body was read."""
+        if self._is_upgrading:
+            return
+        if self._is_after_headers:
+            self._framing_bytes -= len(body)
+        super().on_body(body)
+
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
@@ -108,7 +180,6 @@ class BoundedProtocol(Protocol):
 
     def on_headers_complete(self) -> None:
         """Its headers are there: they are counted only if so much came that they may be too large."""
-        self._in_headers = False
         if self._head_bytes > self.header_bytes_max:
             size = len(self.url) + sum(
                 len(name) + len(value) + HEADER_OVERHEAD_BYTES for name, value in self.headers
@@ -116,8 +187,17 @@ class BoundedProtocol(Protocol):
             if size > self.header_bytes_max:
                 self._refusal = self._headers_too_large()
                 raise self._refusal
-        self._head_bytes = 0
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._refusal = Problem("malformed", "this is no proxy")
+                raise self._refusal
+            self._is_upgrading = True
+            return
+        self._in_headers = self._is_after_headers = False
+        self._head_bytes = self._framing_bytes = self._trailer_bytes = 0
         super().on_headers_complete()
+        # Nothing that comes later is added to what is asked with.
+        self.scope["headers"] = list(self.headers)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
@@ -125,6 +205,8 @@ class BoundedProtocol(Protocol):
 
     def on_message_complete(self) -> None:
         """It is there as a whole."""
+        if self._is_upgrading:
+            return
         self._is_complete = True
         # Whatever follows belongs to the next one.
         self._in_headers = True
@@ -190,7 +272,10 @@ class BoundedProtocol(Protocol):
             return
         reply = problem.reply()
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        if not self._in_headers and self._is_answered():
+            # It has its answer: this is about the rest of its body.
+            pass
+        elif cycle is None or cycle.response_complete or not cycle.response_started:
             if cycle is not None and not cycle.response_complete:
                 # What the application still says is of a connection that is gone.
                 cycle.disconnected = True
