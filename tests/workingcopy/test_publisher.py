@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -186,3 +187,23 @@ def test_end_does_not_outwait_a_stopped_process(tmp_path):
         assert not closing.is_alive(), "closing waits for a turn that does not come"
     finally:
         os.close(lock)
+
+
+def test_a_store_whose_folder_was_removed_is_left_alone(tmp_path, monkeypatch):
+    """Where a store's folder is removed under it, nothing is rendered, nothing is made anew, and no thread dies of it."""
+    died = []
+    monkeypatch.setattr(threading, "excepthook", lambda failed: died.append(failed.exc_value))
+    root = tmp_path / "store"
+    with realmconf.connect(str(root)) as client:
+        team = client.realm("team")
+        team.set({"a": 1})
+        client.publish()
+        shutil.rmtree(root)
+        # Whether the files are still the same is asked once in a while: as if that had passed.
+        client.store._place.session.compared_at = float("-inf")
+        # As whoever hears that the file is gone.
+        client.store._working._noticed(TEAM)
+        client.publish()
+        assert not root.exists()
+    assert not root.exists()
+    assert died == []

@@ -20,8 +20,9 @@ from realmconf.errors import (
     InvalidRealm,
     RevisionNotFound,
 )
-from realmconf.runtime import arguments
+from realmconf.runtime import arguments, pages
 from realmconf.runtime.generic import Config, Generic
+from realmconf.runtime.pages import PAGE
 from realmconf.runtime.results import WatchedSnapshot
 from realmconf.runtime.snapshot import EFFECTIVE_PREFIX, ConfigSnapshot, effective_cursor
 from realmconf.stores.protocol import Head
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     After = ConfigSnapshot[Any] | str | int | None
 
 VIEWS = ("effective", "own")
-PAGE = 256
-"""Revisions read from history at once."""
 
 
 # --- cursors ---------------------------------------------------------------------------------
@@ -127,7 +126,7 @@ def follower_of(
     """
     A follower of one view of *realm*; it is to be made after whoever waits has subscribed.
 
-    *page* is how many revisions it reads from history at once, and so holds: more than realms in one lineage.
+    *page* is how many revisions it reads from history at once, and so holds, if they are not too large for that.
     """
     if view == "own":
         return OwnFollower(client.store, source, realm, after.own, adopt=adopt, page=page)
@@ -216,11 +215,12 @@ class OwnFollower(Generic[Config]):
             try:
                 # Not beyond *head*, though the view may be newer: the next call may come with the same head,
                 # and a follower that stood beyond it would take it for another timeline.
-                revisions = view.revisions(
+                revisions = pages.revisions(
+                    view,
                     self._realm,
                     after=self._generation,
                     before=head.generation + 1,
-                    limit=self._page,
+                    page=self._page,
                 )
             except HistoryCompacted:
                 return self._reset(view.head(self._realm))
@@ -376,18 +376,20 @@ class EffectiveFollower(Generic[Config]):
                 return self._reset(self._lineages.point_of(view.head, self._realm))
             try:
                 while not self._ready:
-                    steps = view.steps(
+                    steps, is_all = pages.steps(
+                        view,
                         {
                             name: head.generation
                             for name, head in zip(
                                 self._point.watched, self._point.watched_heads, strict=True
                             )
                         },
-                        limit=self._page,
+                        page=self._page,
+                        may_end=_has_a_whole_one,
                     )
                     if not steps:
                         return None
-                    self._walk(view, steps)
+                    self._walk(view, _transactions(steps, complete=is_all))
             except (HistoryCompacted, _LostError):
                 if not self._ready:
                     return self._reset(self._lineages.point_of(view.head, self._realm))
@@ -395,10 +397,10 @@ class EffectiveFollower(Generic[Config]):
                 self._reset_due = True
         return self._ready.popleft()
 
-    def _walk(self, view: ReadView, steps: Sequence[Step]) -> None:
+    def _walk(self, view: ReadView, transactions: Iterator[list[Step]]) -> None:
         """Take the steps that are of realms watched now, up to the first that changes who is watched."""
         watched = self._point.watched
-        for together in _transactions(steps, complete=len(steps) < self._page):
+        for together in transactions:
             known = dict(zip(self._point.watched, self._point.watched_heads, strict=True))
             for step in together:
                 before = known[step.realm].revision
@@ -558,3 +560,8 @@ def _transactions(steps: Sequence[Step], *, complete: bool) -> Iterator[list[Ste
         together.append(step)
     if together and complete:
         yield together
+
+
+def _has_a_whole_one(steps: Sequence[Step]) -> bool:
+    """Whether a transaction ends among *steps*, so that there is something to tell."""
+    return next(_transactions(steps, complete=False), None) is not None

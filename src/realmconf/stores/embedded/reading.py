@@ -4,7 +4,7 @@ Read views for callers: one consistent point as a context manager, and the prove
 
 from __future__ import annotations
 
-from realmconf.errors import RevisionNotFound, StoreCorrupt
+from realmconf.errors import RevisionNotFound, StoreCorrupt, StoreUnavailable
 from realmconf.stores.embedded.failures import typed
 from realmconf.stores.embedded.view import Rows
 from realmconf.stores.protocol import Head
@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
+
+    import apsw
 
     from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
@@ -64,7 +66,12 @@ class View:
 
 
 class Nothing:
-    """The ``ReadView`` of a root where nothing was ever written."""
+    """The ``ReadView`` of a root where nothing was ever written, or whose folder was removed since."""
+
+    @property
+    def connection(self) -> apsw.Connection:
+        """For working copies, of which nobody looks at any before there is a record."""
+        raise StoreUnavailable("there is no store any more: its folder was removed")
 
     def head(self, realm: RealmName) -> Head:
         return Head(realm=realm, revision=None)

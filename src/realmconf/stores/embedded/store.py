@@ -258,7 +258,9 @@ class EmbeddedStore:
         warnings, is_settled = self._notice_edit(realm, adopt=adopt)
         while True:
             session = self._place.usable()
-            assert session is not None
+            if session is None:
+                # Removed while we looked at its file.
+                return Head(realm=realm, revision=None)
             with session.read_lock:
                 if session.closed:
                     continue
