@@ -332,6 +332,18 @@ def test_a_value_of_a_wrong_kind_is_refused_by_the_name_of_its_parameter(kind, g
         ("generation", {"0": 0, "12": 12}, ["", "-1", "1.0", "x", "٥", "1" * 17, " 1"]),
         ("flag", {"true": True, "0": False}, ["yes", "", "True"]),
         ("wait", {"30": 30.0, "1.5s": 1.5, "2m": 120.0}, ["", "s", "-1", "1e3", "nan", "1..2"]),
+        (
+            "lifetime",
+            {
+                "90": 90.0,
+                "45s": 45.0,
+                "30m": 1800.0,
+                "12h": 43200.0,
+                "90d": 7776000.0,
+                "1w": 604800.0,
+            },
+            ["", "d", "-1d", "1y", "90D", "1d2h"],
+        ),
         ("cursor", {"7": 7, "7-abc": "7-abc", "e:x": "e:x"}, []),
         ("text", {"": "", "x": "x"}, []),
     ],
@@ -344,6 +356,41 @@ def test_text_says_a_value_of_its_kind(kind, good, bad):
     for text in bad:
         with pytest.raises(InvalidArgument, match=r"^it must be"):
             from_text(parameter, text)
+
+
+@pytest.mark.parametrize("kind", ["wait", "lifetime"])
+def test_seconds_are_a_number_in_json(kind):
+    """Seconds are a number in JSON, and may have a unit as text: each refusal says what is taken there."""
+    parameter = Parameter(name="it", kind=kind, help="")
+    assert check(parameter, 300) == 300
+    with pytest.raises(InvalidArgument) as refused:
+        check(parameter, "5m")
+    assert str(refused.value) == "it must be a number of seconds"
+    with pytest.raises(InvalidArgument) as refused:
+        from_text(parameter, "soon")
+    message = str(refused.value)
+    assert message.startswith("it must be a number of seconds, or with its unit (")
+    for example in message.partition("(")[2].rstrip(")").split(", "):
+        assert from_text(parameter, example) > 0
+
+
+def test_a_cursor_is_text_and_goes_on_from_there(client):
+    """Where an answer says from where to go on it is text, also a generation, and is taken back as it is."""
+    team = client.realm("team")
+    team.set({"a": 1})
+    asked = owner(client)
+    found = call(BY_NAME["config/watch"], asked, {"realm": "team", "after": 0})
+    assert found.cursor == "0"
+    for after in (0, "0"):
+        step = call(
+            BY_NAME["config/watch_once"], asked, {"realm": "team", "after": after, "wait": 5}
+        )
+        assert step.snapshot.generation == 1
+    idle = call(BY_NAME["config/watch_once"], asked, {"realm": "team", "after": 1, "wait": 0})
+    assert idle.cursor == "1"
+    for text in ("1" * 17, "٥", "-1"):
+        with pytest.raises(InvalidArgument):
+            call(BY_NAME["config/watch_once"], asked, {"realm": "team", "after": text, "wait": 0})
 
 
 def test_numbers_that_equal_the_stored_ones_keep_their_types():

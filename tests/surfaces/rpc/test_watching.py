@@ -40,7 +40,7 @@ def test_going_on_from_a_cursor(rpc, client):
     realm = client.realm("team")
     for number in range(1, 6):
         realm.set({"n": number})
-    assert rpc.call("config/watch", after=3)["cursor"] == 3
+    assert rpc.call("config/watch", after=3)["cursor"] == "3"
     assert [rpc.changed()["generation"] for _ in range(2)] == [4, 5]
     rpc.call("config/watch", after=realm.at(4).etag)
     told = rpc.changed()

@@ -33,6 +33,8 @@ class Kind(Record):
     fits: Callable[[Any], bool]
     read: Callable[[str], Any] | None = None
     """From text; None: text cannot hold it, or it is text."""
+    says_as_text: str = ""
+    """What it must be as text, where that may be more than the same in digits."""
 
 
 def _is_integer(value: Any) -> bool:
@@ -61,10 +63,13 @@ def _flag(text: str) -> bool:
     return {"true": True, "1": True, "false": False, "0": False}[text]
 
 
+SECONDS_OF_UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+
+
 def _seconds(text: str) -> float:
     number, factor = text, 1.0
-    if text[-1:] in ("s", "m", "h"):
-        number, factor = text[:-1], {"s": 1.0, "m": 60.0, "h": 3600.0}[text[-1]]
+    if text[-1:] in SECONDS_OF_UNITS:
+        number, factor = text[:-1], SECONDS_OF_UNITS[text[-1]]
     if not number.isascii() or not number.replace(".", "", 1).isdigit() or len(number) > 16:
         raise ValueError
     return float(number) * factor
@@ -143,13 +148,15 @@ KINDS: dict[str, Kind] = {
         read=_flag,
     ),
     "wait": Kind(
-        says="a number of seconds (30, 30s, 1m)",
+        says="a number of seconds",
+        says_as_text="a number of seconds, or with its unit (30s, 1m)",
         schema={"type": "number", "minimum": 0, "maximum": WAIT_SECONDS_MAX},
         fits=_is_seconds,
         read=_seconds,
     ),
     "lifetime": Kind(
-        says="a number of seconds (30, 30s, 5m)",
+        says="a number of seconds",
+        says_as_text="a number of seconds, or with its unit (45s, 30m, 12h, 90d)",
         schema={"type": "number", "exclusiveMinimum": 0, "maximum": EXPIRY_SECONDS_MAX},
         fits=_is_seconds,
         read=_seconds,
@@ -319,7 +326,8 @@ def from_text(parameter: Parameter, text: str) -> Any:
     try:
         return kind.read(text)
     except (ValueError, KeyError):
-        raise InvalidArgument(f"{parameter.name} must be {kind.says}") from None
+        says = kind.says_as_text or kind.says
+        raise InvalidArgument(f"{parameter.name} must be {says}") from None
 
 
 def schema_of(parameter: Parameter) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from realmconf.domain.document import ABSENT
 from realmconf.domain.pointer import Pointer
 from realmconf.domain.scope import Scope
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.snapshot import ConfigSnapshot
 
 WAIT_SECONDS = 30.0
+_GENERATION = re.compile("[0-9]{1,16}")
 
 
 def get(
@@ -92,7 +95,13 @@ def await_change(
 
 
 def start_of(handle: ConfigRuntime[Any], after: str | int, *, view: str) -> Any:
-    """Where a watch starts; the effective view knows no bare numbers, but what this realm was at one."""
+    """
+    Where a watch starts; the effective view knows no bare numbers, but what this realm was at one.
+
+    A generation may be text too: where an answer says from where to go on, it is.
+    """
+    if isinstance(after, str) and _GENERATION.fullmatch(after):
+        after = int(after)
     if view == "own" or isinstance(after, str) or after == 0:
         return after
     try:
@@ -146,10 +155,10 @@ def watch_once(
     return Step(realm=realm, view=view, snapshot=None, cursor=cursor)
 
 
-def _cursor_at(place: Any, after: str | int | None, *, view: str) -> str | int:
-    """What to go on from: what was given, as it was given; else where the snapshot *place* stands."""
+def _cursor_at(place: Any, after: str | int | None, *, view: str) -> str:
+    """What to go on from, as text: what was given; else where the snapshot *place* stands."""
     if after is not None:
-        return after
+        return str(after)
     found: str = place.etag if view == "own" else place.cursor
     return found
 

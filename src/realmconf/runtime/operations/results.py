@@ -77,7 +77,7 @@ class Watching(Record):
     realm: RealmName
     view: str
     start: Start
-    cursor: str | int
+    cursor: str
     """The same place, for whoever asks again."""
 
 
@@ -87,7 +87,7 @@ class Step(Record):
     realm: RealmName
     view: str
     snapshot: WatchedSnapshot[Any] | None
-    cursor: str | int
+    cursor: str
 
 
 class Planned(Record):

@@ -104,7 +104,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="config/get",
         group=READING,
-        summary="print the configuration, or one value of it",
+        summary="read the configuration, or one value of it",
         details="Of a realm without a document the configuration of its own view is null.",
         run=_HERE + "reading:get",
         role="read",
@@ -129,7 +129,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="config/explain",
         group=READING,
-        summary="print where a value comes from, what it shadows, and who masks it",
+        summary="find out where a value comes from, what it shadows, and who masks it",
         details="Of the effective configuration: the realm that states the value, since which generation, who wrote "
         "it, when and why. Of a section, the same for each value in it.",
         run=_HERE + "reading:explain",
@@ -143,7 +143,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="config/watch",
         group=READING,
-        summary="print every change as it happens",
+        summary="follow every change as it happens",
         details="Every generation after the cursor, once and in order, or a reset where that cannot be told.",
         run=_HERE + "reading:watch",
         role="read",
@@ -185,7 +185,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="config/validate",
         group=READING,
-        summary="print everything in which the configuration does not fit its schemas",
+        summary="list everything in which the configuration does not fit its schemas",
         details="With a document: what it would be with that as the realm's own; nothing is written.",
         run=_HERE + "reading:validate",
         role="read",
@@ -373,7 +373,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="config/revision",
         group=HISTORY,
-        summary="print one generation: its record and its changes",
+        summary="read one generation: its record and its changes",
         run=_HERE + "reading:revision",
         role="read",
         parameters=(_revision("generation", "the generation"),),
@@ -384,7 +384,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="config/diff",
         group=HISTORY,
-        summary="print the changes between two generations",
+        summary="list the changes between two generations",
         details="Without either: the last change. With the first alone: from there to the newest generation.",
         run=_HERE + "reading:diff",
         role="read",
@@ -400,7 +400,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="config/blame",
         group=HISTORY,
-        summary="print who set each value of the realm's own document",
+        summary="list who set each value of the realm's own document",
         details="What the realm inherits is not in it: explain tells of that too.",
         run=_HERE + "reading:blame",
         role="read",
@@ -452,7 +452,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="schema/get",
         group=GOVERNING,
-        summary="print the schema that is attached to the realm itself",
+        summary="read the schema that is attached to the realm itself",
         run=_HERE + "governing:schema",
         role="read",
         answer="schema",
@@ -501,7 +501,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="policy/get",
         group=GOVERNING,
-        summary="print what the realm asks of its writers",
+        summary="read what the realm asks of its writers",
         run=_HERE + "governing:policy",
         role="read",
         answer="policy",
@@ -562,7 +562,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="realm/get_parent",
         group=REALMS,
-        summary="print what the realm inherits from",
+        summary="read what the realm inherits from",
         details="The parent that it names, and the realms whose values it has, the nearest first.",
         run=_HERE + "realms:get_parent",
         role="read",
@@ -652,7 +652,10 @@ OPERATIONS: tuple[Operation, ...] = (
                 help=f"one or more of {', '.join(ROLES)}; admin implies write, which implies read",
             ),
             Parameter(
-                name="paths", kind="places", help="places that it may write; without: anywhere"
+                name="paths",
+                kind="places",
+                help="places that it may write, with all below each; an array is one value, so that a place in one "
+                "permits nothing; without: anywhere",
             ),
             Parameter(name="name", kind="line", help="who its writes are by; without: its id"),
             Parameter(
@@ -697,7 +700,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="store/info",
         group=STORE,
-        summary="print what the store promises, and where it is weaker",
+        summary="read what the store promises, and where it is weaker",
         run=_HERE + "realms:info",
         role="read",
         on="each",

@@ -77,9 +77,7 @@ class Incoming:
             )
         except ValueError:
             # UnicodeDecodeError is one too.
-            raise InvalidArgument(
-                "the query cannot be read: name=value&name=value in UTF-8"
-            ) from None
+            raise InvalidArgument(f"the query cannot be read: {_fault(raw)}") from None
 
     def query_of(self, operation: Operation, names: Collection[str]) -> dict[str, Any]:
         """
@@ -110,3 +108,15 @@ class Incoming:
         """
         for name, _ in self.query():
             raise InvalidArgument(f"the query has no parameter {name[:100]!a} here")
+
+
+def _fault(raw: bytes) -> str:
+    """What is wrong with a query that cannot be read."""
+    parts = raw.split(b"&")
+    if len(parts) > QUERY_FIELDS_MAX:
+        return f"it has more than {QUERY_FIELDS_MAX} parameters"
+    for part in parts:
+        if b"=" not in part:
+            name = unquote(part[:100].decode("latin-1"))
+            return f"{name!a} has no value (name=value)" if part else "a parameter is empty"
+    return "it is name=value&name=value in UTF-8"
