@@ -14,7 +14,16 @@ import functools
 from concurrent.futures import ThreadPoolExecutor
 from inspect import isawaitable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    TypeVar,
+    overload,
+)
 
 from realmconf.domain.names import LIMITS
 from realmconf.runtime import arguments
@@ -113,6 +122,14 @@ def described_by(method: Callable[..., object]) -> Callable[[Async], Async]:
     return describe
 
 
+class _Advance(NamedTuple):
+    """A step of a follower that is being made, in a thread."""
+
+    running: asyncio.Future[Any]
+    wakes: int
+    """How many hints there were before."""
+
+
 class AsyncWatch(Generic[Config]):
     """
     An async iterator over the generations after a cursor, each once and in order.
@@ -135,15 +152,19 @@ class AsyncWatch(Generic[Config]):
         self._hub = hub
         self.realm_id = realm
         self._silence_seconds = silence_seconds
+        self._until: float | None = None
         self._follower = follower_of(client, sync.source, realm, start, view=view, adopt=False)
         self._last: Look | None = None
         self._waiting: asyncio.Future[Look | None] | None = None
+        self._advance: _Advance | None = None
         self._closed = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> WatchedSnapshot[Config]:
+        if self._silence_seconds is not None:
+            self._until = self._hub.loop.time() + self._silence_seconds
         try:
             if self._hub.is_far:
                 return await self._from_afar()
@@ -167,12 +188,25 @@ class AsyncWatch(Generic[Config]):
         """The next one of a store that takes a while to answer: asked in a thread, waited for here."""
         loop = asyncio.get_running_loop()
         while not self.is_closed():
-            # Before the look, so that a hint during it asks for another one.
-            wakes = self._hub.wakes
-            snapshot = await loop.run_in_executor(None, self._follower.advance)
+            advance = self._advance
+            if advance is None:
+                # Before the look, so that a hint during it asks for another one.
+                wakes = self._hub.wakes
+                running = loop.run_in_executor(None, self._follower.advance)
+                advance = self._advance = _Advance(running, wakes)
+            try:
+                # It moves on also when its awaiter is cancelled: whoever comes next is given what it has found.
+                snapshot: WatchedSnapshot[Config] | None = await asyncio.shield(advance.running)
+            except Exception:
+                self._advance = None
+                raise
+            if self._advance is not advance:
+                # Given to another awaiter.
+                continue
+            self._advance = None
             if snapshot is not None:
                 return snapshot
-            if await self._next_look(after=wakes) is None:
+            if await self._next_look(after=advance.wakes) is None:
                 break
         raise StopAsyncIteration
 
@@ -182,9 +216,8 @@ class AsyncWatch(Generic[Config]):
             hub.wait(self._follower) if after is None else hub.wait_after(self._follower, after)
         )
         try:
-            if self._silence_seconds is None:
-                return await future
-            async with asyncio.timeout(self._silence_seconds):
+            # Of the next step, not of the next hint: others may write all the time.
+            async with asyncio.timeout_at(self._until):
                 return await future
         except TimeoutError:
             return None
