@@ -7,11 +7,11 @@ parameters, and which media types are one parameter as a whole.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from realmconf.domain.jsontext import parse_json
 from realmconf.errors import InvalidArgument
+from realmconf.surfaces.http.pace import PACE_BYTES, Pace
 from realmconf.surfaces.http.preconditions import one_header
 from realmconf.surfaces.http.problems import Problem
 from realmconf.surfaces.http.replies import JSON, TOML
@@ -33,10 +33,10 @@ async def read(
     receive: Receive, headers: Headers, *, bytes_max: int, seconds: float
 ) -> bytes | None:
     """
-    The body of a request; None: it has none.
+    The body of a request; None: it has none. Each part of ``PACE_BYTES`` has so many seconds.
 
     Raises:
-        Problem: It is too large, which is said before it is read (413); or it does not come in time (408).
+        Problem: It is too large, which is said before it is read (413); or it comes too slowly (408).
         ClientGone: Whoever sent it has gone.
     """
     length = one_header(headers, "content-length")
@@ -49,11 +49,12 @@ async def read(
         if size is None or size > bytes_max:
             raise _too_large(bytes_max, size)
     try:
-        async with asyncio.timeout(seconds):
-            return await _read(receive, bytes_max)
+        return await _read(Pace(receive, seconds=seconds), bytes_max)
     except TimeoutError:
         raise Problem(
-            "too_slow", f"the body did not come within {seconds:.0f} s", headers=CLOSE
+            "too_slow",
+            f"the body came too slowly: each {PACE_BYTES // 1_024} KiB of it, and the rest, within {seconds:.0f} s",
+            headers=CLOSE,
         ) from None
 
 
@@ -75,11 +76,11 @@ class ClientGoneError(Exception):
     """Whoever asked has hung up; nobody reads an answer."""
 
 
-async def _read(receive: Receive, bytes_max: int) -> bytes:
+async def _read(pace: Pace, bytes_max: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
-        message = await receive()
+        message = await pace.next()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         chunk = message.get("body", b"")

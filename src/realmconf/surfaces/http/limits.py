@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 
+from realmconf.surfaces.http.pace import PACE_BYTES
 from realmconf.surfaces.http.problems import Problem
 from realmconf.surfaces.http.settings import (
     CONNECTIONS_MAX,
@@ -32,7 +33,7 @@ STATUS_LINES = {
     503: b"HTTP/1.1 503 Service Unavailable\r\n",
 }
 BODY_SECONDS_MAX = 65.0
-"""The longest that any application waits for a body; what one does that never asks for it is cut off."""
+"""The longest that any application waits for a part of a body; what one does that never asks for it is cut off."""
 HEADER_OVERHEAD_BYTES = 4
 """``: `` and the line's end."""
 CHUNK_OVERHEAD_BYTES = 20
@@ -46,6 +47,7 @@ class BoundedProtocol(Protocol):
     header_bytes_max = HEADER_BYTES_MAX
     request_seconds = REQUEST_SECONDS
     response_seconds = RESPONSE_SECONDS
+    part_seconds = BODY_SECONDS_MAX
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -55,6 +57,8 @@ class BoundedProtocol(Protocol):
         """Whether the last request that has begun is there as a whole."""
         self._in_headers = True
         self._head_bytes = 0
+        self._body_bytes = 0
+        """Of the part of a body that is waited for."""
         self._framing_bytes = 0
         """What came after the headers and is no body: sizes of chunks, their extensions, trailers."""
         self._trailer_bytes = 0
@@ -168,6 +172,11 @@ class BoundedProtocol(Protocol):
         """A part of the body was read."""
         if self._is_upgrading:
             return
+        self._body_bytes += len(body)
+        if self._body_bytes >= PACE_BYTES:
+            # However long a large body takes: the application has its own patience with each part of it.
+            self._body_bytes = 0
+            self._began = self.loop.time()
         if self._is_after_headers:
             self._framing_bytes -= len(body)
         super().on_body(body)
@@ -194,7 +203,8 @@ class BoundedProtocol(Protocol):
             self._is_upgrading = True
             return
         self._in_headers = self._is_after_headers = False
-        self._head_bytes = self._framing_bytes = self._trailer_bytes = 0
+        self._head_bytes = self._framing_bytes = self._trailer_bytes = self._body_bytes = 0
+        self._began = self.loop.time()
         super().on_headers_complete()
         # Nothing that comes later is added to what is asked with.
         self.scope["headers"] = list(self.headers)
@@ -223,7 +233,7 @@ class BoundedProtocol(Protocol):
         elif self._is_answered():
             # Answered before its body was there, and the rest does not come.
             self.transport.close()
-        elif self.loop.time() - self._began > BODY_SECONDS_MAX:
+        elif self.loop.time() - self._began > self.part_seconds:
             self.transport.abort()
         else:
             # The application has its own patience with bodies, and says so when it is at an end.

@@ -7,16 +7,16 @@ complete ones do.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from realmconf.errors import LimitExceeded, StoreFull, StoreUnavailable
 from realmconf.runtime.serving import keeping
 from realmconf.runtime.serving.sealed import require_everything
 from realmconf.surfaces.http.bodies import ClientGoneError
+from realmconf.surfaces.http.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 256 * 1_024
 UPLOAD_BYTES_MAX = 4 * 1_073_741_824
-SILENCE_SECONDS = 60.0
-"""Until the next part of an upload must be there."""
+PART_SECONDS = 60.0
+"""Until the next part of an upload must be there, of ``PACE_BYTES``."""
 LINES_AT_ONCE = 64
 COMPLETE = b"\nrealmconf-complete\n"
 """How an answer ends that nothing is missing of."""
@@ -85,10 +85,11 @@ def _next_lines(lines: Iterator[str]) -> bytes:
 
 async def _receive(receive: Receive, path: str, server: Server) -> None:
     size = 0
+    pace = Pace(receive, seconds=PART_SECONDS)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(descriptor, "wb") as file:
         while True:
-            message = await _next(receive)
+            message = await _next(pace)
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
             chunk = message.get("body", b"")
@@ -103,9 +104,8 @@ async def _receive(receive: Receive, path: str, server: Server) -> None:
                 return
 
 
-async def _next(receive: Receive) -> Any:
+async def _next(pace: Pace) -> Message:
     try:
-        async with asyncio.timeout(SILENCE_SECONDS):
-            return await receive()
+        return await pace.next()
     except TimeoutError:
-        raise StoreUnavailable("the backup did not come in time") from None
+        raise StoreUnavailable("the backup came too slowly") from None
