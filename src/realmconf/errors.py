@@ -580,7 +580,9 @@ class OutcomeUnknown(RealmconfError):
         because = f": {reason}" if reason else ""
         super().__init__(
             f"the outcome of write {write_id} is unknown{_in_realm(realm)}{because}; "
-            "retry with the same write id, or settle it",
+            "retry with the same write id, or settle it"
+            if write_id is not None
+            else f"the outcome of this is unknown{_in_realm(realm)}{because}; look before asking again",
             write_id=write_id,
             realm=realm,
             reason=reason,
@@ -730,7 +732,7 @@ class SecretMarkMisplaced(SecretError):
 
 class SecretWithheld(SecretError):
     """
-    A secret would be read, copied, moved or tested by somebody without the right to secrets; nothing was changed.
+    A secret would be read, copied, moved, tried or judged by somebody without the right to; nothing was changed.
 
     ``pointer`` is empty where all of them are needed, as for digests.
     """
@@ -739,14 +741,14 @@ class SecretWithheld(SecretError):
     pointer: str
     realm: str
 
-    def __init__(self, *, pointer: str, realm: str) -> None:
+    def __init__(self, *, pointer: str, realm: str, because: str = "") -> None:
         what = (
             f"the secret at {pointer}{_in_realm(realm)} is withheld"
             if pointer
             else f"this takes the whole of realm {realm}, and its secrets are withheld"
         )
         super().__init__(
-            f"{what}: this needs the right to secrets",
+            f"{what}: {because}{', and that' if because else 'this'} needs the right to secrets",
             pointer=pointer,
             realm=realm,
         )

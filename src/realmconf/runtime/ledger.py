@@ -13,7 +13,7 @@ from realmconf.domain.frozen import thaw
 from realmconf.domain.names import LIMITS
 from realmconf.domain.revision import GENESIS, seal
 from realmconf.domain.write import Append, SetDocument, Unchanged, Write
-from realmconf.errors import OutcomeUnknown
+from realmconf.errors import OutcomeUnknown, StoreUnavailable
 from realmconf.stores.protocol import Judgement
 
 TYPE_CHECKING = False
@@ -40,10 +40,22 @@ class Ledger:
         self._is_compacted = is_compacted
         self.name = name
 
+    _was_there = False
+
     def read(self) -> Mapping[str, Any]:
-        """What it says now: the same object as long as nothing has changed. Not to be changed."""
+        """
+        What it says now: the same object as long as nothing has changed. Not to be changed.
+
+        Raises:
+            StoreUnavailable: It was there and is not: the store was taken away.
+        """
         revision = self._store.head(self.name, adopt=False).revision
-        return _NOTHING if revision is None or revision.document is None else revision.document
+        if revision is None:
+            if self._was_there:
+                raise StoreUnavailable("the store is not where it was when it was opened")
+            return _NOTHING
+        self._was_there = True
+        return _NOTHING if revision.document is None else revision.document
 
     def update(
         self,

@@ -49,6 +49,7 @@ class Watch(Generic[Config]):
         silence_seconds: float | None,
     ) -> None:
         self._store = client.store
+        self._now = client.world.monotonic_seconds
         self.realm_id = realm
         self._silence_seconds = silence_seconds
         self._closed = False
@@ -66,6 +67,8 @@ class Watch(Generic[Config]):
         return self
 
     def __next__(self) -> WatchedSnapshot[Config]:
+        silence_seconds = self._silence_seconds
+        until = None if silence_seconds is None else self._now() + silence_seconds
         while not self.is_closed():
             try:
                 snapshot = self._follower.advance()
@@ -80,7 +83,9 @@ class Watch(Generic[Config]):
                 continue
             if snapshot is not None:
                 return snapshot
-            if not self._signal.wait(self._silence_seconds):
+            # Of the next step, not of the next hint, which may come without one.
+            rest_seconds = None if until is None else max(0.0, until - self._now())
+            if rest_seconds == 0 or not self._signal.wait(rest_seconds):
                 self.close()
         raise StopIteration
 

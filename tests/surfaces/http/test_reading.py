@@ -46,7 +46,7 @@ def test_headers_of_every_answer(http, team):
     for path in (CONFIG, "/v1/realms", "/v1/realms/team/nothing", "/v1/tokens", "/healthz"):
         headers = http.get(path).headers
         assert headers["cache-control"] == "private, no-cache"
-        assert headers["vary"] == "Accept, Authorization"
+        assert headers["vary"] == "Accept, Authorization, Cookie"
         assert headers["x-content-type-options"] == "nosniff"
 
 
@@ -185,7 +185,7 @@ def test_not_modified(http, team):
         answer = http.get(CONFIG, headers={"If-None-Match": stated})
         assert (answer.status_code, answer.content) == (304, b"")
         assert answer.headers["etag"] == etag
-        assert answer.headers["vary"] == "Accept, Authorization"
+        assert answer.headers["vary"] == "Accept, Authorization, Cookie"
     team.set({"a": 1})
     assert http.get(CONFIG, headers={"If-None-Match": etag}).status_code == 200
 

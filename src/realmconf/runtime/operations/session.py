@@ -97,3 +97,5 @@ class Session:
 
 
 HANDLES_KEPT = 1_024
+GRANT_IN_SCOPE = "realmconf.grant"
+"""Where in its scope an ASGI application finds the rights of its caller, whom another one has recognised."""

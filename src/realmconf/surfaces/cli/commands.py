@@ -688,6 +688,14 @@ COMMANDS: tuple[Command, ...] = (
                 help="be reached by this name too, as behind a proxy; may be repeated",
             ),
             *_AGENTS,
+            Option(
+                names=("--allow-realm",),
+                kind="text",
+                label="PATTERN",
+                repeats=True,
+                help="with --allow-write: they may change realms of this name, in which * stands for any characters; "
+                "may be repeated (without: those that their token may)",
+            ),
         ),
         needs=("httptools", "orjson", "prometheus_client", "starlette", "uvicorn"),
         extra="server",

@@ -6,20 +6,24 @@ Decides the order in which a request is looked at, and that every failure is ans
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route, Router
 
-from realmconf.errors import InvalidArgument, RealmconfError, Unauthenticated
-from realmconf.surfaces.http import dispatch, meerkat, ordinary
+from realmconf.errors import InvalidArgument, OutcomeUnknown, RealmconfError, Unauthenticated
+from realmconf.runtime.operations.session import GRANT_IN_SCOPE
+from realmconf.surfaces.http import bodies, dispatch, meerkat, ordinary
+from realmconf.surfaces.http.access import READING_METHODS
 from realmconf.surfaces.http.bodies import ClientGoneError
 from realmconf.surfaces.http.hot import Hot
 from realmconf.surfaces.http.incoming import Incoming
 from realmconf.surfaces.http.metrics import NO_ROUTE
 from realmconf.surfaces.http.problems import DEFECT, Problem, problem_of
 from realmconf.surfaces.http.replies import Reply, send_reply
+from realmconf.surfaces.http.work import ASKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +36,6 @@ if TYPE_CHECKING:
     Work = Any
 
 STORE = "/v1/store/"
-GRANT = "realmconf.grant"
-"""Where in the scope an application of another surface finds the rights of its caller."""
 METHODS_ALLOWED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 HEADERS_ALLOWED = (
     "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID"
@@ -68,8 +70,12 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http":
-            if not await self._hot.answer(scope, send):
+            found = await self._hot.find(scope)
+            if found is None:
                 await self._answer(scope, receive, send)
+            else:
+                await send(found[0])
+                await send(found[1])
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -99,6 +105,9 @@ class App:
             await self._refuse(incoming, counted, problem.reply())
         except RealmconfError as error:
             await self._refuse(incoming, counted, problem_of(error))
+        except asyncio.CancelledError:
+            # The server ends and waits no longer for this.
+            await self._refuse(incoming, counted, _cut_off(incoming.method))
         except Exception as defect:  # noqa: BLE001 - the one place that turns a defect into an answer
             # The kind and place alone: a text may hold somebody's configuration.
             log.error("a defect: %s", _places(defect))
@@ -156,6 +165,7 @@ class App:
             incoming.caller = await server.reading(
                 lambda: server.access.caller(incoming.headers, method=incoming.method)
             )
+        ASKING.set(incoming.caller.session.grant.id)
 
     # --- what others answer ------------------------------------------------------------------
 
@@ -172,8 +182,15 @@ class App:
         if incoming.caller.by_cookie:
             raise Unauthenticated("the cookie is good for reading only")
         incoming.is_long = True
-        scope = {**incoming.scope, GRANT: incoming.caller.session.grant}
-        await self._server.mounted(mount)(scope, incoming.receive, incoming.send)
+        mounted = self._server.mounted(mount)
+        body = await bodies.read(
+            incoming.receive,
+            incoming.headers,
+            bytes_max=mounted.body_bytes_max,
+            seconds=self._server.settings.request_seconds,
+        )
+        scope = {**incoming.scope, GRANT_IN_SCOPE: incoming.caller.session.grant}
+        await mounted(scope, _replaying(body, incoming.receive), incoming.send)
 
     async def _store_answer(self, incoming: Incoming) -> None:
         from realmconf.surfaces.http.store_routes import store
@@ -194,6 +211,18 @@ class App:
         if not counted.status:
             await send_reply(counted, reply, method=incoming.method)
         # Else the answer has begun; that it ends early, for which the server sees, is all that can be told.
+
+
+def _replaying(body: bytes | None, receive: Receive) -> Receive:
+    """``receive`` of a request whose *body* was read already; None: it has none, and nothing was read."""
+    rest: list[Message] = []
+    if body is not None:
+        rest.append({"type": "http.request", "body": body, "more_body": False})
+
+    async def replay() -> Message:
+        return rest.pop() if rest else await receive()
+
+    return replay
 
 
 class Sending:
@@ -240,7 +269,7 @@ class Resource:
         work = self._methods.get("GET" if method == "HEAD" else method)
         if work is None:
             allow = self._allow[1].decode()
-            raise Problem("method_not_allowed", f"here go {allow}", headers=(self._allow,))
+            raise Problem("method_not_allowed", f"this path takes {allow}", headers=(self._allow,))
         server = self._app.server
         if isinstance(work, tuple):
             await dispatch.answer(server, incoming, work)
@@ -260,12 +289,18 @@ def _resources(server: Server) -> list[tuple[str, Mapping[str, Work], bool]]:
 
 
 async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
-    raise Problem("unknown_path", "nothing is there; /openapi.json lists what is")
+    raise Problem("unknown_path", "there is no such path; /openapi.json lists those that there are")
 
 
 def _method(method: str) -> str:
     """As a label: whatever a caller may invent is one."""
     return method if method in METHODS_ALLOWED.split(", ") else "other"
+
+
+def _cut_off(method: str) -> Reply:
+    if method in READING_METHODS:
+        return Problem("stopping", "the server is about to end").reply()
+    return problem_of(OutcomeUnknown(None, reason="the server is about to end"))
 
 
 def _cross_origin(origin: str | None) -> tuple[tuple[bytes, bytes], ...]:

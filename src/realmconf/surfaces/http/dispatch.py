@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from realmconf.domain.document import same
 from realmconf.errors import InvalidArgument, RealmconfError
 from realmconf.runtime.operations.kinds import from_text
 from realmconf.runtime.operations.rows import OPERATIONS
 from realmconf.runtime.operations.table import call, prepared
 from realmconf.surfaces.http import bodies, manners, negotiation, preconditions
+from realmconf.surfaces.http.access import READING_METHODS
 from realmconf.surfaces.http.polling import wait_beyond
 from realmconf.surfaces.http.problems import problem_of
 from realmconf.surfaces.http.replies import EVENTS, Reply, send_reply
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from realmconf.surfaces.http.incoming import Incoming
     from realmconf.surfaces.http.server import Server
 
-READING_METHODS = ("GET", "HEAD")
 LAST_EVENT_ID = "Last-Event-ID"
 
 
@@ -88,7 +89,7 @@ async def answer(server: Server, incoming: Incoming, operations: tuple[Operation
         operation=operation, arguments=arguments, conditions=conditions, media=media
     )
     if operation.writes:
-        reply = await server.writing(_write, caller.session, asked, incoming)
+        reply = await _written(server, incoming, asked)
     else:
         reply = await _read(server, incoming, asked)
     await send_reply(incoming.send, reply, method=incoming.method)
@@ -101,9 +102,28 @@ def _merged(
         if name in body:
             raise InvalidArgument(f"{name} is said by the path, and has no place in the body")
     for name, value in query.items():
-        if body.get(name) is not None and body[name] != value:
+        # Strictly, since to Python false is 0, and 1.0 is 1.
+        if body.get(name) is not None and not same(body[name], value):
             raise InvalidArgument(f"{name} in the query and in the body must agree")
     return {**body, **query, **from_path}
+
+
+async def _written(server: Server, incoming: Incoming, asked: manners.Asked) -> Reply:
+    caller = incoming.caller
+    assert caller is not None
+    write_id = asked.conditions.write_id or asked.arguments.get("write_id")
+    if write_id is None and "write_id" in asked.operation.takes:
+        # Before it begins, so that whoever is not told what became of it can ask.
+        write_id = server.client.world.write_id()
+        asked = asked.replace(arguments={**asked.arguments, "write_id": write_id})
+    return await server.writing(
+        _write,
+        caller.session,
+        asked,
+        incoming,
+        write_id=write_id if isinstance(write_id, str) else None,
+        realm=asked.arguments.get("realm"),
+    )
 
 
 # --- what runs in a thread ---------------------------------------------------------------

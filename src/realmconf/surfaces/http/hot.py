@@ -1,13 +1,12 @@
 """
 The route that is asked most, a realm's configuration: answered before any routing, with bytes that are at hand.
 
-Decides only when that can be done; whatever is unusual about a request, or not proved by a look at memory, is left
-to the ordinary way, which would answer the same.
+Decides only when that can be done.  Whatever is unusual about a request, not proved by a look at memory, or refused, is
+left to the ordinary way, which finds the same answer, or says what is wrong.
 """
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any
 
 import starlette.datastructures
@@ -15,20 +14,17 @@ import starlette.datastructures
 from realmconf.domain.names import RealmName
 from realmconf.errors import RealmconfError
 from realmconf.runtime.hub import awaiting_adoption
-from realmconf.runtime.operations.results import View
-from realmconf.surfaces.http.etags import quoted
 from realmconf.surfaces.http.problems import Problem
-from realmconf.surfaces.http.replies import JSON
-from realmconf.surfaces.http.views import representation, unchanged
+from realmconf.surfaces.http.ready import Ready, Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from starlette.types import Message, Scope, Send
+    from starlette.types import Message, Scope
 
-    from realmconf.runtime.lineages import Point
     from realmconf.runtime.operations.session import Session
     from realmconf.runtime.runtime import ConfigRuntime
+    from realmconf.surfaces.http.ready import Place
     from realmconf.surfaces.http.replies import Headers
     from realmconf.surfaces.http.server import Server
 
@@ -64,56 +60,36 @@ UNUSUAL = frozenset(
 """Headers that are left to the ordinary way."""
 
 
-class Ready:
-    """The answer for one point, as bytes; never changed, but for the proof that it is still the newest."""
+class Asking:
+    """What the headers of a request say, of those that are looked at here."""
 
-    __slots__ = ("body", "etag", "point", "proof", "start", "unchanged")
+    __slots__ = ("accept", "authorization", "host", "none_match")
 
-    def __init__(
-        self, session: Session, where: ConfigRuntime[Mapping[str, Any]], point: Point, more: Headers
-    ) -> None:
-        found = View(snapshot=where.snapshot_of(point), view="own")
-        reply, opaque = representation(session, found, at=None, media=JSON)
-        self.point = point
-        self.start = reply.with_headers(*more).start()
-        self.body: Message = {"type": "http.response.body", "body": reply.body}
-        self.unchanged = unchanged(opaque).with_headers(*more).start()
-        # What is not there is not unchanged.
-        self.etag = quoted(opaque) if reply.status == 200 else b""
-        self.proof: tuple[Sequence[int], int] = ((), 0)
-        """A word of the store's memory, and what it was when the point was the newest."""
-
-    def is_proved(self) -> bool:
-        """Whether nothing has been written since; one look at memory."""
-        words, mark = self.proof
-        try:
-            return words[0] == mark
-        except (IndexError, ValueError):
-            # There is no proof, or the store has taken it back.
-            return False
-
-    def prove(self, store: Any) -> None:
-        """Have the store prove that the point is the newest, from now on."""
-        point = self.point
-        proof = store.proof(point.watched)
-        if proof is not None and all(map(operator.is_, proof.heads, point.watched_heads)):
-            self.proof = (proof.words, proof.mark)
+    def __init__(self) -> None:
+        self.host: bytes | None = None
+        self.authorization: bytes | None = None
+        self.accept: bytes | None = None
+        self.none_match: bytes | None = None
 
 
 class Seat:
-    """One caller's place at one realm: who it is, and the answer that was last given there."""
+    """One caller's way to one realm: who it is, and where the answer stands that it is given there."""
 
-    __slots__ = ("ends_nanoseconds", "ready", "session", "tokens", "where")
+    __slots__ = ("ends_nanoseconds", "place", "session", "tokens", "where")
 
     def __init__(
-        self, session: Session, where: ConfigRuntime[Mapping[str, Any]], tokens: Mapping[str, Any]
+        self,
+        session: Session,
+        where: ConfigRuntime[Mapping[str, Any]],
+        tokens: Mapping[str, Any],
+        place: Place,
     ) -> None:
         self.session = session
         self.where = where
         self.tokens = tokens
         """What the record of tokens said: as long as it is this very object, the caller is the same."""
         self.ends_nanoseconds = _ends_nanoseconds(session.grant.expires_at)
-        self.ready: Ready | None = None
+        self.place = place
 
 
 def _ends_nanoseconds(expires_at: str | None) -> int:
@@ -138,50 +114,50 @@ class Hot:
         self._more: Headers = VARIES if server.settings.origins else ()
         self._hosts: frozenset[bytes] = frozenset()
         self._seats: dict[tuple[bytes, bytes], Seat] = {}
+        self.shelf = Shelf()
         self._counts = {
             (method == "GET", status): server.metrics.counting(ROUTE, method, status)
             for method in ("GET", "HEAD")
             for status in (200, 304, 404)
         }
 
-    async def answer(self, scope: Scope, send: Send) -> bool:
-        """Answer, if that can be done at once; else False, and nothing was done."""
+    async def find(self, scope: Scope) -> tuple[Message, Message] | None:
+        """The answer as two messages, if it can be had at once; else None, and nothing was done."""
         method = scope["method"]
         if (method != "GET" and method != "HEAD") or scope["query_string"]:
-            return False
+            return None
         path: bytes | None = scope.get("raw_path")
         if path is None or not path.startswith(START) or not path.endswith(END):
-            return False
+            return None
         if not self._is_possible or self._server.stopping.is_set():
-            return False
-        return await self._answer(scope, send, method, path[len(START) : -len(END)])
+            return None
+        asking = _asking(scope["headers"])
+        if asking is None or (
+            asking.host not in self._hosts and not self._is_ours(scope, asking.host)
+        ):
+            return None
+        try:
+            ready = await self._ready(asking.authorization, path[len(START) : -len(END)])
+        except (Problem, RealmconfError):
+            # The ordinary way meets it too, and tells.
+            return None
+        return None if ready is None else self._chosen(ready, asking.none_match, method)
 
-    async def _answer(self, scope: Scope, send: Send, method: str, realm: bytes) -> bool:
-        host = authorization = accept = none_match = None
-        for name, value in scope["headers"]:
-            if name in USUAL:
-                if name == b"host":
-                    if host is not None:
-                        return False
-                    host = value
-                elif name == b"authorization":
-                    if authorization is not None:
-                        return False
-                    authorization = value
-                elif name == b"accept":
-                    if accept is not None:
-                        return False
-                    accept = value
-                else:
-                    if none_match is not None:
-                        return False
-                    none_match = value
-            elif name in UNUSUAL:
-                return False
-        if host not in self._hosts and not self._is_ours(scope, host):
-            return False
-        if authorization is None or (accept is not None and accept not in ACCEPTED):
-            return False
+    def _chosen(
+        self, ready: Ready, none_match: bytes | None, method: str
+    ) -> tuple[Message, Message] | None:
+        if none_match is None or not ready.etag:
+            start, body = ready.start, ready.body if method == "GET" else BODILESS
+        elif none_match == ready.etag:
+            start, body = ready.unchanged, BODILESS
+        else:
+            return None
+        self._counts[method == "GET", start["status"]]()
+        return start, body
+
+    async def _ready(self, authorization: bytes | None, realm: bytes) -> Ready | None:
+        if authorization is None:
+            return None
         seat = self._seats.get((authorization, realm))
         if (
             seat is None
@@ -190,40 +166,34 @@ class Hot:
         ):
             seat = self._seat(authorization, realm)
             if seat is None:
-                return False
-        ready = seat.ready
+                return None
+        place = seat.place
+        ready = place.ready
         if ready is None or not ready.is_proved():
-            ready = await self._fresh(seat)
-            if ready is None:
-                return False
-        if none_match is None or not ready.etag:
-            start, body = ready.start, ready.body if method == "GET" else BODILESS
-        elif none_match == ready.etag:
-            start, body = ready.unchanged, BODILESS
-        else:
-            return False
-        self._counts[method == "GET", start["status"]]()
-        await send(start)
-        await send(body)
-        return True
+            return await self._fresh(seat)
+        shelf = self.shelf
+        place.used = shelf.clock = shelf.clock + 1
+        return ready
 
     async def _fresh(self, seat: Seat) -> Ready | None:
-        """The answer for the newest state; None where the ordinary way must find it, or say why there is none."""
-        realm = seat.where.realm_id
-        try:
-            point = self._lineages.peek(realm) or self._lineages.point(realm, adopt=False)
-            ready = seat.ready
-            if ready is not None and ready.point is point:
-                # Asked for again: from now on it is worth a proof.
-                ready.prove(self._store)
-                return ready
-            if awaiting_adoption(point):
-                return None
-            # Not here: a large document is written, redacted and digested for longer than others should wait.
-            made = await self._server.reading(Ready, seat.session, seat.where, point, self._more)
-        except RealmconfError:
+        """
+        The answer for the newest state; None where the ordinary way must find it.
+
+        Raises:
+            Problem, RealmconfError: Why there is none.
+        """
+        realm, place = seat.where.realm_id, seat.place
+        point = self._lineages.peek(realm) or self._lineages.point(realm, adopt=False)
+        ready = place.ready
+        if ready is not None and ready.point is point:
+            # Asked for again: from now on it is worth a proof.
+            ready.prove(self._store)
+            return ready
+        if awaiting_adoption(point):
             return None
-        seat.ready = made
+        # Not here: a large document is written, redacted and digested for longer than others should wait.
+        made = await self._server.reading(Ready, seat.session, seat.where, point, self._more)
+        self.shelf.put(place, made)
         return made
 
     def _is_ours(self, scope: Scope, host: bytes | None) -> bool:
@@ -259,5 +229,33 @@ class Hot:
             return known
         if len(self._seats) >= SEATS_KEPT:
             self._seats.clear()
-        seat = self._seats[authorization, realm] = Seat(session, session.realm(name), tokens)
+        place = self.shelf.place(name, shows_secrets=session.shows_secrets)
+        seat = Seat(session, session.realm(name), tokens, place)
+        self._seats[authorization, realm] = seat
         return seat
+
+
+def _asking(headers: Sequence[tuple[bytes, bytes]]) -> Asking | None:
+    """What *headers* say; None if one is there twice, or needs the ordinary way."""
+    asking = Asking()
+    for name, value in headers:
+        if name in USUAL:
+            if name == b"host":
+                if asking.host is not None:
+                    return None
+                asking.host = value
+            elif name == b"authorization":
+                if asking.authorization is not None:
+                    return None
+                asking.authorization = value
+            elif name == b"accept":
+                if value not in ACCEPTED or asking.accept is not None:
+                    return None
+                asking.accept = value
+            else:
+                if asking.none_match is not None:
+                    return None
+                asking.none_match = value
+        elif name in UNUSUAL:
+            return None
+    return asking

@@ -15,7 +15,7 @@ from realmconf.runtime.results import Plan
 from realmconf.surfaces import answers
 from realmconf.surfaces.http import etags
 from realmconf.surfaces.http.preconditions import Conditions
-from realmconf.surfaces.http.replies import JSON, Reply, json_reply
+from realmconf.surfaces.http.replies import JSON, NO_STORE, Reply, json_reply
 from realmconf.surfaces.http.views import FORMS, conditional, representation, unchanged
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 GOVERNED = ("schema", "policy")
 """Answers that belong to a generation of the realm without saying so."""
 CREATED = 201
-NO_STORE = (b"cache-control", b"no-store")
 
 
 class Asked(Record):

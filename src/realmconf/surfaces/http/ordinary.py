@@ -10,7 +10,7 @@ from realmconf.errors import Unauthenticated
 from realmconf.surfaces.http import negotiation
 from realmconf.surfaces.http.access import set_cookie
 from realmconf.surfaces.http.problems import Problem, meaning_of, title_of
-from realmconf.surfaces.http.replies import JSON, Reply, json_reply
+from realmconf.surfaces.http.replies import JSON, NO_STORE, Reply, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -30,7 +30,8 @@ PAGE = (
     (b"x-frame-options", b"DENY"),
 )
 """Headers of pages for browsers."""
-NO_STORE = (b"cache-control", b"no-store")
+ORIGIN = "{origin}"
+"""Where the page has the server's own."""
 COUNTS = "reading the counts of the server"
 
 
@@ -44,12 +45,16 @@ def _choose(incoming: Incoming, offered: Sequence[str]) -> str:
 
 
 async def page(server: Server, incoming: Incoming) -> Reply:
-    """What this is, for whoever comes with a browser."""
+    """What this is, and how to ask it, for whoever comes with a browser."""
+    from html import escape
     from importlib.resources import files
 
     _choose(incoming, ("text/html",))
-    text = files("realmconf.surfaces.http").joinpath("page.html").read_bytes()
-    return Reply(status=200, headers=PAGE, body=text, media="text/html; charset=utf-8")
+    # Its name was checked; behind it may stand whatever a client made up.
+    origin = escape(f"{incoming.scope['scheme']}://{incoming.headers['host'].strip()}")
+    text = files("realmconf.surfaces.http").joinpath("page.html").read_text("utf-8")
+    body = text.replace(ORIGIN, origin).encode("utf-8", "replace")
+    return Reply(status=200, headers=PAGE, body=body, media="text/html; charset=utf-8")
 
 
 async def healthz(server: Server, incoming: Incoming) -> Reply:
@@ -63,7 +68,7 @@ async def readyz(server: Server, incoming: Incoming) -> Reply:
     _wants(incoming, JSON)
     if server.stopping.is_set():
         raise Problem("stopping", "the server is about to end")
-    await server.reading(server.tokens.ledger.read)
+    await server.probe()
     return json_reply({"status": "ok"})
 
 

@@ -43,24 +43,79 @@ class Kind(Record):
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind(name="unknown_path", status=404, code="invalid_argument", title="there is nothing"),
-        Kind(name="method_not_allowed", status=405, code="invalid_argument", title="wrong method"),
-        Kind(name="not_acceptable", status=406, code="invalid_argument", title="no such form"),
-        Kind(name="too_slow", status=408, code="invalid_argument", title="it came too slowly"),
-        Kind(name="too_large", status=413, code="limit_exceeded", title="it is too large"),
+        Kind(name="unknown_path", status=404, code="invalid_argument", title="no such path"),
+        Kind(
+            name="method_not_allowed",
+            status=405,
+            code="invalid_argument",
+            title="the path does not take this method",
+        ),
+        Kind(
+            name="not_acceptable",
+            status=406,
+            code="invalid_argument",
+            title="the answer has no form that the request accepts",
+        ),
+        Kind(
+            name="too_slow",
+            status=408,
+            code="invalid_argument",
+            title="the request came too slowly",
+        ),
+        Kind(
+            name="too_large",
+            status=413,
+            code="limit_exceeded",
+            title="the body of the request is too large",
+        ),
         Kind(
             name="unsupported_media_type",
             status=415,
             code="invalid_argument",
-            title="this media type is not taken here",
+            title="the media type is not taken here",
         ),
-        Kind(name="misdirected", status=421, code="not_permitted", title="not this server's name"),
-        Kind(name="foreign_origin", status=403, code="not_permitted", title="a foreign page asks"),
-        Kind(name="headers_too_large", status=431, code="limit_exceeded", title="too many headers"),
-        Kind(name="malformed", status=400, code="invalid_argument", title="this is not HTTP"),
-        Kind(name="precondition", status=412, code="generation_conflict", title="it has changed"),
-        Kind(name="too_busy", status=503, code="rate_limited", title="too much at once"),
-        Kind(name="stopping", status=503, code="store_unavailable", title="the server is ending"),
+        Kind(
+            name="misdirected",
+            status=421,
+            code="not_permitted",
+            title="the server is not known by that name",
+        ),
+        Kind(
+            name="foreign_origin",
+            status=403,
+            code="not_permitted",
+            title="pages of that origin are not let in",
+        ),
+        Kind(
+            name="headers_too_large",
+            status=431,
+            code="limit_exceeded",
+            title="the headers of the request are too large",
+        ),
+        Kind(
+            name="malformed",
+            status=400,
+            code="invalid_argument",
+            title="the request is not HTTP/1.1",
+        ),
+        Kind(
+            name="precondition",
+            status=412,
+            code="generation_conflict",
+            title="the precondition does not hold",
+        ),
+        Kind(
+            name="too_busy",
+            status=503,
+            code="rate_limited",
+            title="the server has too much to do",
+        ),
+        Kind(
+            name="stopping",
+            status=503,
+            code="store_unavailable",
+            title="the server is about to end",
+        ),
         Kind(name=DEFECT, status=500, code=DEFECT, title="a defect of the server"),
     )
 }
@@ -134,4 +189,5 @@ def meaning_of(name: str) -> str | None:
     from realmconf.surfaces.envelope import ANSWERS
 
     found = [getdoc(error) or "" for error in ANSWERS if error.code == name]
-    return "\n\n".join(found) or None
+    # Written for Python's documentation, and read here by people and programs of any kind.
+    return "\n\n".join(found).replace("``", "`") or None

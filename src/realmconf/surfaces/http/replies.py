@@ -19,10 +19,12 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 ALWAYS: Headers = (
     (b"cache-control", b"private, no-cache"),
-    (b"vary", b"Accept, Authorization"),
+    (b"vary", b"Accept, Authorization, Cookie"),
     (b"x-content-type-options", b"nosniff"),
 )
 """On whatever is answered: it is for whoever asked, and to be asked for again."""
+NO_STORE = (b"cache-control", b"no-store")
+"""Instead, where the answer has a secret that is told once."""
 
 JSON = "application/json"
 TOML = "application/toml"

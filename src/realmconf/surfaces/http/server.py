@@ -1,24 +1,26 @@
 """
 What all requests of one process share: the store, its callers, worker threads, one subscription.
 
-Decides where work runs: what is no more than a look-up on the event loop, everything else in threads, reads in
-threads of their own, and no more of it waiting than ``settings.PENDING_MAX``.
+Decides where work runs: what is no more than a look-up on the event loop, everything else in threads, those of reads
+apart from those of writes, and whether the server is well besides both.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from realmconf.errors import RateLimited, StoreNotInstalled
+from realmconf.errors import OutcomeUnknown, StoreNotInstalled
 from realmconf.runtime.hub import Hub
 from realmconf.runtime.tokens import Tokens
 from realmconf.surfaces.http.access import Access
 from realmconf.surfaces.http.metrics import Metrics
-from realmconf.surfaces.http.settings import PENDING_MAX, Settings
+from realmconf.surfaces.http.problems import Problem
+from realmconf.surfaces.http.settings import Settings
 from realmconf.surfaces.http.streams import Streams
+from realmconf.surfaces.http.work import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +39,9 @@ WRITING_THREADS_MAX = 16
 
 class Mounted(Protocol):
     """An ASGI application of another surface, which finds the caller's grant in the scope."""
+
+    body_bytes_max: int
+    """Of one request: it is read before the application is called."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -79,9 +84,10 @@ class Server:
         self.tokens = Tokens(client)
         self.access = Access(client, self.tokens, self.settings)
         self.metrics = Metrics(self.settings.metrics_folder)
-        self._reading = ThreadPoolExecutor(READING_THREADS_MAX, thread_name_prefix="http-read")
-        self._writing = ThreadPoolExecutor(WRITING_THREADS_MAX, thread_name_prefix="http-write")
-        self._pending = 0
+        self._reading = Pool("http-read", threads_max=READING_THREADS_MAX)
+        self._writing = Pool("http-write", threads_max=WRITING_THREADS_MAX)
+        self._probing = ThreadPoolExecutor(1, thread_name_prefix="http-probe")
+        self._probe: asyncio.Future[object] | None = None
         self.reads_in_memory = client.info.fresh_read == "memory"
         """Whether the newest state, and who a token is, is a look at memory; else it is asked for in a thread."""
         self._hub: Hub | None = None
@@ -125,24 +131,51 @@ class Server:
         return found
 
     async def reading(self, call: Callable[..., Result], *arguments: Any) -> Result:
-        """Run a *call* that reads."""
-        return await self._in_thread(self._reading, call, arguments)
+        """
+        Run a *call* that reads.
 
-    async def writing(self, call: Callable[..., Result], *arguments: Any) -> Result:
-        """Run a *call* that may wait for the turn to write; once it has started, it is carried out."""
-        return await self._in_thread(self._writing, call, arguments)
+        Raises:
+            Problem: The server has too much to do, or ends (503).
+            RateLimited: The caller has too much under way.
+        """
+        ending = Problem("stopping", "the server is about to end")
+        return await self._reading.run(partial(call, *arguments), unknown=ending)
 
-    async def _in_thread(
-        self, threads: ThreadPoolExecutor, call: Callable[..., Result], arguments: tuple[Any, ...]
+    async def writing(
+        self,
+        call: Callable[..., Result],
+        *arguments: Any,
+        write_id: str | None = None,
+        realm: str | None = None,
     ) -> Result:
-        if self._pending >= PENDING_MAX:
-            raise RateLimited("requests at the same time", retry_after_seconds=1.0)
-        self._pending += 1
-        try:
+        """
+        Run a *call* that may wait for the turn to write; once it has started, it is carried out.
+
+        Raises:
+            Problem: The server has too much to do; or it ends, and nothing was begun (503).
+            RateLimited: The caller has too much under way.
+            OutcomeUnknown: The server ends before the write of *write_id* is done; it goes on.
+        """
+        unknown = OutcomeUnknown(write_id, realm=realm, reason="the server is about to end")
+        return await self._writing.run(partial(call, *arguments), unknown=unknown)
+
+    async def probe(self) -> None:
+        """
+        Raise what a look at the store raises now; all who ask meanwhile share one look, and wait behind nobody.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        if self._probe is None:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(threads, functools.partial(call, *arguments))
-        finally:
-            self._pending -= 1
+            self._probe = loop.run_in_executor(self._probing, self.tokens.ledger.read)
+            self._probe.add_done_callback(self._probed)
+        await asyncio.shield(self._probe)
+
+    def _probed(self, probe: asyncio.Future[object]) -> None:
+        self._probe = None
+        # Seen to, also where whoever asked is gone.
+        probe.exception()
 
     async def stop(self) -> None:
         """Let streams and waits end, and begin no new ones. Idempotent."""
@@ -151,6 +184,11 @@ class Server:
             mounted.close_streams()
         if self._streams is not None:
             await self._streams.close()
+
+    def give_up(self) -> None:
+        """Answer whatever still waits for a thread, or for what a thread does: the time to end is over. Idempotent."""
+        self._reading.give_up()
+        self._writing.give_up()
 
     async def close(self) -> None:
         """End what the server has opened; what was being written is written. Idempotent."""
@@ -162,5 +200,6 @@ class Server:
         await asyncio.get_running_loop().run_in_executor(None, self._shutdown)
 
     def _shutdown(self) -> None:
-        self._writing.shutdown()
-        self._reading.shutdown()
+        self._writing.close()
+        self._reading.close()
+        self._probing.shutdown()

@@ -32,6 +32,8 @@ BACKLOG = 2_048
 KEEP_ALIVE_SECONDS = 30
 GRACE_SECONDS = 10
 """How long answers that have begun may take once the server is to end."""
+GIVE_UP_SECONDS = 8.0
+"""After which whoever waits for a write that is under way is told that its outcome is unknown."""
 LOOK_SECONDS = 0.25
 """Between two looks at signals and processes."""
 SHORT_LIFE_SECONDS = 2.0
@@ -87,8 +89,13 @@ class Process(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End streams, then connections."""
-        await self.app.server.stop()
-        await super().shutdown(sockets)
+        server = self.app.server
+        await server.stop()
+        giving_up = asyncio.get_running_loop().call_later(GIVE_UP_SECONDS, server.give_up)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            giving_up.cancel()
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
         """Signals are for whoever runs this."""

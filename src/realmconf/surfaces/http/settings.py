@@ -15,8 +15,6 @@ RESPONSE_SECONDS = 30.0
 """How long an answer may wait for whoever reads it."""
 CONNECTIONS_MAX = 4_096
 """Of one process."""
-PENDING_MAX = 256
-"""Calls of one process that wait for a worker thread."""
 
 
 class Mount(Record):

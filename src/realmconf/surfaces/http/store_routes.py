@@ -77,7 +77,7 @@ async def store(
         _check_method(method, "POST")
         reply = await _answered(name, Headers(scope=scope), receive, session, server)
     else:
-        raise Problem("unknown_path", "nothing is there")
+        raise Problem("unknown_path", "there is no such path")
     await send_reply(send, reply, method=method)
 
 
@@ -109,5 +109,5 @@ def _reply(
 def _check_method(method: str, wanted: str) -> None:
     if method != wanted:
         raise Problem(
-            "method_not_allowed", f"here goes {wanted}", headers=((b"allow", wanted.encode()),)
+            "method_not_allowed", f"this path takes {wanted}", headers=((b"allow", wanted.encode()),)
         )

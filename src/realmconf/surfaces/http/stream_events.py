@@ -31,7 +31,7 @@ START: Message = {
         # Whoever keeps it, or compresses it, would hold events back.
         (b"cache-control", b"no-store, no-transform"),
         (b"x-accel-buffering", b"no"),
-        (b"vary", b"Accept, Authorization"),
+        (b"vary", b"Accept, Authorization, Cookie"),
         (b"x-content-type-options", b"nosniff"),
     ],
 }

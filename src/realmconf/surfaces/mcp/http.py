@@ -9,16 +9,21 @@ answered.
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.requests import ClientDisconnect
 
 from realmconf.errors import Unauthenticated
+from realmconf.runtime.operations.session import GRANT_IN_SCOPE
 from realmconf.runtime.tokens import Tokens
 from realmconf.surfaces.envelope import answer_to, error_object
 from realmconf.surfaces.mcp.rights import allowance, narrowed
-from realmconf.surfaces.mcp.server import UNNAMED, Host, plain_name
+from realmconf.surfaces.mcp.server import UNNAMED, Host
 from realmconf.surfaces.mcp.tools import text_of
 
 if TYPE_CHECKING:
@@ -33,8 +38,7 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-GRANT = "realmconf.grant"
-"""Where in the scope of a request the rights of its caller stand."""
+GRANT = GRANT_IN_SCOPE
 REQUEST_BYTES_MAX = 262_144
 
 
@@ -82,6 +86,9 @@ def _by_tokens(client: Client) -> Callable[[Grant], bool]:
 class HttpApp:
     """The application.  ``close_streams`` when the server begins to end, ``close`` when it ends; both on its loop."""
 
+    body_bytes_max = REQUEST_BYTES_MAX
+    """What whoever mounts it need not read more of."""
+
     def __init__(
         self,
         client: Client,
@@ -94,8 +101,13 @@ class HttpApp:
         self._allowed = allowed
         self._grant_of_request = grant_of_request
         self._host = Host(
-            client, grant_of=self._grant_of, is_current=is_current, keeps_connections=False
+            client,
+            grant_of=self._grant_of,
+            is_current=is_current,
+            gone=_gone,
+            keeps_connections=False,
         )
+        logging.getLogger("mcp.server.streamable_http").addFilter(_is_not_of_who_left)
         self._manager = StreamableHTTPSessionManager(
             self._host.server,
             json_response=True,
@@ -128,7 +140,9 @@ class HttpApp:
             await _say(send, 503, "", [(b"retry-after", b"1")])
         else:
             await self._start()
-            await self._manager.handle_request(scope, receive, send)
+            # Whoever left in the middle of a request is answered nothing.
+            with suppress(ClientDisconnect):
+                await self._manager.handle_request(scope, receive, send)
 
     def _grant_of(self, context: Any, name: str | None) -> Grant:
         grant = self._grant_of_request(context.request.scope)
@@ -136,7 +150,7 @@ class HttpApp:
             raise Unauthenticated
         # What a client calls itself is its own word, the token's name is not: a history has both.  Only the
         # handshake tells the former in the older protocol, and here nobody remembers it.
-        known = [one for one in (name, grant.name and plain_name(grant.name)) if one]
+        known = [one for one in (name, grant.name and _plain_token_name(grant.name)) if one]
         author = f"mcp:{'@'.join(known) or UNNAMED}"
         return narrowed(grant, self._allowed, caller=grant.id, author=author)
 
@@ -175,6 +189,21 @@ class HttpApp:
                 await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _plain_token_name(told: str) -> str:
+    """A token's name as in any history, but without the sign that parts it from its client's; never cut short."""
+    return re.sub(r"[^A-Za-z0-9._/+() -]+", "-", told).strip(" -")
+
+
+async def _gone(context: Any) -> None:
+    while (await context.request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _is_not_of_who_left(record: logging.LogRecord) -> bool:
+    """Whether what the SDK logs is more than that a client hung up."""
+    return not (record.exc_info and isinstance(record.exc_info[1], ClientDisconnect))
 
 
 async def _say(send: Send, status: int, text: str, headers: list[tuple[bytes, bytes]]) -> None:

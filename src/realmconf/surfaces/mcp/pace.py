@@ -2,7 +2,7 @@
 How much one caller may ask for at a time, and in which threads it is done.
 
 Decides by counting in this process: it keeps one caller from taking all of it, and promises nothing about others
-beside it.
+beside it.  Threads are for what is done; whoever waits for a change has none.
 """
 
 from __future__ import annotations
@@ -11,18 +11,23 @@ import asyncio
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from realmconf.errors import RateLimited, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 CALLS_PER_MINUTE = 1_200
 """Of one caller."""
 CALLS_AT_ONCE = 16
-"""Of one caller: calls may wait for changes, each in a thread."""
-THREADS_MAX = 64
+"""Of one caller, those that wait for changes too."""
+WAITS_MAX = 1_024
+"""Calls of all callers that wait for changes."""
+READING_THREADS_MAX = 16
+WRITING_THREADS_MAX = 16
+"""Apart, since what waits for the turn to write must not hold up those who read."""
 CALLERS_KEPT = 4_096
 MINUTE_SECONDS = 60.0
 
@@ -37,45 +42,124 @@ class _Caller:
         self.running = 0
 
 
+class Call:
+    """One call that was admitted; it counts until it has ended and all of its work too."""
+
+    def __init__(self, pace: Pace, caller: _Caller) -> None:
+        self._pace = pace
+        self._caller = caller
+        self._holds = 1
+
+    async def read(self, work: Callable[[], Result]) -> Result:
+        """
+        Do *work*, which reads, in a thread; it goes on to its end, also when nobody waits for it any more.
+
+        Raises:
+            StoreUnavailable: The server was ending before it was begun.
+        """
+        return await self._do(self._pace.reading, work)
+
+    async def write(self, work: Callable[[], Result]) -> Result:
+        """The same for *work* that may wait for the turn to write."""
+        return await self._do(self._pace.writing, work)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """
+        Wait inside, without a thread.
+
+        Raises:
+            RateLimited: As many wait as may.
+        """
+        self._pace.begin_wait()
+        try:
+            yield
+        finally:
+            self._pace.end_wait()
+
+    def release(self) -> None:
+        """One of those who hold it lets go of it."""
+        with self._pace.guard:
+            self._holds -= 1
+            if self._holds:
+                return
+            self._caller.running -= 1
+        self._pace.eased()
+
+    async def _do(self, threads: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+        with self._pace.guard:
+            self._holds += 1
+        try:
+            future = threads.submit(work)
+        except RuntimeError:
+            self.release()
+            raise StoreUnavailable(ENDING) from None
+        future.add_done_callback(lambda _: self.release())
+        return await asyncio.wrap_future(future)
+
+
+ENDING = "the server is ending"
+
+
 class Pace:
     """The calls of all callers of one process. To be used on one event loop."""
 
     def __init__(self, *, monotonic_seconds: Callable[[], float]) -> None:
         self._now = monotonic_seconds
         self._callers: dict[str, _Caller] = {}
-        self._guard = threading.Lock()
+        self.guard = threading.Lock()
         self._closed = False
-        self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="realmconf-mcp")
+        self._waits = 0
+        self.reading = ThreadPoolExecutor(READING_THREADS_MAX, thread_name_prefix="mcp-read")
+        self.writing = ThreadPoolExecutor(WRITING_THREADS_MAX, thread_name_prefix="mcp-write")
 
-    async def run(self, caller: str, work: Callable[[], Result]) -> Result:
+    @contextmanager
+    def call(self, caller: str) -> Iterator[Call]:
         """
-        Do *work* in a thread; it goes on to its end, also when nobody waits for it any more.
+        One call of *caller*.
 
         Raises:
             RateLimited: *caller* asks for too much; nothing was done.
             StoreUnavailable: The server is ending.
         """
         if self._closed:
-            raise StoreUnavailable("the server is ending")
-        counted = self._admitted(caller)
-        future = self._threads.submit(work)
-        future.add_done_callback(lambda _: self._ended(counted))
-        return await asyncio.wrap_future(future)
+            raise StoreUnavailable(ENDING)
+        admitted = Call(self, self._admitted(caller))
+        try:
+            yield admitted
+        finally:
+            admitted.release()
 
     @property
     def running(self) -> int:
         """How many calls have begun and not ended."""
-        with self._guard:
+        with self.guard:
             return sum(caller.running for caller in self._callers.values())
 
     def close(self) -> None:
-        """Begin nothing more; what runs is not waited for. Idempotent."""
+        """Begin no new call; what runs is not waited for, and what waits is answered when it is told. Idempotent."""
         self._closed = True
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.eased()
+
+    def eased(self) -> None:
+        """A call has ended; with the last one go the threads."""
+        if self._closed and not self.running:
+            for threads in (self.reading, self.writing):
+                threads.shutdown(wait=False, cancel_futures=True)
+
+    def begin_wait(self) -> None:
+        """Count one that waits, if there may be more."""
+        if self._waits >= WAITS_MAX:
+            raise RateLimited("calls that wait", retry_after_seconds=1.0)
+        self._waits += 1
+
+    def end_wait(self) -> None:
+        """It waits no more."""
+        self._waits -= 1
 
     def _admitted(self, caller: str) -> _Caller:
         now = self._now()
-        with self._guard:
+        with self.guard:
             known = self._callers.get(caller)
             if known is None:
                 self._make_room(now)
@@ -90,10 +174,6 @@ class Pace:
             known.began.append(now)
             known.running += 1
             return known
-
-    def _ended(self, counted: _Caller) -> None:
-        with self._guard:
-            counted.running -= 1
 
     def _make_room(self, now: float) -> None:
         if len(self._callers) < CALLERS_KEPT:

@@ -34,16 +34,18 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
-from realmconf.errors import RealmconfError
+from realmconf.errors import RealmconfError, Unauthenticated
 from realmconf.runtime.operations.rows import BY_TOOL
 from realmconf.runtime.operations.session import Session
+from realmconf.runtime.operations.waiting import may_wait, wait_of
+from realmconf.runtime.waiting import has_step, watch_of
 from realmconf.surfaces.envelope import answer_to, error_object
 from realmconf.surfaces.mcp import resources, tools
 from realmconf.surfaces.mcp.pace import Pace
 from realmconf.surfaces.mcp.updates import Updates
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
     from typing import TypeVar
 
     from mcp.server.context import ServerRequestContext
@@ -51,16 +53,21 @@ if TYPE_CHECKING:
     from realmconf.domain.names import RealmName
     from realmconf.runtime.access import Grant
     from realmconf.runtime.client import Client
+    from realmconf.runtime.operations.table import Operation
+    from realmconf.surfaces.mcp.pace import Call
     from realmconf.surfaces.mcp.updates import Connection
 
     Context = ServerRequestContext[Any, Any]
     Result = TypeVar("Result")
 
 SESSIONS_KEPT = 256
-ENDING_SECONDS = 0.02
-"""Between two looks at whether calls still wait, when the server ends."""
 CLIENT_CHARS_MAX = 64
 UNNAMED = "unnamed"
+
+
+async def never(_: object) -> None:
+    """Wait for what does not come."""
+    await asyncio.Event().wait()
 
 
 class Host:
@@ -68,7 +75,7 @@ class Host:
     One store, served.  To be used on one event loop; the client stays its maker's.
 
     *grant_of* tells the rights of a request's caller, given what its client calls itself; *is_current* whether a
-    grant is still good.
+    grant is still good; *gone* returns when nobody waits for a request's answer any more.
     """
 
     def __init__(
@@ -77,16 +84,17 @@ class Host:
         *,
         grant_of: Callable[[Context, str | None], Grant],
         is_current: Callable[[Grant], bool] = lambda _: True,
+        gone: Callable[[Context], Coroutine[Any, Any, object]] = never,
         default_realm: RealmName | None = None,
         keeps_connections: bool = True,
     ) -> None:
         self._client = client
         self._grant_of = grant_of
         self._is_current = is_current
+        self._gone = gone
         self._default_realm = default_realm
         self._sessions: OrderedDict[Grant, Session] = OrderedDict()
         self._pace = Pace(monotonic_seconds=client.world.monotonic_seconds)
-        self._ending: asyncio.Task[None] | None = None
         self.updates = Updates(client)
         self.server = self._server(keeps_connections=keeps_connections)
 
@@ -94,16 +102,6 @@ class Host:
         """End every stream, subscription and wait, and begin nothing more. Idempotent."""
         self.updates.close()
         self._pace.close()
-        if self._pace.running and self._ending is None:
-            self._ending = asyncio.get_running_loop().create_task(self._end_waits())
-
-    async def _end_waits(self) -> None:
-        # A call that has begun may wait only later than this was asked for.
-        while self._pace.running:
-            for session in self._sessions.values():
-                for watch in list(session.client.watches):
-                    watch.close()
-            await asyncio.sleep(ENDING_SECONDS)
 
     def _server(self, *, keeps_connections: bool) -> Server[Connection]:
         from realmconf.domain.release import __version__
@@ -160,8 +158,8 @@ class Host:
         return found
 
     async def _run(self, session: Session, work: Callable[[], Result]) -> Result:
-        with _as_protocol_errors():
-            return await self._pace.run(session.grant.id, work)
+        with _as_protocol_errors(), self._pace.call(session.grant.id) as call:
+            return await call.read(work)
 
     # --- tools
 
@@ -179,12 +177,47 @@ class Host:
         if operation is None:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name[:64]!a}")
         session = self._session(context)
-        work = functools.partial(tools.call, operation, session, params.arguments or {})
+        given = params.arguments or {}
         try:
-            with _as_protocol_errors(but_refusals=True):
-                return await self._pace.run(session.grant.id, work)
+            with _as_protocol_errors(but_refusals=True), self._pace.call(session.grant.id) as call:
+                if may_wait(operation):
+                    given = await self._waited(call, context, session, operation, given)
+                work = functools.partial(tools.call, operation, session, given)
+                # Whoever plans writes too: the plan.
+                return await (call.read if operation.role == "read" else call.write)(work)
         except RealmconfError as refusal:
             return tools.refused(refusal)
+
+    async def _waited(
+        self,
+        call: Call,
+        context: Context,
+        session: Session,
+        operation: Operation,
+        given: dict[str, Any],
+    ) -> Mapping[str, Any]:
+        """
+        Wait as a call says, if it does, and return the arguments of the same call that waits no more.
+
+        Raises:
+            Unauthenticated: Its caller's rights have ended meanwhile.
+            RealmconfError: As the call itself.
+        """
+        wait = await call.read(lambda: wait_of(operation, session, given))
+        if wait is None:
+            return given
+        with call.waiting():
+            hub = self.updates.hub
+            watch = await call.read(lambda: watch_of(wait, hub))
+            await has_step(
+                watch,
+                self.updates.until_closed(),
+                self.updates.until_not_current(lambda: self._is_current(session.grant)),
+                self._gone(context),
+            )
+        if not self._is_current(session.grant):
+            raise Unauthenticated
+        return wait.again
 
     # --- resources
 

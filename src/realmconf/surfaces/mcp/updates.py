@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from realmconf.domain.names import RealmName
     from realmconf.runtime.client import Client
+    from realmconf.runtime.hub import Hub
     from realmconf.runtime.operations.session import Session
 
 SUBSCRIPTIONS_MAX = 256
@@ -47,7 +48,7 @@ class Updates:
         self._client = AsyncClient(client)
         self._streams: dict[ListenHandler, str] = {}
         self._connections: set[Connection] = set()
-        self._closed = False
+        self._closed = asyncio.Event()
 
     def follow(
         self, session: Session, realm: RealmName, told: Callable[[], object]
@@ -55,6 +56,20 @@ class Updates:
         """Call *told* after each change of what applies to *realm*, from now on."""
         handle = AsyncConfigRuntime(self._client, session.realm(realm))
         return handle.on_change(lambda _: told())
+
+    @property
+    def hub(self) -> Hub:
+        """The one subscription to the store of all who wait here."""
+        return self._client.hub()
+
+    async def until_closed(self) -> None:
+        """Return when everything is to end."""
+        await self._closed.wait()
+
+    async def until_not_current(self, is_current: Callable[[], bool]) -> None:
+        """Return when a caller's rights have ended."""
+        while is_current():
+            await asyncio.sleep(CURRENT_SECONDS)
 
     def connection(self) -> Connection:
         """The subscriptions of a new connection."""
@@ -91,16 +106,20 @@ class Updates:
         handler = ListenHandler(_Realms(self, session, wanted))
         self._streams[handler] = caller
         honored = SubscriptionFilter(resource_subscriptions=list(wanted) or None)
-        watching = asyncio.create_task(_end_with(handler, is_current, lambda: self._closed))
+        watching = asyncio.create_task(self._end(handler, is_current))
         try:
             return await handler(context, params.model_copy(update={"notifications": honored}))
         finally:
             watching.cancel()
             self._streams.pop(handler, None)
 
+    async def _end(self, handler: ListenHandler, is_current: Callable[[], bool]) -> None:
+        await self.until_not_current(lambda: is_current() and not self._closed.is_set())
+        handler.close()
+
     def close(self) -> None:
-        """End every stream and subscription; a stream says so itself."""
-        self._closed = True
+        """End every stream, subscription and wait; a stream says so itself."""
+        self._closed.set()
         for handler in list(self._streams):
             handler.close()
         for connection in list(self._connections):
@@ -184,14 +203,6 @@ def _readable(session: Session, addresses: Any) -> dict[str, RealmName]:
             if session.grant.may_read(realm):
                 found[address] = realm
     return found
-
-
-async def _end_with(
-    handler: ListenHandler, is_current: Callable[[], bool], is_closed: Callable[[], bool]
-) -> None:
-    while is_current() and not is_closed():
-        await asyncio.sleep(CURRENT_SECONDS)
-    handler.close()
 
 
 def _refuse_beyond(limit: str, value: int, maximum: int) -> None:
