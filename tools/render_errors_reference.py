@@ -21,8 +21,8 @@ INTRODUCTION = """\
 
 <!-- Printed by tools/render_errors_reference.py from the table that all surfaces answer by; do not edit. -->
 
-An error is the same one on every surface: an object with `code`, `message`, `retryable` and at least the members that
-are named here. Programs compare `code`, which is stable; `message` is for people. `retryable` says whether the very
+An error is the same one on every surface: an object with `code`, `message`, `retryable` and the members that are
+named here. Programs compare `code`, which is stable; `message` is for people. `retryable` says whether the very
 same request, with the same write id, may succeed later. No member and no message quotes a value of a configuration.
 
 | where | it is |

@@ -83,6 +83,7 @@ class GenerationConflict(RealmconfError):
     current: int
     contested: tuple[Mapping[str, Any], ...]
     realm: str | None
+    reason: str | None
 
     def __init__(
         self,
@@ -221,6 +222,8 @@ class LineageCycle(LineageError):
 class LineageTooDeep(LineageError):
     """A chain of parents is longer than the limit allows; ``global`` at its end does not count."""
 
+    depth_max: int
+
     def __init__(self, *, realm: str, chain: Sequence[str], depth_max: int) -> None:
         super().__init__(
             f"the lineage of realm {realm} is longer than {depth_max} realms: {' -> '.join(chain)}",
@@ -232,6 +235,8 @@ class LineageTooDeep(LineageError):
 
 class ParentNotFound(LineageError):
     """The named parent does not exist, or may not be read by the caller: the two look the same."""
+
+    parent: str
 
     def __init__(self, *, realm: str, parent: str, chain: Sequence[str] = ()) -> None:
         super().__init__(
@@ -246,6 +251,7 @@ class WriteIdReused(RealmconfError):
     """The write id was already used for another request; nothing was changed."""
 
     code = "write_id_reused"
+    realm: str
     write_id: str
 
     def __init__(self, *, realm: str, write_id: str) -> None:
@@ -260,6 +266,7 @@ class WriteIdVoid(RealmconfError):
     """``settle`` declared this write id void: it was not applied and never will be."""
 
     code = "write_id_void"
+    realm: str
     write_id: str
 
     def __init__(self, *, realm: str, write_id: str) -> None:
@@ -278,6 +285,7 @@ class PlanInvalid(RealmconfError):
     """
 
     code = "plan_invalid"
+    plan_id: str
     reason: str
     generation: int | None
 
@@ -319,11 +327,12 @@ class Unsupported(RealmconfError):
 
 
 class LimitExceeded(RealmconfError):
-    """A limit was exceeded; ``limit`` is its name and value, ``value`` what was found."""
+    """A limit was exceeded; ``limit`` is its name, ``value`` what was found, ``maximum`` what may be."""
 
     code = "limit_exceeded"
     limit: str
     value: int
+    maximum: int
 
     def __init__(self, limit: str, value: int, *, maximum: int) -> None:
         super().__init__(
@@ -604,6 +613,8 @@ class WorkingCopyContested(WorkingCopyError):
     """A hand edit overlaps with changes made since its author loaded the file; it is kept beside it."""
 
     code = "working_copy_contested"
+    kept: str | None
+    pointers: tuple[str, ...]
 
     def __init__(
         self, *, realm: str, path: str, kept: str | None = None, pointers: Sequence[str] = ()
@@ -623,6 +634,9 @@ class WorkingCopyBroken(WorkingCopyError):
     """``config.toml`` does not parse, or does not hold a valid document."""
 
     code = "working_copy_broken"
+    reason: str
+    line: int | None
+    column: int | None
 
     def __init__(
         self,
@@ -648,6 +662,7 @@ class WorkingCopyRefused(WorkingCopyError):
     """``config.toml`` is not a regular file of ours: a symlink, a folder, a pipe, or somebody else's file."""
 
     code = "working_copy_refused"
+    reason: str
 
     def __init__(self, *, realm: str, path: str, reason: str) -> None:
         super().__init__(

@@ -184,6 +184,15 @@ def test_every_error_comes_back():
         assert str(pickle.loads(pickle.dumps(found))) == str(error)
 
 
+@pytest.mark.parametrize("error", RAISED, ids=lambda one: type(one).__name__)
+def test_the_members_of_an_error_are_declared(error):
+    """The members that a class declares, and the reference names, are those that its errors have: all, and no other."""
+    declared = {
+        name for one in type(error).__mro__ for name in vars(one).get("__annotations__", ())
+    }
+    assert declared == error.to_dict().keys() - {"code", "message", "retryable"}
+
+
 def test_what_is_no_error_of_ours():
     """What a newer release may answer is told apart, not guessed."""
     for found in ({}, {"code": "new_code", "message": "m"}, {"code": 1, "message": "m"}):

@@ -32,7 +32,9 @@ def error_from(found: Mapping[str, Any]) -> RealmconfError | None:
     cls = _lineage_error(found) if code == errors.LineageError.code else _classes().get(code)
     if cls is None:
         return None
-    fields: dict[str, Any] = dict.fromkeys(cls.__annotations__)
+    fields: dict[str, Any] = {
+        name: None for one in cls.__mro__ for name in vars(one).get("__annotations__", ())
+    }
     fields |= {
         name: tuple(value) if name in _TUPLES and isinstance(value, list) else value
         for name, value in found.items()
