@@ -13,14 +13,20 @@ from realmconf.domain.diff import changes
 from realmconf.domain.document import canonical_bytes, check_document, same
 from realmconf.domain.edit import transformed
 from realmconf.domain.lineage import as_named
-from realmconf.domain.marks import MARK_BYTES, refuse_reading, unmark, without_marks
+from realmconf.domain.marks import (
+    MARK_BYTES,
+    refuse_reading,
+    stated_secrets,
+    unmark,
+    without_marks,
+)
 from realmconf.domain.names import LIMITS
 from realmconf.domain.patch import merge
 from realmconf.domain.rebase import onto_head
 from realmconf.domain.record import Record
 from realmconf.domain.revision import GENESIS, Policy, seal
 from realmconf.domain.schemas.shape import NOTHING
-from realmconf.domain.scope import refuse_command, refuse_result
+from realmconf.domain.scope import refuse_command, refuse_result, refuse_stated
 from realmconf.domain.write import (
     Append,
     Delete,
@@ -43,6 +49,7 @@ from realmconf.errors import (
     RealmMoved,
     RealmNotFound,
     RevisionNotFound,
+    SecretWithheld,
     TimelineChanged,
 )
 
@@ -54,6 +61,7 @@ if TYPE_CHECKING:
     from realmconf.domain.diff import Change
     from realmconf.domain.document import Document
     from realmconf.domain.names import Limits, RealmName
+    from realmconf.domain.pointer import Pointer
     from realmconf.domain.revision import Revision
     from realmconf.domain.schemas.shape import Shape
     from realmconf.domain.secrets import Secrecy
@@ -104,6 +112,7 @@ def decide(
     limits: Limits = LIMITS,
     secrecy: Callable[[], Secrecy] | None = None,
     shape: Callable[[], Shape] | None = None,
+    is_tried: bool = False,
 ) -> Append | Unchanged:
     """
     The revision that *write* becomes at the head of *view*, or that it changes nothing.
@@ -112,6 +121,9 @@ def decide(
     before anything else, also of a write that would change nothing.  *secrecy*, that of the realm, is
     asked for where the write sends a mark back, or may not see secrets; *shape*, what schemas say of the
     realm's root, where it is rebased.
+
+    Who may not see secrets may state one, and is told nothing by that of the one that is stored: it is a change
+    whatever stands there, it meets every other change of its place, and a write that *is_tried* only is refused.
 
     Raises:
         NotPermitted: The write reaches further than its author may.
@@ -123,7 +135,7 @@ def decide(
         RealmNotFound, RevisionNotFound, HistoryCompacted: The command needs what is not there.
         PatchTestFailed, PatchInapplicable, InvalidDocument, InvalidArgument: The command does not fit the head.
         SecretMarkMisplaced: A mark does not stand for what is stored where it stands.
-        SecretWithheld: The command reads a secret, and its author has no right to.
+        SecretWithheld: The command reads a secret, or tries one, and its author has no right to.
         LimitExceeded: The result, a label, or the generation would pass a limit.
     """
     _check_labels(write, limits)
@@ -136,14 +148,22 @@ def decide(
     _check_presence(write, head)
     _check_policy(write, head)
     rebased_from = None
+    stated: frozenset[Pointer] = frozenset()
     if secrecy is not None and not write.sees_secrets:
         refuse_reading(write.command, _document(head.revision) or {}, secrecy, limits=limits)
+        stated = _stated(write, head, secrecy(), limits, is_tried=is_tried)
     if outdated is not None:
         if secrecy is not None:
             base = _document_at(view, write.realm, outdated.generation)
             write = write.replace(command=unmark(write.command, base, secrecy))
         command = onto_head(
-            write, outdated, head, view, limits=limits, shape=NOTHING if shape is None else shape()
+            write,
+            outdated,
+            head,
+            view,
+            limits=limits,
+            shape=NOTHING if shape is None else shape(),
+            guarded=stated,
         )
         rebased_from = outdated.generation
     elif secrecy is not None and isinstance(write.command, JsonPatch):
@@ -158,7 +178,7 @@ def decide(
             document=without_marks(upcoming.document, _document(head.revision) or {}, secrecy)
         )
         canonical = _within_limits(upcoming.document or {}, limits)
-    if _changes_nothing(command, head.revision, upcoming):
+    if not stated and _changes_nothing(command, head.revision, upcoming):
         return Unchanged(head=head.revision, rebased_from=rebased_from)
     if write.scope is not None:
         refuse_result(
@@ -198,6 +218,23 @@ def _document_at(view: History, realm: RealmName, generation: int) -> Document:
         return _document(view.revision(realm, generation)) or {}
     except (HistoryCompacted, RevisionNotFound):
         return {}
+
+
+def _stated(
+    write: Write, head: HeadLike, secrecy: Secrecy, limits: Limits, *, is_tried: bool
+) -> frozenset[Pointer]:
+    """Where a writer that may not see secrets states one, if it may; judged before anything is compared."""
+    places = stated_secrets(write.command, _document(head.revision) or {}, secrecy, limits=limits)
+    if places and write.scope is not None:
+        refuse_stated(write.scope, places, realm=write.realm)
+    is_told = write.scope is None or not write.scope.tries_secrets
+    if places and is_tried and is_told:
+        raise SecretWithheld(
+            pointer=str(min(places)),
+            realm=write.realm,
+            because="a dry run would tell whether the value that was sent is the stored one",
+        )
+    return places
 
 
 # --- preconditions -------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """
-Secrets in what a caller sends: marks that come back, and commands that would read one.
+Secrets in what a caller sends: marks that come back, commands that would read one, and secrets that it states.
 
-Decides what a mark in a command stands for, and which commands nobody without the right to
-secrets may give.  What is secret is for ``domain.secrets``.
+Decides what a mark in a command stands for, which commands nobody without the right to
+secrets may give, and where one states a secret that may be a guess.  What is secret is for ``domain.secrets``.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from realmconf.domain.document import ABSENT
 from realmconf.domain.names import LIMITS
 from realmconf.domain.pointer import ROOT, Pointer
-from realmconf.domain.write import Edit, JsonPatch, MergePatch, SetDocument
+from realmconf.domain.write import Edit, JsonPatch, MergePatch, SetDocument, SetSchema
 from realmconf.errors import SecretMarkMisplaced, SecretWithheld
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from realmconf.domain.document import Document, Value
@@ -122,6 +122,9 @@ def refuse_reading(
         name = "path" if operation["op"] == "test" else "from"
         if operation["op"] in ("copy", "move", "test"):
             _refuse_place(operation, name, document, secrecy())
+        if operation["op"] == "test":
+            # It changes nothing, and one for a mark holds only once that is taken back.
+            continue
         try:
             document = apply_operations(document, (operation,), limits=limits)
         except RealmconfError:
@@ -139,3 +142,51 @@ def _refuse_place(
     if operation["op"] == "test" and operation["value"] == secrecy.redact(value, at=place):
         return
     raise SecretWithheld(pointer=str(place or ROOT), realm=secrecy.realm)
+
+
+def stated_secrets(
+    command: Command, document: Document, secrecy: Secrecy, *, limits: Limits = LIMITS
+) -> frozenset[Pointer]:
+    """
+    The places at which *command*, for a realm that states *document*, brings a secret by its value.
+
+    Each may be a guess.  So nothing that is decided for who may not see secrets depends on whether the value is the
+    stored one.  What is in an array is told by the place of that.
+    """
+    if isinstance(command, SetDocument):
+        return frozenset(secrecy.stated(command.document))
+    if isinstance(command, (MergePatch, SetSchema)):
+        return frozenset(secrecy.stated(command.patch or {}))
+    if isinstance(command, Edit):
+        return frozenset(
+            place
+            for pointer, value in command.assignments
+            for place in secrecy.stated(value, pointer)
+        )
+    if isinstance(command, JsonPatch):
+        return frozenset(_stated_by_operations(command, document, secrecy, limits))
+    # Nothing else brings a value along.
+    return frozenset()
+
+
+def _stated_by_operations(
+    command: JsonPatch, document: Document, secrecy: Secrecy, limits: Limits
+) -> Iterator[Pointer]:
+    from realmconf.domain.jsonpatch import apply_operations
+    from realmconf.errors import RealmconfError
+
+    for operation in command.operations:
+        place = Pointer.parse_json_pointer(operation["path"])
+        if operation["op"] in ("add", "replace"):
+            yield from secrecy.stated(operation["value"], place)
+        elif operation["op"] in ("copy", "move"):
+            # What was stated at an open place first may be brought to a secret one.
+            source = Pointer.parse_json_pointer(operation["from"])
+            yield from secrecy.stated(source.resolve(document), place)
+        if operation["op"] == "test":
+            continue
+        try:
+            document = apply_operations(document, (operation,), limits=limits)
+        except RealmconfError:
+            # It does not fit, and will be refused for that.
+            return

@@ -151,6 +151,7 @@ def contested(
     *,
     intended: Document | None = None,
     relied_on: frozenset[Pointer] = frozenset(),
+    guarded: frozenset[Pointer] = frozenset(),
     shape: Shape = NOTHING,
 ) -> tuple[dict[str, Any], ...]:
     """
@@ -158,8 +159,8 @@ def contested(
 
     Each revision counts on its own: a value that was changed and put back is contested.
     With *intended*, what the write makes of its base, a change to the very value that the
-    write wants is not contested, unless the place is *relied_on*.  The entries are those of
-    ``GenerationConflict.contested``, by pointer and generation.
+    write wants is not contested, unless the place is *relied_on*, or has one of the *guarded* in or around it.
+    The entries are those of ``GenerationConflict.contested``, by pointer and generation.
     """
     overlaps = Overlaps(places)
     found: dict[tuple[Pointer, int], Revision] = {}
@@ -173,6 +174,7 @@ def contested(
                 wanted = (
                     intended is not None
                     and place not in relied_on
+                    and not any(one.within(upper) or upper.within(one) for one in guarded)
                     and same(upper.resolve(intended), upper.resolve(after))
                 )
                 if not wanted:
@@ -205,13 +207,15 @@ def onto_head(
     *,
     limits: Limits = LIMITS,
     shape: Shape = NOTHING,
+    guarded: frozenset[Pointer] = frozenset(),
 ) -> Command:
     """
     The command that does at *head* what *write* was meant to do at *expected*, an older generation.
 
     A whole document becomes its difference to the base, applied to the head, so that
     what others changed meanwhile stays, and so does an array whose elements have names by *shape*;
-    every other command stays as it is.
+    every other command stays as it is.  What it states at the places *guarded* is contested wherever they were
+    changed since, equal or not, so that a guess is told nothing.
 
     Raises:
         GenerationConflict: The two overlap (``contested`` says where), or nobody can tell.
@@ -234,14 +238,16 @@ def onto_head(
     intended = _intended(command, base_document, limits)
     before = unfold(base_document, shape, base_document)
     after = None if intended is None else unfold(intended, shape, base_document)
-    named = touched(meant, base_document)
-    places = named if after is None else _by_element(named, before, after)
+    guarded = frozenset(outside_arrays(place, base_document) for place in guarded)
+    named = _guarding(touched(meant, base_document), guarded)
+    places = named if after is None else _guarding(_by_element(named, before, after), guarded)
     overlap = contested(
         places,
         between,
         base,
         intended=after,
         relied_on=premises(meant),
+        guarded=guarded,
         shape=shape,
     )
     if overlap:
@@ -259,6 +265,13 @@ def onto_head(
         exactly = same(document, command.document)
         return command.replace(document=document, restores=command.restores if exactly else None)
     return command
+
+
+def _guarding(places: frozenset[Pointer], guarded: frozenset[Pointer]) -> frozenset[Pointer]:
+    """*places* and those *guarded*, without what is below one of these: that may depend on what was guessed."""
+    if not guarded:
+        return places
+    return guarded | {place for place in places if not any(place.within(one) for one in guarded)}
 
 
 def _by_element(

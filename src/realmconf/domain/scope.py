@@ -26,7 +26,7 @@ from realmconf.errors import NotPermitted, ParentNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from realmconf.domain.diff import Change
@@ -51,8 +51,12 @@ class Scope(Record):
     """Whether schema and policy may be changed."""
     states_secrets: bool = True
     """Whether a value that is secret, or a reference to a secret, may be written, removed or replaced."""
+    judges_secrets: bool = True
+    """Whether a schema may be laid over a secret that tells by its verdict what that is."""
     may_inherit: Callable[[RealmName], bool] | None = None
     """Which realms may be made a parent; None: any."""
+    tries_secrets: bool = False
+    """Whether a dry run may state a secret without the right to: of what it comes to only violations are told."""
 
     def narrowed(self, other: Scope) -> Scope:
         """What both allow."""
@@ -61,7 +65,9 @@ class Scope(Record):
             changes_place=self.changes_place and other.changes_place,
             governs=self.governs and other.governs,
             states_secrets=self.states_secrets and other.states_secrets,
+            judges_secrets=self.judges_secrets and other.judges_secrets,
             may_inherit=_common_parents(self.may_inherit, other.may_inherit),
+            tries_secrets=self.tries_secrets and other.tries_secrets,
         )
 
 
@@ -99,6 +105,21 @@ def refuse_command(scope: Scope, command: Command, *, realm: RealmName) -> None:
         _refuse_place(scope, pointer, realm=realm)
         if not scope.states_secrets and value is not ABSENT:
             _refuse_references(value, pointer, realm=realm)
+
+
+def refuse_stated(scope: Scope, places: Iterable[Pointer], *, realm: RealmName) -> None:
+    """
+    Refuse secrets that are stated at *places* where their author may change nothing; whatever stands there.
+
+    Before anything is compared: whether one is what is stored would be told by whether it is a change.
+
+    Raises:
+        NotPermitted: Naming the first such place.
+    """
+    for place in sorted(places):
+        _refuse_place(scope, place, realm=realm)
+        if not scope.states_secrets:
+            raise NotPermitted(f"changing the secret at {place}", realm=realm)
 
 
 def refuse_result(

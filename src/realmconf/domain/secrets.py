@@ -15,7 +15,7 @@ from realmconf.errors import SecretMarkMisplaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from realmconf.domain.document import Absent, Document, Value
     from realmconf.domain.pointer import Pointer
@@ -109,6 +109,19 @@ class Secrecy(Record):
         """Whether ``redact`` would leave anything of *value*, which stands at *at*, out."""
         return _conceals(value, self._place(at))
 
+    def stated(self, value: Value | Absent, at: Pointer = ROOT) -> Iterator[Pointer]:
+        """
+        Where *value*, which stands at *at*, has secrets of its own: no marks, which keep what is stored.
+
+        What is in an array is told by the place of the outermost one.
+        """
+        return _stated(value, self._place(at))
+
+    def literals(self, value: Value | Absent, at: Pointer = ROOT) -> Iterator[Pointer]:
+        """The place of each secret in *value*, which stands at *at*, that ``stated`` would count."""
+        for place, _ in _literals(value, self._place(at)):
+            yield place
+
     def _place(self, pointer: Pointer) -> _Place:
         shape = self.shape
         place = _Place(ROOT, shape, by_name=False, by_schema=shape is not None and shape.secret)
@@ -168,6 +181,25 @@ def _conceals(value: Value | Absent, place: _Place) -> bool:
             for index, item in enumerate(list.__iter__(value))
         )
     return place.is_secret and _is_literal(value)
+
+
+def _stated(value: Value | Absent, place: _Place) -> Iterator[Pointer]:
+    if isinstance(value, dict):
+        for key, item in dict.items(value):
+            yield from _stated(item, place.step(key))
+    elif any(True for _ in _literals(value, place)):
+        yield place.pointer
+
+
+def _literals(value: Value | Absent, place: _Place) -> Iterator[tuple[Pointer, Value]]:
+    if isinstance(value, dict):
+        for key, item in dict.items(value):
+            yield from _literals(item, place.step(key))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _literals(item, place.step(str(index)))
+    elif place.is_secret and _is_literal(value) and not has_mark(value):
+        yield place.pointer, value
 
 
 def _is_literal(value: Value | Absent) -> bool:

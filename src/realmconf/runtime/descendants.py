@@ -58,10 +58,11 @@ class Heir(Record):
 def descendants(client: Client, realm: RealmName) -> list[RealmName]:
     """The live realms that inherit from *realm*, by name; from ``global`` all others do."""
     with client.store.view() as view:
-        return sorted(filter(client.may_read, _below(view, realm)))
+        return sorted(filter(client.may_read, below(view, realm)))
 
 
-def _below(view: ReadView, realm: RealmName) -> Iterator[RealmName]:
+def below(view: ReadView, realm: RealmName) -> Iterator[RealmName]:
+    """The live realms that inherit from *realm* in *view*, in no order."""
     if realm == GLOBAL:
         yield from (
             entry.realm for entry in view.realms() if entry.exists and entry.realm != GLOBAL

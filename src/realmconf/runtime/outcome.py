@@ -16,6 +16,7 @@ from realmconf.domain import admit
 from realmconf.domain.admit import Upcoming
 from realmconf.domain.decide import decide
 from realmconf.domain.document import canonical_bytes
+from realmconf.domain.marks import stated_secrets
 from realmconf.domain.record import Record
 from realmconf.domain.write import Append
 from realmconf.errors import (
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from realmconf.domain.write import Unchanged, Write
     from realmconf.runtime.lineages import Lineages, Point
     from realmconf.runtime.world import World
-    from realmconf.stores.protocol import Applied, Notice, ReadView, Store
+    from realmconf.stores.protocol import Applied, Notice, ReadView, Receipt, Store
 
     Judge = Callable[[ReadView], Sequence[Judgement]]
 
@@ -76,6 +77,9 @@ class Request(Record):
     """Refuses what was decided, at the point it makes (a caller's type), by raising."""
     is_placed: bool = False
     """Whether it is decided here wherever the store is, and appended as it was made: rename, copy, import, restore."""
+    blind_author: str | None = None
+    """Who asks, where they may not see secrets and what makes the request the same is their word: nobody else is told
+    again what came of it."""
     write: Write | None = None
     """The write itself, where it does not depend on the state: then it can be refused before it queues."""
 
@@ -235,7 +239,9 @@ def preview(
         from realmconf.runtime.delegating import preview_there
 
         return preview_there(store, requests, lineages=lineages, world=world)
-    judging = _Judging(store, requests, lineages=lineages, world=world, limits=limits)
+    judging = _Judging(
+        store, requests, lineages=lineages, world=world, limits=limits, is_tried=True
+    )
     with store.view() as view:
         try:
             judged = judging.judge(view)
@@ -286,9 +292,11 @@ class _Judging:
         lineages: Lineages,
         world: World,
         limits: Limits,
+        is_tried: bool = False,
     ) -> None:
         self._store = store
         self._requests = requests
+        self._is_tried = is_tried
         self._lineages = lineages
         self._world = world
         self._limits = limits
@@ -347,6 +355,7 @@ class _Judging:
                 limits=self._limits,
                 secrecy=partial(self._lineages.secrecy, request.realm, view),
                 shape=partial(self._lineages.shape, request.realm, view),
+                is_tried=self._is_tried,
             )
             decided.append((request, write, decision))
         # Only with all of them in place can it be told whether each may stand among its relatives.
@@ -372,6 +381,11 @@ class _Judging:
         lineages = self._lineages
         realm = request.realm
         if isinstance(decision, Append):
+            if write.scope is not None and not write.scope.judges_secrets:
+                from realmconf.runtime.overlaying import refuse_judging
+
+                # Before it is judged: the verdict would be the answer.
+                refuse_judging(lineages, write, decision, view=view, upcoming=upcoming)
             chain = admit.check(
                 decision.head,
                 decision.revision,
@@ -398,6 +412,9 @@ class _Judging:
                 # A minted id has no request digest on record; nobody else can have it.
                 if receipt.request and self._digest and receipt.request != self._digest:
                     raise WriteIdReused(realm=request.realm, write_id=request.write_id)
+                if self._may_be_guessed(request, receipt, view):
+                    # That it is the same request would tell that the secret in it is.
+                    raise WriteIdReused(realm=request.realm, write_id=request.write_id)
                 return Answer(
                     is_own=self.attempts > 0,
                     realm=request.realm,
@@ -407,6 +424,29 @@ class _Judging:
         if self.attempts:
             return self._found_in_history(request, view)
         return None
+
+    def _may_be_guessed(self, request: Request, receipt: Receipt, view: ReadView) -> bool:
+        """Whether a known id is asked about by somebody else, who states secrets that they may not see."""
+        asker, write = request.blind_author, request.write
+        if asker is not None and receipt.outcome == "unchanged":
+            # No history shows such an id.
+            return False
+        if asker is None and write is not None and not write.sees_secrets:
+            head = view.head(request.realm).revision
+            stated = stated_secrets(
+                write.command,
+                (None if head is None else head.document) or {},
+                self._lineages.secrecy(request.realm, view),
+                limits=self._limits,
+            )
+            asker = write.author if stated else None
+        if asker is None:
+            return False
+        try:
+            made = view.revision(request.realm, receipt.generation)
+        except (RevisionNotFound, HistoryCompacted):
+            return True
+        return made.write_id != request.write_id or made.author != asker
 
     def _found_in_history(self, request: Request, view: ReadView) -> Answer | None:
         # An attempt can only have made a generation it was decided for.

@@ -423,6 +423,7 @@ class ConfigRuntime(Generic[Config]):
             ),
             options,
             identity=["set model", adapter.dump(model)],
+            has_seen=True,
         )
 
     def _refuse_restoring(self, origin: ConfigSnapshot[Config]) -> None:
@@ -535,7 +536,9 @@ class ConfigRuntime(Generic[Config]):
                 document=check_document(draft if returned is None else returned, limits=limits)
             )
 
-        return self.writing.carry_out_at(changed, options, identity=["update"], expects_head=True)
+        return self.writing.carry_out_at(
+            changed, options, identity=["update"], expects_head=True, has_seen=True
+        )
 
     def set_policy(
         self,

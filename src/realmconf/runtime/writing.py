@@ -74,14 +74,18 @@ class Writing(Generic[Config]):
         *,
         identity: object,
         expects_head: bool = False,
+        has_seen: bool = False,
     ) -> WriteResult[Config]:
         """
         Write what *command_at*, the caller's own code, makes of the state it is decided on.
 
         With *expects_head* that state is also what the write was made against, unless *options* say otherwise.
+        Who *has_seen* it was handed all that is stored there in this process, so that nothing is a guess.
         """
         # The command stands in for one that is not known before the state is.
         template = self._write(Delete(), options)
+        if has_seen:
+            template = template.replace(sees_secrets=True)
 
         def prepare(view: ReadView) -> Write:
             write = template.replace(command=command_at(view))

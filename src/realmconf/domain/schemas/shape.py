@@ -195,9 +195,12 @@ class Shape:
     @property
     def sources(self) -> frozenset[int]:
         """Which schemas list members here: one of them is also one of those above, where it refers to itself."""
-        return frozenset(
-            id(schema.raw) for schema in self._applying if "properties" in schema.said
-        )
+        return frozenset(id(schema.raw) for schema in self._applying if "properties" in schema.said)
+
+    @property
+    def said_by(self) -> frozenset[int]:
+        """What says anything of this place: of two places with the same, the same holds."""
+        return frozenset(id(schema.raw) for schema in self._applying)
 
     @property
     def has_secrets(self) -> bool:

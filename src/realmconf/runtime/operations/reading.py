@@ -187,7 +187,12 @@ def _violations_of(session: Session, realm: RealmName, config: dict[str, Any]) -
         author=None,
         surface=session.surface,
         sees_secrets=session.shows_secrets,
-        scope=Scope(may_inherit=may_read),
+        # Only violations are answered, which are those of what was sent, whatever is stored in its place.
+        scope=Scope(
+            may_inherit=may_read,
+            judges_secrets=session.client.scope is None or session.client.scope.judges_secrets,
+            tries_secrets=True,
+        ),
         may_read=may_read,
     ).realm(realm)
     while True:

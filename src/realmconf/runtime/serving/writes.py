@@ -166,6 +166,7 @@ def _request(write: Write, identity: Any, standing: dict[str, Any] | None) -> Re
         write_id_given=True,
         prepare=prepare,
         identity=(lambda: identity_of(write)) if identity is None else (lambda: identity),
+        blind_author=None if write.sees_secrets else write.author,
     )
 
 
@@ -193,6 +194,7 @@ def _narrowed(scope: Scope | None, stated: Any) -> Scope | None:
         changes_place=stated.get("changes_place") is True,
         governs=stated.get("governs") is True,
         states_secrets=stated.get("states_secrets") is True,
+        judges_secrets=stated.get("judges_secrets") is True,
     )
     return narrower if scope is None else scope.narrowed(narrower)
 

@@ -452,3 +452,4 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
+        "judges_secrets": scope.judges_secrets,
