@@ -7,6 +7,8 @@ where it is sent to.
 
 from __future__ import annotations
 
+import random
+
 from realmconf.domain.write import Append, Delete, SetSchema, Unchanged, Write
 from realmconf.errors import (
     LockTimeout,
@@ -20,7 +22,7 @@ from realmconf.stores.protocol import Applied, Decided, Head, Judgement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from realmconf.runtime.lineages import Lineages, Point
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 PAUSE_SECONDS = 0.02
 PAUSE_SECONDS_MAX = 0.5
 """Between two attempts to send a write whose answer was lost."""
+OVERTAKEN_SECONDS_MAX = 0.05
+"""The longest pause before a write is made anew for what others have left."""
 
 
 def commit_there(
@@ -106,12 +110,17 @@ class _Sending:
             done = self._sent(writes, identities=None, standing=None)
             assert done is not None
             return list(zip(writes, done, strict=True))
-        with self._store.judging_turn(self._deadline):
-            return self._made_for_a_state(requests)
+        realms = [request.realm for request in requests]
+        with self._store.judging_turn(realms, self._deadline) as refuse_child:
+            return self._made_for_a_state(requests, refuse_child)
 
-    def _made_for_a_state(self, requests: Sequence[Request]) -> list[tuple[Write, Decided]]:
+    def _made_for_a_state(
+        self, requests: Sequence[Request], refuse_child: Callable[[], None]
+    ) -> list[tuple[Write, Decided]]:
         began = self._world.monotonic_seconds()
+        attempts = 0
         while True:
+            attempt_began = self._world.monotonic_seconds()
             with inside_change(self._store), self._store.view() as view:
                 if self._is_known(requests, view):
                     # Whatever it was made for then, it is answered as it was.
@@ -122,15 +131,25 @@ class _Sending:
                     for request in requests:
                         view.head(request.realm)
                     standing = dict(view.standing())
-            done = self._for_the_state(requests, writes, standing)
+            refuse_child()
+            done = self._for_the_state(requests, writes, standing, refuse_child)
             if done is not None:
                 return list(zip(writes, done, strict=True))
             now = self._world.monotonic_seconds()
-            if now > self._deadline:
+            # Of those who were overtaken at once, each comes back at another time: some attempts later.
+            most = (now - attempt_began) * 2 ** min(attempts, 8)
+            pause = random.uniform(0, min(most, OVERTAKEN_SECONDS_MAX))
+            if now + pause > self._deadline:
                 raise LockTimeout(waited_seconds=now - began)
+            self._world.sleep_seconds(pause)
+            attempts += 1
 
     def _for_the_state(
-        self, requests: Sequence[Request], writes: Sequence[Write], standing: dict[Any, str]
+        self,
+        requests: Sequence[Request],
+        writes: Sequence[Write],
+        standing: dict[Any, str],
+        refuse_child: Callable[[], None],
     ) -> Sequence[Decided] | None:
         identities = [
             None if request.write is not None else request.identity() for request in requests
@@ -146,6 +165,7 @@ class _Sending:
                     point = self.point_of(one)
                     request.check(decision, point)
                     standing |= _digests(point)
+            refuse_child()
             if self._dry_run:
                 return foreseen
         return self._sent(writes, identities=identities, standing=standing)

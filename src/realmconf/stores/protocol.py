@@ -469,9 +469,14 @@ class DecidingStore(Protocol):
         """How long ago that was shown to be the newest."""
         ...
 
-    def judging_turn(self, deadline: float) -> AbstractContextManager[None]:
+    def judging_turn(
+        self, realms: Sequence[RealmName], deadline: float
+    ) -> AbstractContextManager[Callable[[], None]]:
         """
-        Held by whoever decides on a point and then sends: those of this handle do so one after the other.
+        Held by whoever decides on a point and then sends: those of this handle do so one after the other in each realm.
+
+        What is given raises ``ForkedInTransaction`` in a child of the process that holds it: to be called before
+        anything is sent.
 
         Raises:
             LockTimeout: It did not come in time.

@@ -52,19 +52,22 @@ class Heads:
 
     def known(self, realm: RealmName) -> dict[RealmName, Tagged]:
         """What is known of *realm* and of those it depended on, to be named in a question about it."""
-        names = self._lineages.get(realm, (realm,))
-        return {name: self._tagged[name] for name in names if name in self._tagged}
+        with self._guard:
+            names = self._lineages.get(realm, (realm,))
+            return {name: self._tagged[name] for name in names if name in self._tagged}
 
     def question(self, realm: RealmName, known: Mapping[RealmName, Tagged]) -> dict[str, Any]:
         """The question about *realm* of whoever knows that much."""
         digests = {
             head.revision.schema_digest for _, head in known.values() if head.revision is not None
         }
+        with self._guard:
+            schemas = [digest for digest in digests if digest in self._schemas]
         return {
             "call": "lineage",
             "realm": realm,
             "known": {name: tag for name, (tag, _) in known.items()},
-            "schemas": [digest for digest in digests if digest in self._schemas],
+            "schemas": schemas,
         }
 
     def take(
@@ -74,9 +77,10 @@ class Heads:
         for digest, schema in answer["schemas"].items():
             self.remember_schema(digest, schema)
         found = self.heads_of(known, answer["heads"])
-        if len(self._lineages) >= HEADS_KEPT:
-            self._lineages.clear()
-        self._lineages[realm] = tuple(found)
+        with self._guard:
+            if len(self._lineages) >= HEADS_KEPT:
+                self._lineages.clear()
+            self._lineages[realm] = tuple(found)
         return found
 
     def heads_of(
@@ -109,27 +113,30 @@ class Heads:
     def note_written(
         self,
         realm: RealmName,
-        head: Head,
         tag: str,
-        members: Mapping[RealmName, Head],
+        heads: Mapping[RealmName, Head],
+        *,
         position: int,
+        asked_at: float,
     ) -> None:
-        """*head* was made by this store's own write at *position*, among *members*."""
+        """The head of *realm* among *heads* was made at *position* by this store's own write, sent at *asked_at*."""
         with self._guard:
-            self._tagged[realm] = (tag, head)
-        self.note(realm, {realm: head, **members}, position=position, asked_at=time.monotonic())
+            self._tagged[realm] = (tag, heads[realm])
+        self.note(realm, heads, position=position, asked_at=asked_at)
 
     # --- schemas ---------------------------------------------------------------------------
 
     def schema(self, digest: str) -> Document | None:
         """A schema that is known; it never changes."""
-        return self._schemas.get(digest)
+        with self._guard:
+            return self._schemas.get(digest)
 
     def remember_schema(self, digest: str, schema: Document) -> None:
         """Keep one."""
-        if len(self._schemas) >= SCHEMAS_KEPT:
-            self._schemas.clear()
-        self._schemas[digest] = schema
+        with self._guard:
+            if len(self._schemas) >= SCHEMAS_KEPT:
+                self._schemas.clear()
+            self._schemas[digest] = schema
 
     # --- what is remembered for readers ----------------------------------------------------
 
@@ -144,7 +151,8 @@ class Heads:
     @property
     def followed(self) -> list[RealmName]:
         """The realms that are kept for readers."""
-        return list(self._followed)
+        with self._guard:
+            return list(self._followed)
 
     def note(
         self, realm: RealmName, heads: Mapping[RealmName, Head], *, position: int, asked_at: float
@@ -164,7 +172,7 @@ class Heads:
                 followed.words[0] += 1
 
     def note_quiet(self, position: int, at: float) -> bool:
-        """Nothing newer than *position* was there at the moment *at*; whether everything remembered is as new."""
+        """Nothing newer than *position* was there at a moment after *at*; whether all that is remembered is as new."""
         with self._guard:
             is_current = True
             for followed in self._followed.values():
@@ -193,3 +201,8 @@ class Heads:
             for one in self._followed.values():
                 one.words.clear()
             self._followed.clear()
+
+    def after_fork_in_child(self) -> None:
+        """As ``forget``; a thread that is not here may have been at it."""
+        self._guard = threading.Lock()
+        self.forget()

@@ -11,7 +11,7 @@ import os
 import random
 import time
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from realmconf.domain.archive import revision_fields
 from realmconf.domain.wire import write_fields
@@ -23,7 +23,6 @@ from realmconf.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
-from realmconf.stores.fairness import Turn
 from realmconf.stores.protocol import Applied, Compaction, Head
 from realmconf.stores.remote import files
 from realmconf.stores.remote.codec import (
@@ -37,6 +36,7 @@ from realmconf.stores.remote.connection import Connection
 from realmconf.stores.remote.heads import Heads
 from realmconf.stores.remote.signals import Bells, Signal
 from realmconf.stores.remote.stream import Stream
+from realmconf.stores.remote.turns import Turns
 from realmconf.stores.remote.view import View
 
 TYPE_CHECKING = False
@@ -86,9 +86,9 @@ class RemoteStore:
         _stores.add(self)
 
     def _begin(self) -> None:
-        self._turn = Turn()
+        self._turns = Turns()
         self._bells = Bells()
-        self._stream = Stream(self.connection, on_hint=self._hinted, on_quiet=self._quiet)
+        self._stream = Stream(self.connection, on_hint=self._hinted, on_beat=self._look)
 
     # --- what it is --------------------------------------------------------------------------
 
@@ -164,11 +164,13 @@ class RemoteStore:
     # --- writing -----------------------------------------------------------------------------
 
     @contextmanager
-    def judging_turn(self, deadline: float) -> Iterator[None]:
+    def judging_turn(
+        self, realms: Sequence[RealmName], deadline: float
+    ) -> Iterator[Callable[[], None]]:
         """See ``DecidingStore``."""
         self._check_writable()
-        with self._turn.held(deadline):
-            yield
+        with self._turns.held(realms, deadline) as refuse_child:
+            yield refuse_child
 
     def decide(
         self,
@@ -197,6 +199,7 @@ class RemoteStore:
             "known": named,
             "dry_run": dry_run,
         }
+        asked_at = time.monotonic()
         try:
             answer = self.connection.write(
                 "/v1/store/write",
@@ -213,18 +216,23 @@ class RemoteStore:
             return None
         everything = {name: tagged for one in known for name, tagged in one.items()}
         return [
-            self._decided(write.realm, found, everything)
+            self._decided(write.realm, found, everything, asked_at)
             for write, found in zip(writes, answer["decided"], strict=True)
         ]
 
     def _decided(
-        self, realm: RealmName, found: Mapping[str, Any], known: Mapping[RealmName, Any]
+        self,
+        realm: RealmName,
+        found: Mapping[str, Any],
+        known: Mapping[RealmName, Any],
+        asked_at: float,
     ) -> Decided:
         members = self._known.heads_of(known, found.get("members", {}))
         decided = decided_of(found, realm=realm, members=members)
         position, tag = found.get("position"), found.get("tag")
         if decided.head is not None and position is not None and tag is not None:
-            self._known.note_written(realm, decided.head, tag, members, position)
+            heads = {realm: decided.head, **members}
+            self._known.note_written(realm, tag, heads, position=position, asked_at=asked_at)
         return decided
 
     def apply(
@@ -241,7 +249,7 @@ class RemoteStore:
         self._require_everything(
             "writing whole revisions through a server, as a copy, an import or a restore does"
         )
-        return self._append(judge, deadline=deadline, renamed=None)
+        return self._append(realms, judge, deadline=deadline, renamed=None)
 
     def rename(
         self, old: RealmName, new: RealmName, judge: Judge, *, deadline: float
@@ -249,18 +257,24 @@ class RemoteStore:
         """See the protocol; needs every right in both."""
         self._check_writable()
         self._require_everything("renaming through a server", realm=old)
-        return self._append(judge, deadline=deadline, renamed=(old, new))
+        return self._append((old, new), judge, deadline=deadline, renamed=(old, new))
 
     def _append(
-        self, judge: Judge, *, deadline: float, renamed: tuple[RealmName, RealmName] | None
+        self,
+        realms: Sequence[RealmName],
+        judge: Judge,
+        *,
+        deadline: float,
+        renamed: tuple[RealmName, RealmName] | None,
     ) -> Sequence[Applied]:
         began = time.monotonic()
         pause = 0.001
-        with self.judging_turn(deadline):
+        with self.judging_turn(realms, deadline) as refuse_child:
             while True:
                 with self.view() as view:
                     judgements = judge(view)
                     basis = view.basis()
+                refuse_child()
                 first = judgements[0].write
                 answer = self.connection.write(
                     "/v1/store/apply",
@@ -313,20 +327,28 @@ class RemoteStore:
         self._refresh()
         self._bells.ring()
 
-    def _quiet(self, position: int, at: float) -> None:
-        if not self._known.note_quiet(position, at):
-            self._refresh()
+    def _look(self) -> None:
+        """
+        Ask how far the server is, for whoever reads without asking.
+
+        What it has said by itself may be from any time: only of an answer it is known after what it was made.
+        """
+        if not self._known.followed:
+            return
+        asked_at = time.monotonic()
+        with suppress(Exception), self.view() as view:
+            # A thread of ours: where it fails, what is remembered only gets older, which its age tells.
+            if not self._known.note_quiet(view.last_position(), asked_at):
+                self._refresh()
 
     def _refresh(self) -> None:
         """Look again at whatever is kept for those who read without asking."""
         realms = self._known.followed
         if not realms:
             return
-        try:
-            with self.view() as view:
-                view.lineages(realms)
-        except Exception:  # noqa: BLE001 - a thread of ours: what is remembered only gets older, which its age tells
-            return
+        with suppress(Exception), self.view() as view:
+            # As above.
+            view.lineages(realms)
 
     # --- housekeeping ------------------------------------------------------------------------
 
@@ -394,7 +416,8 @@ class RemoteStore:
     def after_fork_in_child(self) -> None:
         """A new life: connections, thread and locks are the parent's."""
         self.connection.forget()
-        self._known.forget()
+        self._turns.after_fork_in_child()
+        self._known.after_fork_in_child()
         self._known = Heads()
         self._begin()
 
@@ -442,6 +465,7 @@ def _scope(scope: Scope) -> dict[str, Any]:
         "changes_place": scope.changes_place,
         "governs": scope.governs,
         "states_secrets": scope.states_secrets,
+        "judges_secrets": scope.judges_secrets,
     }
 
 
@@ -452,4 +476,3 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
-        "judges_secrets": scope.judges_secrets,

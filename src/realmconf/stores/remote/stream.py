@@ -7,7 +7,6 @@ was told to nobody.  Between connections it waits longer and longer, up to some 
 
 from __future__ import annotations
 
-import json
 import random
 import socket
 import threading
@@ -39,11 +38,11 @@ class Stream:
         connection: Connection,
         *,
         on_hint: Callable[[], None],
-        on_quiet: Callable[[int, float], None],
+        on_beat: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._on_hint = on_hint
-        self._on_quiet = on_quiet
+        self._on_beat = on_beat
         self._guard = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -120,8 +119,6 @@ class Stream:
             if line.startswith("event: "):
                 event = line[len("event: ") :]
             elif line.startswith("data: ") and event == "beat":
-                position = json.loads(line[len("data: ") :]).get("position")
-                if type(position) is int:
-                    self._on_quiet(position, time.monotonic())
+                self._on_beat()
             elif line.startswith("data: ") and event == "hint":
                 self._on_hint()

@@ -38,6 +38,8 @@ class View:
         self._connection = connection
         self._known = known
         self._at: int | None = None
+        self._asked_at = 0.0
+        """When the question was sent whose answer is from that position; monotonic seconds."""
         self._heads: dict[RealmName, Head] = {}
         self._families: dict[RealmName, list[RealmName]] = {}
         self._schemas: dict[RealmName, list[str]] = {}
@@ -49,9 +51,10 @@ class View:
 
     def _ask(self, calls: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The answers to *calls*; the first error among them is raised."""
+        asked_at = time.monotonic()
         answer = self._connection.read(PATH, {"at": self._at, "calls": list(calls)})
         if self._at is None:
-            self._at = answer["position"]
+            self._at, self._asked_at = answer["position"], asked_at
         values = []
         for found in answer["answers"]:
             if "error" in found:
@@ -71,8 +74,6 @@ class View:
         for start in range(0, len(realms), LINEAGES_AT_ONCE):
             page = realms[start : start + LINEAGES_AT_ONCE]
             known = [self._known.known(realm) for realm in page]
-            asked_at = time.monotonic()
-            is_newest = self._at is None
             answers = self._ask(
                 [self._known.question(*one) for one in zip(page, known, strict=True)]
             )
@@ -80,9 +81,9 @@ class View:
                 heads = self._known.take(realm, have, answer)
                 for name, head in heads.items():
                     self._heads.setdefault(name, head)
-                if is_newest:
-                    assert self._at is not None
-                    self._known.note(realm, heads, position=self._at, asked_at=asked_at)
+                assert self._at is not None
+                # Of a later question too: they were the newest at the point that the first one found.
+                self._known.note(realm, heads, position=self._at, asked_at=self._asked_at)
                 found.append(heads)
         return found
 
