@@ -9,15 +9,23 @@ from typing import Any
 import pytest
 
 from realmconf.domain.names import LIMITS, PLANS, TOKENS, RealmName
-from realmconf.errors import InvalidArgument, InvalidRealm, LimitExceeded, OutcomeUnknown
+from realmconf.errors import (
+    InvalidArgument,
+    InvalidRealm,
+    LimitExceeded,
+    LockTimeout,
+    OutcomeUnknown,
+)
 from realmconf.runtime.client import Client, connect
-from realmconf.runtime.ledger import REVISIONS_KEPT, Ledger
+from realmconf.runtime.ledger import Ledger, seconds_left_of_minute
 from realmconf.runtime.world import WORLD
 from realmconf.stores.memory import open_store
 
+REVISIONS_KEPT = 4
 
-def ledger(client: Client, *, is_compacted: bool = False) -> Ledger:
-    return Ledger(client.store, PLANS, world=client.world, is_compacted=is_compacted)
+
+def ledger(client: Client, *, revisions_kept: int | None = None) -> Ledger:
+    return Ledger(client.store, PLANS, world=client.world, revisions_kept=revisions_kept)
 
 
 def put(record: Ledger, client: Client, **members: Any) -> None:
@@ -86,7 +94,7 @@ def test_what_a_change_raises_changes_nothing(client):
 
 def test_a_record_that_is_compacted_keeps_few_revisions(client):
     """What was there before is of no use to anybody; a record that is not keeps all, for whoever audits it."""
-    short = ledger(client, is_compacted=True)
+    short = ledger(client, revisions_kept=REVISIONS_KEPT)
     full = Ledger(client.store, TOKENS, world=client.world)
     for number in range(2 * REVISIONS_KEPT + 5):
         put(short, client, n=number)
@@ -96,6 +104,42 @@ def test_a_record_that_is_compacted_keeps_few_revisions(client):
         assert view.head(PLANS).floor > 1
         assert view.head(TOKENS).floor == 1
         assert view.head(PLANS).revision.document == {"n": 2 * REVISIONS_KEPT + 4}
+
+
+def test_a_record_that_cannot_be_compacted_is_changed_all_the_same():
+    """The change is made, and its maker is told so: what is too much goes with a later one."""
+
+    class Busy:
+        def __init__(self) -> None:
+            self.inner = open_store("", options={}, limits=LIMITS)
+            self.is_busy = True
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+        def compact(self, *given: Any, **options: Any) -> Any:
+            if self.is_busy:
+                raise LockTimeout(waited_seconds=1.0)
+            return self.inner.compact(*given, **options)
+
+    store: Any = Busy()
+    client = Client(store)
+    record = ledger(client, revisions_kept=REVISIONS_KEPT)
+    for number in range(3 * REVISIONS_KEPT):
+        store.is_busy = number < 3 * REVISIONS_KEPT - 1
+        put(record, client, n=number)
+        head = store.head(PLANS, adopt=False)
+        assert head.revision.document == {"n": number}
+    assert head.generation - store.head(PLANS, adopt=False).floor == REVISIONS_KEPT
+
+
+def test_what_is_left_of_a_minute():
+    """Whoever has to wait is told for how long: until a minute has passed, and never for no time at all."""
+    begun = "2026-11-28T13:05:08.500000Z"
+    assert seconds_left_of_minute(begun, begun) == 60
+    assert seconds_left_of_minute(begun, "2026-11-28T13:05:38.000000Z") == 30.5
+    assert seconds_left_of_minute(begun, "2026-11-28T13:06:08.400000Z") == 1
+    assert seconds_left_of_minute(begun, "2026-11-28T14:06:08.400000Z") == 1
 
 
 def test_a_change_that_was_made_and_not_acknowledged_is_no_failure():

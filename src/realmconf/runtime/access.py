@@ -7,8 +7,10 @@ there.  What a write may change within a realm is carried out in ``domain.scope`
 
 from __future__ import annotations
 
+import re
+
 from realmconf.domain.names import REALM_NAME_CHARS_MAX, RealmName
-from realmconf.domain.pointer import Pointer
+from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.domain.record import Record
 from realmconf.domain.scope import Scope
 from realmconf.errors import InvalidArgument, NotPermitted
@@ -41,6 +43,8 @@ class Grant(Record):
     """Places at or below which it may write; none: anywhere."""
     expires_at: str | None = None
     """RFC 3339, UTC: when it ends; None: never."""
+    share: str = ""
+    """Of the tokens and plans that there may be: the token to which those of this caller count, if it has one."""
 
     def allows(self, role: str, realm: str | None) -> bool:
         """
@@ -86,14 +90,34 @@ class Grant(Record):
             below=self.paths or None,
             changes_place=is_admin and not self.paths,
             governs=is_admin and not self.paths,
+            # Whoever has the store in hand can look.
+            judges_secrets=self.sees_secrets or not self.id,
             may_inherit=self.may_read,
         )
 
 
-            # Whoever has the store in hand can look.
-            judges_secrets=self.sees_secrets or not self.id,
 OWNER = Grant(id="", name="", roles=frozenset(("admin",)))
 """Whoever has the store in hand, as a process started by its owner; secrets are shown to those who ask for that."""
+
+
+def require_settling(scope: Scope | None, write_id: str, *, realm: RealmName) -> None:
+    """
+    Go on only if a writer of this *scope* may settle *write_id*, which ends the write if it is not done yet.
+
+    At which places a write of this id would be is known to nobody.  So whoever may write at some places only settles
+    ids that cannot be guessed, as the SDK mints them: who knows one has sent it.
+
+    Raises:
+        NotPermitted: It might be another writer's.
+    """
+    below = None if scope is None else scope.below
+    if below is not None and ROOT not in below and not _MINTED.fullmatch(write_id):
+        raise NotPermitted(
+            "settling a write that may be of other places than this caller's", realm=realm
+        )
+
+
+_MINTED = re.compile("w-[0-9a-f]{32}")
 
 
 def matches(pattern: str, realm: str) -> bool:
@@ -114,7 +138,7 @@ def matches(pattern: str, realm: str) -> bool:
 
 def check_pattern(pattern: object) -> str:
     """
-    A pattern for realm names: what a name consists of, and ``*``.
+    A pattern for realm names, in the one spelling that it has: what a name consists of, and ``*``.
 
     Raises:
         InvalidArgument: It is none.
@@ -128,7 +152,10 @@ def check_pattern(pattern: object) -> str:
         raise InvalidArgument(
             "a pattern of realms has letters, digits, '_', '-', and * for any of them"
         )
-    return pattern
+    return _STARS.sub("*", pattern)
+
+
+_STARS = re.compile(r"\*+")
 
 
 def check_roles(roles: Iterable[object]) -> tuple[str, ...]:

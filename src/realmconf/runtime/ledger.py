@@ -8,12 +8,15 @@ hand edit concerns it.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime
+
 from realmconf.domain.document import check_document, same
 from realmconf.domain.frozen import thaw
 from realmconf.domain.names import LIMITS
 from realmconf.domain.revision import GENESIS, seal
 from realmconf.domain.write import Append, SetDocument, Unchanged, Write
-from realmconf.errors import OutcomeUnknown, StoreUnavailable
+from realmconf.errors import LockTimeout, OutcomeUnknown, StoreError, StoreUnavailable
 from realmconf.stores.protocol import Judgement
 
 TYPE_CHECKING = False
@@ -23,21 +26,22 @@ if TYPE_CHECKING:
 
     from realmconf.domain.names import SystemName
     from realmconf.runtime.world import World
-    from realmconf.stores.protocol import ReadView, Store
-
-REVISIONS_KEPT = 16
-"""Of a record that is compacted, and up to twice as many: each is the whole record, and of no use to anybody."""
+    from realmconf.stores.protocol import Head, ReadView, Store
 
 
 class Ledger:
-    """One such record of one store. Thread-safe."""
+    """
+    One such record of one store. Thread-safe.
+
+    Of its revisions *revisions_kept* are kept, and up to twice as many, since each is the whole record; None: all.
+    """
 
     def __init__(
-        self, store: Store, name: SystemName, *, world: World, is_compacted: bool = False
+        self, store: Store, name: SystemName, *, world: World, revisions_kept: int | None = None
     ) -> None:
         self._store = store
         self._world = world
-        self._is_compacted = is_compacted
+        self._revisions_kept = revisions_kept
         self.name = name
 
     _was_there = False
@@ -114,10 +118,24 @@ class Ledger:
             if revision is None or revision.write_id != write_id:
                 raise
             return
-        head = applied[0].head
-        if self._is_compacted and head.generation - head.floor >= 2 * REVISIONS_KEPT:
-            floor = head.generation - REVISIONS_KEPT
-            self._store.compact(self.name, floor=floor, deadline=deadline)
+        self._compact(applied[0].head, deadline=deadline)
+
+    def _compact(self, head: Head, *, deadline: float) -> None:
+        kept = self._revisions_kept
+        if kept is None or head.generation - head.floor < 2 * kept:
+            return
+        # The change is made: whatever goes wrong here is no failure of it, and the next change tries again.
+        with suppress(LockTimeout, StoreError, OutcomeUnknown):
+            self._store.compact(self.name, floor=head.generation - kept, deadline=deadline)
+
+
+MINUTE_SECONDS = 60.0
+
+
+def seconds_left_of_minute(begun: str, now: str) -> float:
+    """How many seconds after *now* a minute has passed since *begun*; at least one."""
+    passed = datetime.fromisoformat(now) - datetime.fromisoformat(begun)
+    return max(1.0, MINUTE_SECONDS - passed.total_seconds())
 
 
 _NOTHING: Mapping[str, Any] = {}

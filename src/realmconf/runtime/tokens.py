@@ -1,79 +1,52 @@
 """
 Tokens: what a caller shows to a server, and what the store remembers of it.
 
-Decides the form of a token, what is kept (never the token itself) and when one is good.  They are kept in the
-store, in a record of its own, so that whichever process answers knows of them, and of their end.
+Decides that a token itself is kept nowhere, and when one is good.  They are kept in the store, in a record of its
+own, so that whichever process answers knows of them, and of their end.  What one looks like is for
+``runtime.token_form``, how many there may be for ``runtime.token_record``.
 """
 
 from __future__ import annotations
 
-import re
-from hashlib import sha256
-
 from realmconf.domain.names import TOKENS
-from realmconf.domain.pointer import Pointer
-from realmconf.domain.record import Record
-from realmconf.errors import InvalidArgument, LimitExceeded, TokenNotFound, Unsupported
-from realmconf.runtime import arguments
-from realmconf.runtime.access import Grant, check_pattern, check_roles
-from realmconf.runtime.ledger import Ledger
+from realmconf.errors import InvalidArgument, Unsupported
+from realmconf.runtime import arguments, token_form, token_record
+from realmconf.runtime.access import OWNER, Grant, check_pattern, check_roles
+from realmconf.runtime.ledger import MINUTE_SECONDS, Ledger
+from realmconf.runtime.token_form import (
+    EXPIRY_SECONDS_MAX,
+    NAME_CHARS_MAX,
+    PATHS_MAX,
+    PATTERNS_MAX,
+    EndedToken,
+    NewToken,
+    Token,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from realmconf.domain.pointer import Pointer
     from realmconf.runtime.client import Client
 
-PREFIX = "rc_"
-SECRET_BYTES = 32
-ID_BYTES = 6
-TOKENS_MAX = 2_048
-"""So many of usual size are kept in one record."""
-PATTERNS_MAX = 64
-"""Of realms, of one token: each request is compared with them."""
-PATHS_MAX = 64
-NAME_CHARS_MAX = 64
+__all__ = [
+    "EXPIRY_SECONDS_MAX",
+    "NAME_CHARS_MAX",
+    "PATHS_MAX",
+    "PATTERNS_MAX",
+    "EndedToken",
+    "NewToken",
+    "Token",
+    "Tokens",
+]
+
 ROUTE = "/v1/tokens"
 """Where a server has its own."""
-EXPIRY_SECONDS_MAX = 10 * 365 * 86_400
-_FORM = re.compile(r"rc_[A-Za-z0-9_-]{43}")
-
-
-class Token(Record):
-    """What is kept of one token."""
-
-    id: str
-    name: str
-    roles: tuple[str, ...]
-    realms: tuple[str, ...]
-    paths: tuple[Pointer, ...] = ()
-    created_at: str
-    created_by: str
-    expires_at: str | None = None
-    """RFC 3339, UTC; None: never."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "roles": list(self.roles),
-            "realms": list(self.realms),
-            "paths": [str(path) for path in self.paths],
-            "created_at": self.created_at,
-            "created_by": self.created_by,
-            "expires_at": self.expires_at,
-        }
-
-
-class NewToken(Record):
-    """A token that was just made, and the only time that its text is known."""
-
-    __hidden__ = frozenset({"text"})
-
-    token: Token
-    text: str
+ID_CHARS_MAX = 40
+REVISIONS_KEPT = 8
+"""Of the record, and up to twice as many: what there is to remember is in its log."""
 
 
 class Tokens:
@@ -87,7 +60,9 @@ class Tokens:
         self._operate = getattr(client.store, "operate", None)
         self._client = client
         self._world = client.world
-        self.ledger = Ledger(client.store, TOKENS, world=client.world)
+        self.ledger = Ledger(
+            client.store, TOKENS, world=client.world, revisions_kept=REVISIONS_KEPT
+        )
         self._known: tuple[Mapping[str, Any], dict[str, tuple[Token, Grant]]] = ({}, {})
         self._by_id: tuple[dict[str, tuple[Token, Grant]], dict[str, tuple[Token, Grant]]] = (
             {},
@@ -102,6 +77,7 @@ class Tokens:
         paths: Iterable[str | Pointer] = (),
         name: str | None = None,
         expires_seconds: float | None = None,
+        maker: Grant = OWNER,
         author: str,
         surface: str,
         timeout: float | None = None,
@@ -109,20 +85,21 @@ class Tokens:
         """
         Make a token: its text is in the answer, and nowhere else from then on.
 
+        With a *maker* that is a token itself it ends with that one, also where no time is given; its name has
+        letters, digits, ``. _ @ -`` and spaces alone, and it counts to the maker's share.  Whether the maker has the
+        rights that it gives was asked before.
+
         Raises:
             InvalidArgument: A role, pattern, path, name or time is none.
-            LimitExceeded: There are ``TOKENS_MAX`` that have not expired; or it is for too many realms or paths.
+            LimitExceeded: There are as many as there may be; or it is for too many realms or paths.
+            RateLimited: Too many were made with this maker in the last minute.
+            Unauthenticated: The maker has ended.
         """
         patterns = [realms] if isinstance(realms, str) else list(realms)
         if not patterns:
             raise InvalidArgument("a token is for one realm at least: * is all of them")
         places = arguments.pointers(paths, name="paths")
-        for limit, found, maximum in (
-            ("token_realms", patterns, PATTERNS_MAX),
-            ("token_paths", places, PATHS_MAX),
-        ):
-            if len(found) > maximum:
-                raise LimitExceeded(limit, len(found), maximum=maximum)
+        token_form.refuse_many(patterns, places)
         if self._operate is not None:
             asked = {
                 "realms": patterns,
@@ -133,85 +110,127 @@ class Tokens:
             }
             stated = {name: value for name, value in asked.items() if value not in (None, [])}
             made = self._operate("POST", ROUTE, stated)
-            return NewToken(token=_told(made), text=made["token"])
-        token_id = f"t-{self._world.random_bytes(ID_BYTES).hex()}"
+            return NewToken(token=token_form.told(made), text=made["token"])
+        token_id = f"t-{self._world.random_bytes(token_form.ID_BYTES).hex()}"
         token = Token(
             id=token_id,
-            name=token_id
-            if name is None
-            else arguments.line(name, name="name", characters_max=NAME_CHARS_MAX),
+            name=token_id if name is None else token_form.checked_name(name, maker),
             roles=check_roles(roles),
             realms=tuple(check_pattern(pattern) for pattern in patterns),
             paths=places,
             created_at=self._world.timestamp(),
             created_by=author,
-            expires_at=None if expires_seconds is None else self.expiry(expires_seconds),
+            created_by_id=maker.id or None,
+            expires_at=maker.expires_at
+            if expires_seconds is None
+            else self.expiry(expires_seconds),
         )
-        text = PREFIX + _letters(self._world.random_bytes(SECRET_BYTES))
-
-        def add(kept: dict[str, Any]) -> None:
-            if len(kept) >= TOKENS_MAX:
-                now = self._world.timestamp()
-                for name in [name for name, one in kept.items() if _is_over(one, now)]:
-                    del kept[name]
-            if len(kept) >= TOKENS_MAX:
-                raise LimitExceeded("tokens", len(kept) + 1, maximum=TOKENS_MAX)
-            kept[token.id] = {
-                **{key: value for key, value in token.to_dict().items() if value is not None},
-                "sha256": _digest(text),
-            }
-
+        token_form.refuse_long(token)
+        text = token_form.PREFIX + token_form.letters(
+            self._world.random_bytes(token_form.SECRET_BYTES)
+        )
+        entry = {
+            **{key: value for key, value in token.to_dict().items() if value is not None},
+            "sha256": token_form.digest(text),
+        }
+        if maker.id and not maker.allows("admin", None):
+            entry["share"] = maker.share
         self.ledger.update(
-            add,
+            lambda kept: token_record.add(
+                kept,
+                entry,
+                share=maker.share,
+                since=self._world.timestamp_before(MINUTE_SECONDS),
+            ),
             author=author,
             surface=surface,
-            message=f"token {token.id} for {', '.join(token.realms)}",
+            message=f"token {token.id} made",
             deadline=self._client.deadline(timeout),
         )
         return NewToken(token=token, text=text)
 
-    def all(self) -> list[Token]:
-        """Every token, the expired ones too, in the order of making."""
+    def all(self, *, asker: Grant = OWNER) -> list[Token]:
+        """
+        Every token that *asker* may end, in the order of making; an expired one until the next one is made.
+
+        Who is no admin of the whole store may end itself, and what was made with it.
+        """
         if self._operate is not None:
-            return [_told(one) for one in self._operate("GET", ROUTE, {})]
-        found = (token for token, _ in self._table().values())
+            return [token_form.told(one) for one in self._operate("GET", ROUTE, {})]
+        within = _within(asker)
+        kept = self.ledger.read()
+        found = (
+            token
+            for token, _ in self._table().values()
+            if not within or (token.id in kept and within in token_record.makers_of(kept, token.id))
+        )
         return sorted(found, key=lambda token: (token.created_at, token.id))
 
     def revoke(
-        self, token_id: str, *, author: str, surface: str, timeout: float | None = None
-    ) -> Token:
+        self,
+        token_id: str,
+        *,
+        asker: Grant = OWNER,
+        author: str,
+        surface: str,
+        timeout: float | None = None,
+    ) -> EndedToken:
         """
-        End a token: no request is answered with it after this returns.
+        End a token, and those that were made with it: no request is answered with one after this returns.
 
         Raises:
-            TokenNotFound: There is none of this id.
+            TokenNotFound: There is none of this id, or none that *asker* may end.
         """
         if not isinstance(token_id, str):
             raise InvalidArgument("a token is named by its id, as `token list` shows it")
         if self._operate is not None:
             from urllib.parse import quote
 
-            return _told(self._operate("DELETE", f"{ROUTE}/{quote(token_id, safe='')}", {}))
-        found = next((token for token in self.all() if token.id == token_id), None)
-        if found is None:
-            raise TokenNotFound(token_id)
+            told = self._operate("DELETE", f"{ROUTE}/{quote(token_id, safe='')}", {})
+            return EndedToken(token=token_form.told(told), also=tuple(told.get("also_revoked", ())))
+        ended: list[Mapping[str, Any]] = []
+
+        def end(kept: dict[str, Any]) -> None:
+            ended[:] = token_record.end(
+                kept,
+                token_id,
+                within=_within(asker),
+                by=author,
+                share=asker.share,
+                at=self._world.timestamp(),
+            )
+
         self.ledger.update(
-            lambda kept: kept.pop(token_id, None),
+            end,
             author=author,
             surface=surface,
-            message=f"token {token_id} revoked",
+            message=f"token {token_id[:ID_CHARS_MAX]} revoked",
             deadline=self._client.deadline(timeout),
         )
+        token, _ = token_form.read(ended[0])
+        return EndedToken(token=token, also=tuple(one["id"] for one in ended[1:]))
+
+    def log(self) -> Sequence[Mapping[str, Any]]:
+        """
+        Who made and ended which token, oldest first, as far back as there is room: ``at``, ``what``, ``tokens``,
+        ``by``.
+
+        Raises:
+            Unsupported: It is a server's: it tells nobody.
+        """
+        if self._operate is not None:
+            raise Unsupported("a server does not tell who made and ended its tokens")
+        found: Sequence[Mapping[str, Any]] = self.ledger.read().get(token_record.LOG, ())
         return found
 
     def grant_of(self, text: str) -> Grant | None:
         """The rights that the token *text* gives now; None if it is none, or not any more."""
         if self._operate is not None:
             raise Unsupported("a server takes its own tokens; they are no other server's to take")
-        if not _FORM.fullmatch(text):
+        if not token_form.FORM.fullmatch(text):
             return None
         # Who looks a digest up learns nothing from how long it takes: no digest of a guess is near that of a token.
-        found = self._table().get(_digest(text))
+        found = self._table().get(token_form.digest(text))
         if found is None:
             return None
         token, grant = found
@@ -250,58 +269,12 @@ class Tokens:
         kept = self.ledger.read()
         known, table = self._known
         if known is not kept:
-            table = {entry["sha256"]: _read(entry) for entry in kept.values()}
+            found = token_record.entries(kept).values()
+            table = {entry["sha256"]: token_form.read(entry) for entry in found}
             self._known = (kept, table)
         return table
 
 
-def _read(entry: Mapping[str, Any]) -> tuple[Token, Grant]:
-    paths = tuple(Pointer.parse_json_pointer(path) for path in entry["paths"])
-    token = Token(
-        id=entry["id"],
-        name=entry["name"],
-        roles=tuple(entry["roles"]),
-        realms=tuple(entry["realms"]),
-        paths=paths,
-        created_at=entry["created_at"],
-        created_by=entry["created_by"],
-        expires_at=entry.get("expires_at"),
-    )
-    grant = Grant(
-        id=token.id,
-        name=token.name,
-        roles=frozenset(token.roles),
-        realms=token.realms,
-        paths=paths,
-        expires_at=token.expires_at,
-    )
-    return token, grant
-
-
-def _told(found: Mapping[str, Any]) -> Token:
-    """A token as a server tells of it."""
-    return Token(
-        id=found["id"],
-        name=found["name"],
-        roles=tuple(found["roles"]),
-        realms=tuple(found["realms"]),
-        paths=tuple(Pointer.parse_json_pointer(path) for path in found["paths"]),
-        created_at=found["created_at"],
-        created_by=found["created_by"],
-        expires_at=found["expires_at"],
-    )
-
-
-def _is_over(entry: Mapping[str, Any], now: str) -> bool:
-    return bool(entry.get("expires_at", now) < now)
-
-
-def _digest(text: str) -> str:
-    # The token is 256 random bits: a slow hash would protect nothing that this one does not.
-    return sha256(text.encode()).hexdigest()
-
-
-def _letters(raw: bytes) -> str:
-    from base64 import urlsafe_b64encode
-
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+def _within(asker: Grant) -> str:
+    """The token within whose line *asker* may see and end tokens; empty: all of them."""
+    return asker.id if asker.id and not asker.allows("admin", None) else ""

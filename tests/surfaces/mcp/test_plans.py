@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from tests.surfaces.mcp.agents import (
@@ -18,10 +19,12 @@ from tests.surfaces.mcp.agents import (
 )
 
 import realmconf
+from realmconf.domain.document import canonical_bytes
 from realmconf.domain.names import PLANS
 from realmconf.errors import GenerationConflict, NotPermitted, PlanInvalid, RateLimited
+from realmconf.runtime import plan_record
 from realmconf.runtime.access import OWNER
-from realmconf.runtime.ledger import REVISIONS_KEPT, Ledger
+from realmconf.runtime.ledger import MINUTE_SECONDS, Ledger
 from realmconf.runtime.operations import planning
 from realmconf.runtime.operations.session import Session
 from realmconf.runtime.world import World
@@ -29,9 +32,9 @@ from realmconf.surfaces.mcp.rights import allowance, narrowed
 from realmconf.surfaces.mcp.stdio import host_for
 
 
-def agent_of(client, *, caller="a"):
+def agent_of(client, *, caller="a", share=""):
     allowed = allowance(allow_write=True, paths=["/agent"], realms=["*"])
-    grant = narrowed(OWNER, allowed, caller=caller, author=f"mcp:{caller}")
+    grant = narrowed(OWNER.replace(share=share), allowed, caller=caller, author=f"mcp:{caller}")
     return Session(client, grant, surface="mcp")
 
 
@@ -300,12 +303,12 @@ def test_what_is_kept_of_plans_holds_no_secret(client, patch):
 def test_a_caller_makes_so_many_plans_a_minute(clock, timed):
     """After 240 plans in a minute a caller waits; others do not."""
     session = agent_of(timed)
-    for number in range(planning.PLANS_PER_MINUTE):
+    for number in range(plan_record.PLANS_PER_MINUTE):
         plan(session, number)
     with pytest.raises(RateLimited):
         plan(session, 999)
     assert plan(agent_of(timed, caller="b"), 999)
-    clock.pass_seconds(planning.MINUTE_SECONDS)
+    clock.pass_seconds(MINUTE_SECONDS)
     assert plan(session, 999)
 
 
@@ -313,51 +316,101 @@ def test_large_plans_are_fewer(clock, timed):
     """The plans of one caller take so much room and no more: the oldest give way, but none of the last minute."""
     session = agent_of(timed)
 
-    def large(size):
-        return planning.plan(
-            session,
-            realm=session.named(REALM),
-            patch={"agent": {"model": "x" * size}},
-            expected_generation=1,
-            reason="r",
-        ).plan_id
-
-    first, second, *_ = [large(32_000) for _ in range(4)]
+    first, second, *_ = [large(session) for _ in range(4)]
     with pytest.raises(RateLimited):
-        large(32_000)
-    clock.pass_seconds(planning.MINUTE_SECONDS)
-    large(32_000)
+        large(session)
+    clock.pass_seconds(MINUTE_SECONDS)
+    large(session)
     with pytest.raises(PlanInvalid):
         planning.apply(session, plan_id=first)
     assert planning.apply(session, plan_id=second).changed
 
 
-def test_many_callers_leave_the_record_usable(timed):
-    """However many callers make plans as large as they may, what is refused is refused with a typed error."""
-    refused = None
+def large(session, size=32_000, letter="x"):
+    return planning.plan(
+        session,
+        realm=session.named(REALM),
+        patch={"agent": {"model": letter * size}},
+        expected_generation=1,
+        reason="r",
+    ).plan_id
+
+
+def is_kept(client, plan_id):
+    return plan_id in Ledger(client.store, PLANS, world=client.world).read()
+
+
+def test_nobody_keeps_others_from_planning(clock, timed):
+    """Where there is no more room, the oldest plans of whoever has most give way: who has few keeps them."""
+    victim = agent_of(timed, caller="v")
+    mine = plan(victim, 5)
+    by_turns = [agent_of(timed, caller=f"t-{n:02}", share="t-maker") for n in range(40)]
+    made = []
+    for session in by_turns:
+        made.append(large(session))
+        clock.pass_seconds(1)
+    also = plan(victim, 6)
+    assert is_kept(timed, mine)
+    assert is_kept(timed, also)
+    assert not is_kept(timed, made[0])
+    assert is_kept(timed, made[-1])
+    assert planning.apply(victim, plan_id=mine).changed
+
+
+def test_tokens_of_one_maker_share_their_room(timed):
+    """However many tokens somebody makes: what they plan together counts as what one would have planned."""
+    others = [agent_of(timed, caller=f"o{n}") for n in range(3)]
+    theirs = [large(session) for session in others for _ in range(3)]
     for number in range(40):
-        session = agent_of(timed, caller=f"c{number}")
-        try:
-            planning.plan(
-                session,
-                realm=session.named(REALM),
-                patch={"agent": {"model": "x" * 32_000}},
-                expected_generation=1,
-                reason="r",
-            )
-        except RateLimited as error:
-            refused = error
-    assert refused is not None
-    assert "all callers" in str(refused)
+        large(agent_of(timed, caller=f"t-{number}", share="t-maker"))
+    assert all(is_kept(timed, one) for one in theirs)
+
+
+@pytest.mark.parametrize("letter", ['"', "\\", "é", "\U0001f600"])
+def test_plans_are_counted_as_they_are_kept(timed, letter):
+    """Text within text is up to four times as long: nothing fills the record beyond a document's limits."""
+    size = 32_000 // len(json.dumps(letter, ensure_ascii=False)[1:-1].encode())
+    for number in range(60):
+        large(agent_of(timed, caller=f"c{number}"), size=size, letter=letter)
+    record = Ledger(timed.store, PLANS, world=timed.world).read()
+    assert plan_record.BYTES_MAX * 3 // 4 < len(canonical_bytes(record)) <= plan_record.BYTES_MAX
+
+
+def test_makers_of_many_tokens_wait_too(timed, monkeypatch):
+    """All tokens of one maker plan so often together, and no more; others are not meant."""
+    monkeypatch.setattr(plan_record, "SHARE_PLANS_PER_MINUTE", 20)
+    sessions = [agent_of(timed, caller=f"t-{n}", share="t-maker") for n in range(5)]
+    for number in range(20):
+        plan(sessions[number % 5], number)
+    with pytest.raises(RateLimited, match="of this maker"):
+        plan(sessions[0], 1000)
+    assert plan(agent_of(timed, caller="b"), 999)
+
+
+def test_who_waits_is_told_how_long(clock, timed):
+    """After the seconds that a refusal tells, and not before, there is room for another plan."""
+    session = agent_of(timed)
+    for _ in range(3):
+        large(session)
+        clock.pass_seconds(10)
+    large(session)
+    with pytest.raises(RateLimited) as refused:
+        large(session)
+    assert refused.value.retry_after_seconds == 30
+    clock.pass_seconds(29)
+    with pytest.raises(RateLimited):
+        large(session)
+    clock.pass_seconds(1)
+    large(session)
 
 
 def test_plans_do_not_pile_up(clock, timed):
     """Expired plans are forgotten, and of the record of plans only the newest states are kept."""
     session = agent_of(timed)
-    for number in range(3 * REVISIONS_KEPT):
+    for number in range(3 * plan_record.REVISIONS_KEPT):
         plan(session, number)
         clock.pass_seconds(planning.PLAN_SECONDS)
     assert len(Ledger(timed.store, PLANS, world=timed.world).read()) == 1
     with timed.store.view() as view:
         head = view.head(PLANS)
-    assert head.generation - head.floor < 2 * REVISIONS_KEPT
+    assert head.generation - head.floor < 2 * plan_record.REVISIONS_KEPT

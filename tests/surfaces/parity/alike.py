@@ -12,7 +12,11 @@ from typing import Any
 
 TIMES = ("created_at", "expires_at")
 OF_THE_WRITER = {"author": "«author»", "created_by": "«author»", "surface": "«surface»"}
-OF_THE_PROCESS = {"instance_id": "«instance»", "backend": "«backend»"}
+OF_THE_PROCESS = {
+    "instance_id": "«instance»",
+    "backend": "«backend»",
+    "created_by_id": "«author»",
+}
 MINTED = re.compile(
     r"(?P<mark>«secret:[0-9a-f]{16}»)"
     r"|(?P<digest>\b[0-9a-f]{64}\b)"

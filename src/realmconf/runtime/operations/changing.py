@@ -8,6 +8,7 @@ from realmconf.domain.patch import check_patch
 from realmconf.domain.pointer import Pointer
 from realmconf.errors import InvalidArgument
 from realmconf.runtime import arguments
+from realmconf.runtime.access import require_settling
 from realmconf.runtime.operations.numbers import (
     operations_with_stored_number_types,
     with_stored_number_types,
@@ -144,7 +145,8 @@ def _typed(handle: ConfigRuntime[Any], part: dict[str, Any], session: Session) -
 
 
 def settle(session: Session, *, realm: RealmName, write_id: str) -> Settled:
-    """What became of a write."""
+    """What became of a write; ended, if nothing did."""
+    require_settling(session.client.scope, write_id, realm=realm)
     found = session.realm(realm).settle(write_id)
     if isinstance(found, Committed):
         return Settled(write_id=write_id, outcome="committed", generation=found.generation)

@@ -14,6 +14,7 @@ from realmconf.domain.pointer import POINTER_CHARS_MAX
 from realmconf.domain.record import Record
 from realmconf.errors import InvalidArgument
 from realmconf.runtime.access import ROLES
+from realmconf.runtime.token_form import GIVEN_NAME
 from realmconf.runtime.tokens import EXPIRY_SECONDS_MAX, NAME_CHARS_MAX, PATHS_MAX, PATTERNS_MAX
 
 TYPE_CHECKING = False
@@ -162,13 +163,14 @@ KINDS: dict[str, Kind] = {
         read=_seconds,
     ),
     "text": Kind(says="text", schema={"type": "string"}, fits=_is_text),
-    "line": Kind(
+    "token_name": Kind(
         says="text of one line",
         schema={
             "type": "string",
             "minLength": 1,
             "maxLength": NAME_CHARS_MAX,
-            "pattern": LINE_PATTERN,
+            # Whoever has the store in hand may give any name, but not through a server.
+            "pattern": f"^{GIVEN_NAME}$",
         },
         fits=_is_text,
     ),

@@ -20,10 +20,10 @@ from realmconf.errors import (
     LimitExceeded,
     NotPermitted,
     PlanInvalid,
-    RateLimited,
     Unsupported,
 )
-from realmconf.runtime.ledger import Ledger
+from realmconf.runtime import plan_record
+from realmconf.runtime.ledger import MINUTE_SECONDS, Ledger
 from realmconf.runtime.operations.numbers import with_stored_number_types
 from realmconf.runtime.operations.results import Planned
 from realmconf.runtime.results import document_of
@@ -40,14 +40,7 @@ if TYPE_CHECKING:
 PLAN_SECONDS = 600.0
 """How long a plan is good."""
 PATCH_BYTES_MAX = 32_768
-PLANS_PER_MINUTE = 240
-"""Of one caller."""
-MINUTE_SECONDS = 60.0
-CALLER_BYTES_MAX = 131_072
-"""Of the plans of one caller that are kept: beyond it the oldest give way, but none of the last minute."""
-BYTES_MAX = 786_432
-"""Of all that are kept: the record is a document, and has a document's limits."""
-
+_PLAN_ID_CHARS = 40
 _NO_SECRETS = Scope(states_secrets=False)
 
 
@@ -73,10 +66,33 @@ def plan(
     """
     if not reason.strip():
         raise InvalidArgument("a plan needs a reason: it is what people will read in the history")
-    world = session.client.world
-    caller = caller_of(session)
     # Also here, so that whoever is over it is not judged first.
-    _refuse_hurry(_ledger(session).read(), caller, since=world.timestamp_before(MINUTE_SECONDS))
+    _refuse_hurry(session)
+    checked, planned = _judged(
+        session, realm, patch, expected_generation=expected_generation, reason=reason
+    )
+    entry = _entry(session, realm, checked, expected_generation=expected_generation, reason=reason)
+    plan_id = f"plan-{session.client.world.random_bytes(8).hex()}"
+    since = session.client.world.timestamp_before(MINUTE_SECONDS)
+    _ledger(session).update(
+        lambda kept: plan_record.add(kept, plan_id, entry, since=since),
+        author=entry["caller"],
+        surface=session.surface,
+        message=plan_id,
+        deadline=session.client.deadline(None),
+    )
+    return Planned(plan=planned, plan_id=plan_id, expires_at=entry["expires_at"])
+
+
+def _judged(
+    session: Session,
+    realm: RealmName,
+    patch: dict[str, Any],
+    *,
+    expected_generation: int,
+    reason: str,
+) -> tuple[bytes, Any]:
+    """The patch as it will be carried out, and what it would do."""
     handle = session.realm(realm)
     checked = check_patch(patch, limits=session.client.limits)
     _refuse_secrets(session, realm, checked)
@@ -98,28 +114,29 @@ def plan(
         realm=realm,
         secrecy=lambda: session.client.lineages.secrecy(realm),
     )
-    plan_id = f"plan-{world.random_bytes(8).hex()}"
+    return text, planned
+
+
+def _entry(
+    session: Session, realm: RealmName, patch: bytes, *, expected_generation: int, reason: str
+) -> dict[str, Any]:
+    """What is kept of a plan."""
+    world = session.client.world
     entry: dict[str, Any] = {
         "realm": str(realm),
         # As text: a patch has nulls, and a document has none.
-        "patch": text.decode(),
+        "patch": patch.decode(),
         "expected_generation": expected_generation,
         "reason": reason,
-        "caller": caller,
+        "caller": caller_of(session),
+        "share": _share_of(session),
         "created_at": world.timestamp(),
         "expires_at": world.timestamp_before(-PLAN_SECONDS),
     }
     if expected_generation:
         # Of the same number in another history it is not a plan.
-        entry["expected"] = handle.at(expected_generation).etag
-    _ledger(session).update(
-        lambda kept: _add(kept, plan_id, entry, session),
-        author=caller,
-        surface=session.surface,
-        message=plan_id,
-        deadline=session.client.deadline(None),
-    )
-    return Planned(plan=planned, plan_id=plan_id, expires_at=entry["expires_at"])
+        entry["expected"] = session.realm(realm).at(expected_generation).etag
+    return plan_record.sized(entry)
 
 
 def apply(session: Session, *, plan_id: str) -> WriteResult[Mapping[str, Any]]:
@@ -158,9 +175,6 @@ def apply(session: Session, *, plan_id: str) -> WriteResult[Mapping[str, Any]]:
     return result
 
 
-_PLAN_ID_CHARS = 40
-
-
 def _refuse_secrets(session: Session, realm: RealmName, patch: dict[str, Any]) -> None:
     """
     Refuse a patch that names a secret or a reference.
@@ -183,43 +197,29 @@ def caller_of(session: Session) -> str:
     return session.grant.id or f"local {session.client.authorship({})['author']}"
 
 
-def _add(kept: dict[str, Any], plan_id: str, entry: dict[str, Any], session: Session) -> None:
+def _share_of(session: Session) -> str:
+    """With whom it shares the room that there is for plans: with those who have a token of the same maker."""
+    return session.grant.share or caller_of(session)
+
+
+def _refuse_hurry(session: Session) -> None:
     world = session.client.world
-    now = world.timestamp()
-    since = world.timestamp_before(MINUTE_SECONDS)
-    for name in [name for name, one in kept.items() if one["expires_at"] <= now]:
-        del kept[name]
-    _refuse_hurry(kept, entry["caller"], since=since)
-    own = sorted(
-        (name for name, one in kept.items() if one["caller"] == entry["caller"]),
-        key=lambda name: str(kept[name]["created_at"]),
+    plan_record.refuse_hurry(
+        _ledger(session).read(),
+        caller_of(session),
+        _share_of(session),
+        now=world.timestamp(),
+        since=world.timestamp_before(MINUTE_SECONDS),
     )
-    kept[plan_id] = entry
-    size = _size(entry) + sum(_size(kept[name]) for name in own)
-    while size > CALLER_BYTES_MAX:
-        if not own or kept[own[0]]["created_at"] > since:
-            raise RateLimited("plans of this size", retry_after_seconds=MINUTE_SECONDS)
-        size -= _size(kept.pop(own.pop(0)))
-    if sum(map(_size, kept.values())) > BYTES_MAX:
-        raise RateLimited("plans of all callers", retry_after_seconds=MINUTE_SECONDS)
-
-
-def _refuse_hurry(kept: Mapping[str, Any], caller: str, *, since: str) -> None:
-    recent = sum(one["caller"] == caller and one["created_at"] > since for one in kept.values())
-    if recent >= PLANS_PER_MINUTE:
-        raise RateLimited("plans of this caller", retry_after_seconds=MINUTE_SECONDS)
-
-
-_ENTRY_BYTES = 400
-"""What a plan takes beside its patch and reason."""
-
-
-def _size(entry: Mapping[str, Any]) -> int:
-    return _ENTRY_BYTES + len(entry["patch"].encode()) + len(entry["reason"].encode())
 
 
 def _ledger(session: Session) -> Ledger:
     server = server_of(session.client.store)
     if server is not None:
         raise Unsupported(f"plans are kept by the server itself: agents plan at {server}/mcp")
-    return Ledger(session.client.store, PLANS, world=session.client.world, is_compacted=True)
+    return Ledger(
+        session.client.store,
+        PLANS,
+        world=session.client.world,
+        revisions_kept=plan_record.REVISIONS_KEPT,
+    )

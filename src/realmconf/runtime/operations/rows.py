@@ -634,7 +634,8 @@ OPERATIONS: tuple[Operation, ...] = (
         name="token/create",
         group=TOKENS,
         summary="make a token; its text is shown this once",
-        details="Whoever makes one cannot give it more than they have: the same realms or fewer, no role more.",
+        details="Whoever makes one cannot give it more than they have: the same realms or fewer, no role more, no "
+        "longer time. What is made with a token ends with it, and the history tells whose it is: `name (maker)`.",
         run=_HERE + "tokens:create",
         role="admin",
         on="each",
@@ -657,9 +658,13 @@ OPERATIONS: tuple[Operation, ...] = (
                 help="places that it may write, with all below each; an array is one value, so that a place in one "
                 "permits nothing; without: anywhere",
             ),
-            Parameter(name="name", kind="line", help="who its writes are by; without: its id"),
             Parameter(
-                name="expires", kind="lifetime", help="seconds until it ends; without: never"
+                name="name", kind="token_name", help="who its writes are by; without: its id"
+            ),
+            Parameter(
+                name="expires",
+                kind="lifetime",
+                help="seconds until it ends; without: never, or with its maker",
             ),
         ),
         answer="new_token",
@@ -672,9 +677,10 @@ OPERATIONS: tuple[Operation, ...] = (
         name="token/list",
         group=TOKENS,
         summary="list the tokens, without their texts",
+        details="Who is no admin of the whole store sees its own, and those that were made with it.",
         run=_HERE + "tokens:listed",
         role="admin",
-        on="store",
+        on="each",
         answer="tokens",
         route=Route(method="GET", path="/v1/tokens"),
         methods=False,
@@ -683,14 +689,16 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="token/revoke",
         group=TOKENS,
-        summary="end a token; its open streams end within a second",
+        summary="end a token, and those made with it; their open streams end within a second",
+        details="Who is no admin of the whole store ends its own, and those that were made with it. `also_revoked` has "
+        "the ids of those that ended with the one that was named.",
         run=_HERE + "tokens:revoke",
         role="admin",
-        on="store",
+        on="each",
         parameters=(
             Parameter(name="id", kind="token_id", required=True, help="its id, as the list has it"),
         ),
-        answer="token",
+        answer="ended_token",
         writes=True,
         route=Route(method="DELETE", path="/v1/tokens/{id}"),
         methods=False,

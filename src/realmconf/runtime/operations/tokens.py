@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from realmconf.runtime.operations.session import Session
-    from realmconf.runtime.tokens import NewToken, Token
+    from realmconf.runtime.tokens import EndedToken, NewToken, Token
 
 
 def create(
@@ -40,8 +40,10 @@ def create(
     ):
         raise NotPermitted("giving the right to write elsewhere")
     tokens = Tokens(session.client)
-    if grant.expires_at is not None and (
-        expires is None or tokens.expiry(expires) > grant.expires_at
+    if (
+        grant.expires_at is not None
+        and expires is not None
+        and tokens.expiry(expires) > grant.expires_at
     ):
         raise NotPermitted(f"giving rights beyond {grant.expires_at}, when the giver's own end")
     return tokens.create(
@@ -50,19 +52,22 @@ def create(
         paths=places,
         name=name,
         expires_seconds=expires,
+        maker=grant,
         author=_author(session),
         surface=session.surface,
     )
 
 
 def listed(session: Session) -> list[Token]:
-    """All of them."""
-    return Tokens(session.client).all()
+    """All that the caller may end."""
+    return Tokens(session.client).all(asker=session.grant)
 
 
-def revoke(session: Session, *, id: str) -> Token:  # noqa: A002 - the parameter's name in the table
-    """End one."""
-    return Tokens(session.client).revoke(id, author=_author(session), surface=session.surface)
+def revoke(session: Session, *, id: str) -> EndedToken:  # noqa: A002 - the parameter's name in the table
+    """End one, and what was made with it."""
+    return Tokens(session.client).revoke(
+        id, asker=session.grant, author=_author(session), surface=session.surface
+    )
 
 
 def _author(session: Session) -> str:

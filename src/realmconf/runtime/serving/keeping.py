@@ -13,6 +13,7 @@ from realmconf.domain.document import check_document
 from realmconf.domain.names import RealmName, is_system
 from realmconf.errors import InvalidArgument
 from realmconf.runtime import arguments
+from realmconf.runtime.access import require_settling
 from realmconf.runtime.serving.sealed import require_everything
 from realmconf.runtime.serving.writes import deadline_of
 
@@ -50,6 +51,7 @@ def void(session: Session, asked: Asked) -> list[Any]:
         name="write_id",
         characters_max=session.client.limits.write_id_chars,
     )
+    require_settling(session.client.scope, write_id, realm=realm)
     found = session.client.store.void(realm, write_id, deadline=deadline_of(session, asked))
     return [found.request if session.grant.sees_secrets else "", found.outcome, found.generation]
 

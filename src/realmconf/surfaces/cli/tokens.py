@@ -104,7 +104,9 @@ def _revoke(call: Call) -> None:
     if call.json:
         call.print_json(call.as_json("token/revoke", ended))
     else:
-        call.print(f"{ended.id} is revoked")
+        call.print(f"{ended.token.id} is revoked")
+        if ended.also:
+            call.say(f"revoked with it, since they were made with it: {', '.join(ended.also)}")
 
 
 def _rights(one: Any) -> str:

@@ -82,6 +82,7 @@ _TOKEN = {
     "paths": _list(TEXT),
     "created_at": WHEN,
     "created_by": TEXT,
+    "created_by_id": _or_null(TEXT),
     "expires_at": _or_null(WHEN),
 }
 _PROVENANCE = {
@@ -200,7 +201,7 @@ ANSWERS: dict[str, JsonSchema] = {
             "after": _or_null(TEXT),
         }
     ),
-    "token": _named("Token"),
+    "ended_token": _record({**_TOKEN, "also_revoked": _list(TEXT)}),
     "tokens": _list(_named("Token")),
     "new_token": _record({**_TOKEN, "token": TEXT}),
     "info": OBJECT,

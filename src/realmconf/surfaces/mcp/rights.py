@@ -109,6 +109,7 @@ def narrowed(grant: Grant, allowed: Allowance, *, caller: str, author: str) -> A
         realms=grant.realms,
         paths=grant.paths,
         expires_at=grant.expires_at,
+        share=grant.share,
         below=allowed.below,
         writing=allowed.realms,
     )
