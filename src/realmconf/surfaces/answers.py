@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from realmconf.domain.names import RealmName
 from realmconf.runtime.operations.table import call
+from realmconf.runtime.placeless import notices_afar
 from realmconf.runtime.results import Plan, document_of
 from realmconf.surfaces import envelope
 from realmconf.surfaces.veil import veil_of, veil_of_plan, veil_of_step
@@ -65,8 +66,12 @@ def receipt(session: Session, result: Any, *, others: Sequence[RealmName] = ()) 
     if isinstance(result, Plan):
         shows = session.shows_secrets
         veil = veil_of_plan(session.client, result, shows_secrets=shows, others=others)
-        return envelope.plan(result, veil=veil)
-    return envelope.receipt(result, veil=_veil(session, result.realm_id))
+        shown = envelope.plan(result, veil=veil)
+    else:
+        shown = envelope.receipt(result, veil=_veil(session, result.realm_id))
+    if not session.shows_paths:
+        shown["warnings"] = envelope.warnings(notices_afar(result.warnings))
+    return shown
 
 
 def placed(session: Session, found: results.Placed) -> dict[str, Any]:

@@ -27,10 +27,19 @@ class Session:
     One caller's use of one store.  Thread-safe, cheap to keep, and not to be closed: the store is its maker's.
 
     *author* is who writes, where the grant does not say; *default_realm* the realm that is meant where none is
-    named; *scope* narrows the grant's own further, for surfaces that may do less.
+    named; *scope* narrows the grant's own further, for surfaces that may do less.  Where files are on this machine is
+    for callers on it, unless others are to be told as well: without *shows_paths* no answer tells.
     """
 
-    __slots__ = ("_handles", "client", "default_realm", "grant", "shows_secrets", "surface")
+    __slots__ = (
+        "_handles",
+        "client",
+        "default_realm",
+        "grant",
+        "shows_paths",
+        "shows_secrets",
+        "surface",
+    )
 
     def __init__(
         self,
@@ -41,11 +50,13 @@ class Session:
         author: str | None = None,
         scope: Scope | None = None,
         default_realm: RealmName | None = None,
+        shows_paths: bool = True,
     ) -> None:
         self.grant = grant
         self.surface = surface
         self.default_realm = default_realm
         self.shows_secrets = grant.sees_secrets
+        self.shows_paths = shows_paths
         self.client = client.acting(
             author=author or grant.name or None,
             surface=surface,

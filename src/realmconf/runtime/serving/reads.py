@@ -17,6 +17,7 @@ from realmconf.errors import (
     StoreCorrupt,
     StoreUnavailable,
 )
+from realmconf.runtime.placeless import error_afar
 from realmconf.runtime.serving.pinned import Pinned
 from realmconf.runtime.serving.shown import Showing
 
@@ -118,7 +119,7 @@ class _Reading:
                 raise InvalidArgument("there is no such call")
             return {"value": answer(self, call)}
         except RealmconfError as error:
-            return {"error": error.to_dict()}
+            return {"error": error_afar(error, self._session.client).to_dict()}
 
     def _realm(self, call: Asked, key: str = "realm") -> RealmName:
         return self._looked_at(RealmName(call.get(key)))  # type: ignore[arg-type]

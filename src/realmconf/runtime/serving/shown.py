@@ -12,6 +12,7 @@ from hashlib import sha256
 from realmconf.domain.archive import revision_fields
 from realmconf.domain.document import same
 from realmconf.domain.names import GLOBAL
+from realmconf.runtime.placeless import notices_afar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,5 +149,5 @@ class Showing:
 
 
 def notices(given: Iterable[Any]) -> list[list[str | None]]:
-    """Warnings: code, message, path."""
-    return [[one.code, one.message, one.path] for one in given]
+    """Warnings: code, message, path; whoever asks is on another machine."""
+    return [[one.code, one.message, one.path] for one in notices_afar(given)]

@@ -59,6 +59,7 @@ class Access:
         self._tokens = tokens
         self._hosts = LOOPBACK | {_bare(settings.host), *map(_bare, settings.hosts)}
         self._origins = frozenset(one.rstrip("/").lower() for one in settings.origins)
+        self._exposes_paths = settings.exposes_paths
         self._sessions: dict[str, tuple[Grant, Session]] = {}
 
     # --- where a request comes from --------------------------------------------------------
@@ -131,7 +132,9 @@ class Access:
         if session is None or (kept is not grant and kept != grant):
             if len(self._sessions) >= SESSIONS_KEPT:
                 self._sessions.clear()
-            session = Session(self._client, grant, surface="http")
+            session = Session(
+                self._client, grant, surface="http", shows_paths=self._exposes_paths
+            )
         elif kept is grant:
             return session
         self._sessions[grant.id] = (grant, session)

@@ -15,6 +15,7 @@ from starlette.routing import Route, Router
 
 from realmconf.errors import InvalidArgument, OutcomeUnknown, RealmconfError, Unauthenticated
 from realmconf.runtime.operations.session import GRANT_IN_SCOPE
+from realmconf.runtime.placeless import error_afar
 from realmconf.surfaces.http import bodies, dispatch, meerkat, ordinary
 from realmconf.surfaces.http.access import READING_METHODS
 from realmconf.surfaces.http.bodies import ClientGoneError
@@ -93,6 +94,11 @@ class App:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    def _told(self, error: RealmconfError) -> RealmconfError:
+        if self._server.settings.exposes_paths:
+            return error
+        return error_afar(error, self._server.client)
+
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         counted = Sending(send)
         incoming = Incoming(scope, receive, counted)
@@ -104,7 +110,7 @@ class App:
         except Problem as problem:
             await self._refuse(incoming, counted, problem.reply())
         except RealmconfError as error:
-            await self._refuse(incoming, counted, problem_of(error))
+            await self._refuse(incoming, counted, problem_of(self._told(error)))
         except asyncio.CancelledError:
             # The server ends and waits no longer for this.
             await self._refuse(incoming, counted, _cut_off(incoming.method))

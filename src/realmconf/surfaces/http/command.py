@@ -71,7 +71,7 @@ def serve(call: Call) -> int:
     )
     workers = _workers(request, call.located.store)
     mount = _agents(request)
-    if dict(mount.options):
+    if dict(mount.options).keys() - {"expose_paths"}:
         # What agents may do is refused now, not when the first one comes.
         made(mount, client)
     tokens = Tokens(client)
@@ -128,6 +128,8 @@ def _agents(request: Any) -> Mount:
     options: dict[str, object] = {}
     if request.allow_write:
         options["allow_write"] = True
+    if request.expose_paths:
+        options["expose_paths"] = True
     for name in ("allow_path", "allow_realm"):
         given = getattr(request, name, None)
         if given:

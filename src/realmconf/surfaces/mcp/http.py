@@ -52,14 +52,15 @@ def asgi_app(
     is_current: Callable[[Grant], bool] | None = None,
     hosts: Sequence[str] | None = None,
     origins: Sequence[str] = (),
+    expose_paths: bool = False,
 ) -> HttpApp:
     """
     An ASGI application that answers MCP at whatever path it is mounted.
 
     Callers write what *allow_write*, *allow_path* and *allow_realm* (without: any) let them, and their own rights too.
     *grant_of_request* finds those (else the scope's ``realmconf.grant``); *is_current* tells whether they are still
-    good (else the store's tokens).  With *hosts* (``name:port``, ``name:*``) and *origins* the headers are checked
-    here too.
+    good (else the store's tokens).  *expose_paths* tells callers where files are on this machine.  With *hosts*
+    (``name:port``, ``name:*``) and *origins* the headers are checked here too.
 
     Raises:
         InvalidArgument, InvalidPointer: The options contradict each other, or allow what is never allowed.
@@ -74,6 +75,7 @@ def asgi_app(
             allowed_hosts=list(hosts or ()),
             allowed_origins=list(origins),
         ),
+        exposes_paths=expose_paths,
     )
 
 
@@ -97,6 +99,7 @@ class HttpApp:
         grant_of_request: Callable[[Scope], Grant | None],
         is_current: Callable[[Grant], bool],
         security: TransportSecuritySettings,
+        exposes_paths: bool = False,
     ) -> None:
         self._allowed = allowed
         self._grant_of_request = grant_of_request
@@ -106,6 +109,7 @@ class HttpApp:
             is_current=is_current,
             gone=_gone,
             keeps_connections=False,
+            shows_paths=exposes_paths,
         )
         logging.getLogger("mcp.server.streamable_http").addFilter(_is_not_of_who_left)
         self._manager = StreamableHTTPSessionManager(

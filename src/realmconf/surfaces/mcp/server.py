@@ -38,6 +38,7 @@ from realmconf.errors import RealmconfError, Unauthenticated
 from realmconf.runtime.operations.rows import BY_TOOL
 from realmconf.runtime.operations.session import Session
 from realmconf.runtime.operations.waiting import may_wait, wait_of
+from realmconf.runtime.placeless import error_afar
 from realmconf.runtime.waiting import has_step, watch_of
 from realmconf.surfaces.envelope import answer_to, error_object
 from realmconf.surfaces.mcp import resources, tools
@@ -87,12 +88,14 @@ class Host:
         gone: Callable[[Context], Coroutine[Any, Any, object]] = never,
         default_realm: RealmName | None = None,
         keeps_connections: bool = True,
+        shows_paths: bool = True,
     ) -> None:
         self._client = client
         self._grant_of = grant_of
         self._is_current = is_current
         self._gone = gone
         self._default_realm = default_realm
+        self._shows_paths = shows_paths
         self._sessions: OrderedDict[Grant, Session] = OrderedDict()
         self._pace = Pace(monotonic_seconds=client.world.monotonic_seconds)
         self.updates = Updates(client)
@@ -149,7 +152,11 @@ class Host:
         found = self._sessions.get(grant)
         if found is None:
             found = self._sessions[grant] = Session(
-                self._client, grant, surface="mcp", default_realm=self._default_realm
+                self._client,
+                grant,
+                surface="mcp",
+                default_realm=self._default_realm,
+                shows_paths=self._shows_paths,
             )
             if len(self._sessions) > SESSIONS_KEPT:
                 self._sessions.popitem(last=False)
@@ -158,7 +165,10 @@ class Host:
         return found
 
     async def _run(self, session: Session, work: Callable[[], Result]) -> Result:
-        with _as_protocol_errors(), self._pace.call(session.grant.id) as call:
+        with (
+            _as_protocol_errors(session=session),
+            self._pace.call(session.grant.id) as call,
+        ):
             return await call.read(work)
 
     # --- tools
@@ -277,8 +287,9 @@ def plain_name(told: str) -> str:
 class _as_protocol_errors:  # noqa: N801 - used as a function
     """Turn what is raised inside into errors of the protocol, by the one table, and defects into a plea to report."""
 
-    def __init__(self, *, but_refusals: bool = False) -> None:
+    def __init__(self, *, but_refusals: bool = False, session: Session | None = None) -> None:
         self._but_refusals = but_refusals
+        self._session = session
 
     def __enter__(self) -> None:
         pass
@@ -287,6 +298,8 @@ class _as_protocol_errors:  # noqa: N801 - used as a function
         if isinstance(error, RealmconfError):
             if self._but_refusals:
                 return
+            if self._session is not None and not self._session.shows_paths:
+                error = error_afar(error, self._session.client)
             code = answer_to(error).rpc or INTERNAL_ERROR
             raise MCPError(code, str(error), error_object(error)) from None
         if isinstance(error, Exception) and not isinstance(error, MCPError):

@@ -22,6 +22,7 @@ from realmconf.runtime.operations import table
 from realmconf.runtime.operations.kinds import KINDS, schema_of
 from realmconf.runtime.operations.results import View
 from realmconf.runtime.operations.rows import BY_TOOL
+from realmconf.runtime.placeless import error_afar
 from realmconf.surfaces.answers import render
 from realmconf.surfaces.envelope import error_object
 
@@ -129,7 +130,7 @@ def call(operation: Operation, session: Session, arguments: Mapping[str, Any]) -
             wrapped["generation"] = found.snapshot.generation
         return _answered(operation, wrapped)
     except RealmconfError as refusal:
-        return refused(refusal)
+        return refused(refusal if session.shows_paths else error_afar(refusal, session.client))
 
 
 def _answered(operation: Operation, wrapped: dict[str, Any]) -> CallToolResult:

@@ -73,7 +73,7 @@ class ReadingSuite(StoreSuite):
             reverts=("/a", "/b~1c"),
             restores=7,
             policy=Policy(require_generation=True, history_keep=3),
-            schema_digest="ab" * 32,
+            schemas=[{"type": "object"}],
         )
         for handle in (store, other):
             read = handle.head(ONE).revision
