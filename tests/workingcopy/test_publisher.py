@@ -190,7 +190,7 @@ def test_end_does_not_outwait_a_stopped_process(tmp_path):
 
 
 def test_a_store_whose_folder_was_removed_is_left_alone(tmp_path, monkeypatch):
-    """Where a store's folder is removed under it, nothing is rendered, nothing is made anew, and no thread dies of it."""
+    """Where a store's folder is removed under it, nothing is rendered or made anew, and no thread dies of it."""
     died = []
     monkeypatch.setattr(threading, "excepthook", lambda failed: died.append(failed.exc_value))
     root = tmp_path / "store"

@@ -1,14 +1,12 @@
 """
 Requests on their way: what was asked for in one message, and the answers that go out together.
 
-Decides when an answer goes out, and that each request is either begun or withdrawn, never both.
+Decides when an answer goes out, and that each request is either answered or withdrawn, never both.
 """
 
 from __future__ import annotations
 
 import threading
-
-from realmconf.surfaces.rpc import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,20 +61,24 @@ class Exchange:
 
 
 class Turn:
-    """One request, and where its answer goes."""
+    """One request, where its answer goes, and how much of what may be under way it is."""
 
-    __slots__ = ("exchange", "request")
+    __slots__ = ("exchange", "is_parked", "request", "size_bytes")
 
-    def __init__(self, request: Request, exchange: Exchange) -> None:
+    def __init__(self, request: Request, exchange: Exchange, *, size_bytes: int) -> None:
         self.request = request
         self.exchange = exchange
+        self.size_bytes = size_bytes
+        self.is_parked = False
+        """Whether it waits for a change, and is not counted meanwhile."""
 
 
 class Waiting:
-    """Requests that nobody has begun."""
+    """Requests that can be withdrawn: nobody has begun them, or they merely wait for a change."""
 
     def __init__(self) -> None:
         self._turns: dict[int, Turn] = {}
+        self._begun: set[int] = set()
         self._guard = threading.Lock()
 
     def add(self, turn: Turn) -> None:
@@ -87,25 +89,42 @@ class Waiting:
     def begin(self, turn: Turn) -> bool:
         """Whether *turn* is now to be done: it was not withdrawn, and cannot be any more."""
         with self._guard:
+            self._begun.discard(id(turn))
             return self._turns.pop(id(turn), None) is not None
 
-    def cancel(self, identity: Any) -> bool:
-        """Withdraw the requests of this id, and tell whether there were any."""
-        return self._withdraw(
-            lambda request: not request.is_notification and request.id == identity
-        )
-
-    def cancel_all(self) -> None:
-        """Withdraw every request."""
-        self._withdraw(lambda _: True)
-
-    def _withdraw(self, concerned: Callable[[Request], bool]) -> bool:
+    def begin_wait(self, turn: Turn) -> bool:
+        """As ``begin``, but it can still be withdrawn by its id, until ``begin`` says that it was not."""
         with self._guard:
-            found = [turn for turn in self._turns.values() if concerned(turn.request)]
-            for turn in found:
-                del self._turns[id(turn)]
+            if id(turn) not in self._turns:
+                return False
+            self._begun.add(id(turn))
+            return True
+
+    def has(self, turn: Turn) -> bool:
+        """Whether *turn* can be withdrawn, and was not."""
+        with self._guard:
+            return id(turn) in self._turns
+
+    def cancel(self, identity: Any) -> list[Turn]:
+        """Withdraw the requests of this id; whoever calls has them answered."""
+        with self._guard:
+            return self._withdrawn(
+                [
+                    turn
+                    for turn in self._turns.values()
+                    if not turn.request.is_notification and turn.request.id == identity
+                ]
+            )
+
+    def cancel_all(self) -> list[Turn]:
+        """Withdraw every request that nobody has begun."""
+        with self._guard:
+            return self._withdrawn(
+                [turn for key, turn in self._turns.items() if key not in self._begun]
+            )
+
+    def _withdrawn(self, found: list[Turn]) -> list[Turn]:
         for turn in found:
-            request = turn.request
-            refusal = messages.failed(request.id, messages.cancelled())
-            turn.exchange.put(None if request.is_notification else refusal)
-        return bool(found)
+            del self._turns[id(turn)]
+            self._begun.discard(id(turn))
+        return found

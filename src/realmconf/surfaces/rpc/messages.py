@@ -131,10 +131,8 @@ def unknown_method(name: str) -> ProtocolError:
 
 
 def cancelled() -> ProtocolError:
-    """The request was withdrawn before anything was done for it."""
-    return ProtocolError(
-        CANCELLED, "cancelled", "cancelled before it was started; nothing was done"
-    )
+    """The request was withdrawn before anything was done for it but to wait."""
+    return ProtocolError(CANCELLED, "cancelled", "cancelled before anything was done for it")
 
 
 # --- what goes out ---------------------------------------------------------------------

@@ -12,6 +12,7 @@ from realmconf.errors import InvalidArgument
 from realmconf.runtime.operations.kinds import KINDS, check, schema_of
 from realmconf.runtime.operations.rows import OPERATIONS
 from realmconf.runtime.operations.table import Parameter, call
+from realmconf.runtime.operations.waiting import may_wait, wait_of
 from realmconf.surfaces import answers
 from realmconf.surfaces.rpc.messages import is_id
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.runtime.operations.table import Operation
+    from realmconf.runtime.operations.waiting import Wait
     from realmconf.surfaces.rpc.conversation import Conversation
 
 REALM = Parameter(
@@ -38,6 +40,14 @@ class Outcome(Record):
     """What begins when the answer is out."""
 
 
+class Parked(Record):
+    """A request that first waits for a change."""
+
+    wait: Wait
+    run: Callable[[], Outcome]
+    """What answers it when the wait is over."""
+
+
 class Method(Record):
     """One thing that can be asked for."""
 
@@ -45,8 +55,10 @@ class Method(Record):
     summary: str
     details: str = ""
     parameters: tuple[Parameter, ...] = ()
-    run: Callable[[Conversation, Mapping[str, Any]], Outcome]
+    run: Callable[[Conversation, Mapping[str, Any]], Outcome | Parked]
     """Called with the parameters by name, which it checks."""
+    may_wait: bool = False
+    """Whether there are requests of it that wait for a change."""
     keeps_order: bool = False
     """Whether it is done after all such methods that were asked for before it."""
     whole: Parameter | None = None
@@ -81,7 +93,8 @@ def method_of(operation: Operation) -> Method:
         parameters=(REALM, *operation.parameters)
         if operation.on == "realm"
         else operation.parameters,
-        run=_following(operation) if operation.streams else _answering(operation),
+        run=_running(operation),
+        may_wait=may_wait(operation),
         keeps_order=operation.writes or operation.role != "read",
         whole=whole_of(operation),
     )
@@ -134,6 +147,28 @@ WHOLES = frozenset(
 """What can be the parameters as a whole of any method."""
 
 
+def _running(
+    operation: Operation,
+) -> Callable[[Conversation, Mapping[str, Any]], Outcome | Parked]:
+    if operation.streams:
+        return _following(operation)
+    return _waiting(operation) if may_wait(operation) else _answering(operation)
+
+
+def _waiting(
+    operation: Operation,
+) -> Callable[[Conversation, Mapping[str, Any]], Outcome | Parked]:
+    answering = _answering(operation)
+
+    def run(conversation: Conversation, params: Mapping[str, Any]) -> Outcome | Parked:
+        wait = wait_of(operation, conversation.session, params)
+        if wait is None:
+            return answering(conversation, params)
+        return Parked(wait=wait, run=lambda: answering(conversation, wait.again))
+
+    return run
+
+
 def _answering(operation: Operation) -> Callable[[Conversation, Mapping[str, Any]], Outcome]:
     def run(conversation: Conversation, params: Mapping[str, Any]) -> Outcome:
         return Outcome(
@@ -168,7 +203,7 @@ def _cancel(conversation: Conversation, params: Mapping[str, Any]) -> Outcome:
     given = _checked(CANCEL, params)
     if not is_id(given["id"]):
         raise InvalidArgument("id must be a string, a number or null")
-    return Outcome(result={"cancelled": conversation.waiting.cancel(given["id"])})
+    return Outcome(result={"cancelled": conversation.cancel(given["id"])})
 
 
 def _list(_: Conversation, params: Mapping[str, Any]) -> Outcome:
@@ -197,8 +232,8 @@ UNWATCH = Method(
 )
 CANCEL = Method(
     name="rpc/cancel",
-    summary="withdraw a request that waits for others",
-    details="What has been started goes on. Whoever has sent the request is answered that it was cancelled.",
+    summary="withdraw a request that waits, for others or for a change",
+    details="What is being done goes on. Whoever has sent the request is answered that it was cancelled.",
     parameters=(Parameter(name="id", kind="value", required=True, help="the id of the request"),),
     run=_cancel,
 )
