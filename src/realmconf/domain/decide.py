@@ -263,19 +263,17 @@ def _check_expected(write: Write, head: HeadLike) -> Expected | None:
     expected = write.expected
     if expected is None:
         return None
-    if expected.generation == head.generation:
-        _check_timeline(write, expected, head.revision)
+    accepted = (expected, *write.or_expected)
+    digest = GENESIS if head.revision is None else head.revision.digest
+    of_this_number = [one for one in accepted if one.generation == head.generation]
+    if any(one.digest is None or digest.startswith(one.digest) for one in of_this_number):
         return None
-    if write.on_conflict == "rebase" and expected.generation < head.generation:
-        return expected
+    older = [one for one in accepted if one.generation < head.generation]
+    if write.on_conflict == "rebase" and older:
+        return max(older, key=lambda one: one.generation)
+    if of_this_number:
+        raise TimelineChanged(realm=write.realm, generation=head.generation)
     raise GenerationConflict(expected.generation, head.generation, realm=write.realm)
-
-
-def _check_timeline(write: Write, expected: Expected, revision: Revision | None) -> None:
-    if expected.digest is not None:
-        digest = GENESIS if revision is None else revision.digest
-        if not digest.startswith(expected.digest):
-            raise TimelineChanged(realm=write.realm, generation=expected.generation)
 
 
 def _check_presence(write: Write, head: HeadLike) -> None:

@@ -33,15 +33,19 @@ if TYPE_CHECKING:
     from realmconf.domain.write import Command, Write
 
 EDITING_KINDS = ("patch", "set")
+EXPECTED_MAX = 64
+"""So many states a write may have been made against besides one."""
 
 
 def write_fields(write: Write) -> dict[str, Any]:
     """What is to be done to a realm and under which conditions; who does it is said elsewhere."""
     expected = write.expected
+    others = [[one.generation, one.digest] for one in write.or_expected]
     return {
         "realm": str(write.realm),
         "command": command_fields(write.command),
         "expected": None if expected is None else [expected.generation, expected.digest],
+        **({"or_expected": others} if others else {}),
         "create": write.create,
         "must_exist": write.must_exist,
         "on_conflict": write.on_conflict,
@@ -60,11 +64,18 @@ def conditions_from(found: Mapping[str, Any], *, limits: Limits) -> dict[str, An
     on_conflict = found.get("on_conflict", "fail")
     conditions: dict[str, Any] = {
         "expected": None if expected is None else _expected(expected, limits),
+        "or_expected": tuple(
+            _expected(one, limits) for one in _listed(found.get("or_expected", []))
+        ),
         "create": _flag(found.get("create", False)),
         "must_exist": _flag(found.get("must_exist", False)),
         "on_conflict": on_conflict,
         "depends_on": tuple(map(_pointer, _listed(found.get("depends_on", [])))),
     }
+    if len(conditions["or_expected"]) > EXPECTED_MAX or (
+        conditions["or_expected"] and expected is None
+    ):
+        raise InvalidArgument(f"or_expected is up to {EXPECTED_MAX} besides expected")
     if on_conflict not in ("fail", "rebase") or (on_conflict == "rebase" and expected is None):
         raise InvalidArgument("on_conflict is fail, or rebase with an expected generation")
     return conditions

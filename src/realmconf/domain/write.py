@@ -138,6 +138,8 @@ class Write(Record):
     realm: RealmName
     command: Command
     expected: Expected | None = None
+    or_expected: tuple[Expected, ...] = ()
+    """Other states that would do as well; the newest of all that are older is rebased from."""
     create: bool = False
     """The realm must have no live document."""
     must_exist: bool = False

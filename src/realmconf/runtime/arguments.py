@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
         expected_generation: int | None
         """The generation this write was made against; 0 for a realm never written."""
-        expected: ConfigSnapshot[Any] | str | None
-        """The same as a snapshot or an etag, which also tell a replaced store apart."""
+        expected: ConfigSnapshot[Any] | str | tuple[str, ...] | None
+        """The same as a snapshot or an etag, which also tell a replaced store apart; several etags: any of them will do."""
         create: bool
         """The realm must have no live document."""
         must_exist: bool
@@ -121,6 +121,22 @@ def expected(realm: RealmName, options: WriteOptions, *, limits: Limits) -> Expe
             f"expected names generation {found.generation} and expected_generation {numbered}: they must agree"
         )
     return found
+
+
+def _alternatives(
+    realm: RealmName, several: tuple[object, ...], options: WriteOptions, *, limits: Limits
+) -> tuple[Expected, ...]:
+    """Each of *several* etags, the newest first, in whatever order they are stated."""
+    if not several:
+        raise InvalidArgument("expected names no etag")
+    stated: Any = options
+    found = {expected(realm, {**stated, "expected": one}, limits=limits) for one in several}
+    return tuple(
+        sorted(
+            (one for one in found if one is not None),
+            key=lambda one: (-one.generation, one.digest or ""),
+        )
+    )
 
 
 def base(realm: RealmName, options: WriteOptions) -> ConfigSnapshot[Any] | None:
@@ -276,8 +292,13 @@ def preconditions(realm: RealmName, options: WriteOptions, *, limits: Limits) ->
     """The fields of a ``Write`` that say when it may happen; what is not stated is left to their defaults."""
     stated: dict[str, Any] = {}
     if options.keys() & _COMPARED:
-        base(realm, options)
-        stated["expected"] = expected(realm, options, limits=limits)
+        several = options.get("expected")
+        if isinstance(several, tuple):
+            found = _alternatives(realm, several, options, limits=limits)
+            stated["expected"], stated["or_expected"] = found[0], found[1:]
+        else:
+            base(realm, options)
+            stated["expected"] = expected(realm, options, limits=limits)
     if options.keys() & _CONDITIONS:
         stated |= _conditions(options, expectation=stated.get("expected"))
     return stated

@@ -466,7 +466,8 @@ def _is_stale(write: Write | None, view: ReadView) -> bool:
     """Whether *write* is refused as things stand: then it need not queue to be told so."""
     if write is None or write.expected is None or write.on_conflict != "fail":
         return False
-    return view.head(write.realm).generation != write.expected.generation
+    generation = view.head(write.realm).generation
+    return all(one.generation != generation for one in (write.expected, *write.or_expected))
 
 
 # --- when two requests are the same ------------------------------------------------
@@ -505,7 +506,8 @@ def identity_of(write: Write) -> object:
     return [
         type(write.command).__name__,
         _plain(write.command),
-        _plain(write.expected),
+        # As one without others, where there are none.
+        _plain((write.expected, *write.or_expected) if write.or_expected else write.expected),
         write.create,
         write.must_exist,
         write.on_conflict,

@@ -38,7 +38,8 @@ def sender(*parts: tuple[float, int]):
 
     async def receive():
         seconds, size = left.pop(0)
-        asyncio.get_running_loop().ahead += seconds
+        loop: Any = asyncio.get_running_loop()
+        loop.ahead += seconds
         # A timer that is over by now is seen before the part.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -84,13 +85,14 @@ class Server:
 
 def test_a_backup_that_is_sent_slowly_arrives(tmp_path):
     """A backup is taken as long as each 80 KiB of it come within a minute, however long that is."""
-    slow: Any = sender(*[(55.0, PACE_BYTES)] * 10, (1.0, 1))
+    server: Any = Server()
+    slow = sender(*[(55.0, PACE_BYTES)] * 10, (1.0, 1))
     path = tmp_path / "slow"
-    run(store_files._receive(slow, str(path), Server()))
+    run(store_files._receive(slow, str(path), server))
     assert path.stat().st_size == 10 * PACE_BYTES + 1
-    trickle: Any = sender((55.0, PACE_BYTES), *[(10.0, 1)] * 10)
+    trickle = sender((55.0, PACE_BYTES), *[(10.0, 1)] * 10)
     with pytest.raises(StoreUnavailable):
-        run(store_files._receive(trickle, str(tmp_path / "trickle"), Server()))
+        run(store_files._receive(trickle, str(tmp_path / "trickle"), server))
 
 
 # --- the connection ---------------------------------------------------------------------
@@ -174,9 +176,9 @@ def connection():
 
     config = uvicorn.Config(nothing, log_config=None, log_level="error", access_log=False)
     config.load()
-    clock = Clock()
+    clock: Any = Clock()
     protocol = BoundedProtocol(config, ServerState(), {}, _loop=clock)
-    transport = Transport()
+    transport: Any = Transport()
     protocol.connection_made(transport)
     return clock, protocol, transport
 

@@ -13,7 +13,7 @@ from realmconf.domain.document import same
 from realmconf.errors import InvalidArgument, RealmconfError
 from realmconf.runtime.operations.kinds import from_text
 from realmconf.runtime.operations.rows import OPERATIONS
-from realmconf.runtime.operations.table import call, prepared
+from realmconf.runtime.operations.table import call, function_of, prepared
 from realmconf.surfaces.http import bodies, manners, negotiation, preconditions
 from realmconf.surfaces.http.access import READING_METHODS
 from realmconf.surfaces.http.polling import wait_beyond
@@ -134,19 +134,15 @@ def _write(session: Session, asked: manners.Asked, incoming: Incoming) -> Reply:
     # The right first, so that no refusal tells what is there.
     prepared(operation, session, asked.arguments)
     stated = preconditions.stated(operation, asked.arguments, asked.conditions, incoming.headers)
-    refused: RealmconfError | None = None
-    for arguments in stated.attempts():
-        try:
-            found = call(operation, session, arguments)
-        except RealmconfError as error:
-            if not stated.in_header(error):
-                return problem_of(error)
-            # Another of the entity-tags may be the one.
-            refused = error
-        else:
-            return manners.of_answer(session, asked, found)
-    assert refused is not None
-    return problem_of(refused, in_header=True)
+    given = prepared(operation, session, stated.arguments)
+    if stated.candidates:
+        # All at once: which of them is the realm's is judged where the write is, and they are what makes it the same.
+        given["expected"] = stated.candidates
+    try:
+        found = function_of(operation)(session, **given)
+    except RealmconfError as error:
+        return problem_of(error, in_header=stated.in_header(error))
+    return manners.of_answer(session, asked, found)
 
 
 async def _read(server: Server, incoming: Incoming, asked: manners.Asked) -> Reply:
@@ -154,7 +150,7 @@ async def _read(server: Server, incoming: Incoming, asked: manners.Asked) -> Rep
     assert caller is not None
     operation = asked.operation
     if not manners.has_etag(operation):
-        preconditions.refuse_ignored(asked.conditions, incoming.headers)
+        preconditions.refuse_ignored(asked.conditions)
     given = await server.reading(prepared, operation, caller.session, asked.arguments)
     if manners.waits(operation) and given.get("after") is not None:
         incoming.is_long = True
@@ -184,7 +180,7 @@ async def _stream(
 ) -> None:
     caller = incoming.caller
     assert caller is not None
-    preconditions.refuse_ignored(conditions, incoming.headers)
+    preconditions.refuse_ignored(conditions)
     incoming.is_long = True
     bodies.refuse(incoming.headers)
     names = {parameter.name for parameter in operation.parameters}

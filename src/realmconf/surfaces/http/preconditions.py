@@ -1,8 +1,8 @@
 """
 What a request states about the state it was made for: ``If-Match``, ``If-None-Match``, ``Idempotency-Key``.
 
-Decides what each means for a write and for a read.  One that cannot be read, or that what is asked for does not
-know, is refused: nothing that a caller has stated is ever ignored.
+Decides what each means for a write and for a read.  One that cannot be read, or that a write does not know, is
+refused: no write is done as if its caller had not stated it.  A read leaves out what would only have spared it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from realmconf.surfaces.http import etags
 from realmconf.surfaces.http.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from starlette.datastructures import Headers
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 IF_MATCH = "If-Match"
 IF_NONE_MATCH = "If-None-Match"
 IDEMPOTENCY_KEY = "Idempotency-Key"
-BY_TIME = ("If-Modified-Since", "If-Range", "If-Unmodified-Since")
-UNMODIFIED_SINCE = BY_TIME[-1]
+UNMODIFIED_SINCE = "If-Unmodified-Since"
+"""The one condition by time that a write may be stated with (RFC 9110, 13.1.3 and 13.1.5: the others are of reads)."""
 
 
 class Conditions(Record):
@@ -58,8 +58,6 @@ def read(headers: Headers) -> Conditions:
     Raises:
         InvalidArgument: One cannot be read.
     """
-    if UNMODIFIED_SINCE in headers:
-        raise InvalidArgument(f"{UNMODIFIED_SINCE} cannot be compared here: state an entity-tag")
     match = _tags(headers, IF_MATCH)
     none_match = _tags(headers, IF_NONE_MATCH)
     return Conditions(match=match, none_match=none_match, write_id=_write_id(headers))
@@ -89,16 +87,9 @@ class Stated(Record):
 
     arguments: dict[str, Any]
     candidates: tuple[str, ...] = ()
-    """Etags of the own view of which one must be the realm's; several are tried one after the other."""
+    """Etags of the own view of which one must be the realm's."""
     presence: bool = False
     """Whether a header says that there must be a document, or none."""
-
-    def attempts(self) -> Iterator[dict[str, Any]]:
-        """The arguments with each of the etags, or once without."""
-        if not self.candidates:
-            yield self.arguments
-        for etag in self.candidates:
-            yield {**self.arguments, "expected": etag}
 
     def in_header(self, error: RealmconfError) -> bool:
         """Whether *error* says that a precondition that came in a header does not hold."""
@@ -123,9 +114,10 @@ def stated(
     """
     given = dict(arguments)
     takes = operation.takes
-    for name in BY_TIME:
-        if name in headers:
-            raise InvalidArgument(f"{name} cannot be compared here: state a generation or an etag")
+    if UNMODIFIED_SINCE in headers:
+        raise InvalidArgument(
+            f"{UNMODIFIED_SINCE} cannot be compared here: state a generation or an etag"
+        )
     if conditions.write_id is not None:
         _put(given, "write_id", conditions.write_id, takes, header=IDEMPOTENCY_KEY)
     presence = False
@@ -179,18 +171,15 @@ def _put(
     given[name] = value
 
 
-def refuse_ignored(conditions: Conditions, headers: Headers) -> None:
+def refuse_ignored(conditions: Conditions) -> None:
     """
-    Refuse what a request that neither writes nor has a state to compare with would have to ignore.
+    Refuse the one condition of a read that must hold, where there is no state to compare with.
 
     Raises:
-        InvalidArgument: A precondition is stated.
+        InvalidArgument: ``If-Match`` is stated.
     """
-    if conditions.match is not None or conditions.none_match is not None:
+    if conditions.match is not None:
         raise InvalidArgument("nothing here has an entity-tag to compare with")
-    for name in BY_TIME:
-        if name in headers:
-            raise InvalidArgument(f"{name} cannot be compared here")
 
 
 def refuses_read(conditions: Conditions, opaque: str) -> bool:
