@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import tomllib
+from typing import Any
 
 import pytest
 
@@ -200,9 +201,10 @@ def test_a_store_whose_folder_was_removed_is_left_alone(tmp_path, monkeypatch):
         client.publish()
         shutil.rmtree(root)
         # Whether the files are still the same is asked once in a while: as if that had passed.
-        client.store._place.session.compared_at = float("-inf")
+        store: Any = client.store
+        store._place.session.compared_at = float("-inf")
         # As whoever hears that the file is gone.
-        client.store._working._noticed(TEAM)
+        store._working._noticed(TEAM)
         client.publish()
         assert not root.exists()
     assert not root.exists()

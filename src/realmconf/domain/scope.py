@@ -202,7 +202,8 @@ def _leaves(patch: Any, at: Pointer) -> Iterator[tuple[Pointer, Any]]:
 
 def _refuse_place(scope: Scope, pointer: Pointer, *, realm: RealmName) -> None:
     if not scope.changes_place and pointer.within(PLACE):
-        raise NotPermitted(f"changing {PLACE}", realm=realm)
+        who = "for who has the role admin everywhere in the realm, and never for an agent"
+        raise NotPermitted(f"changing {PLACE}: what a realm inherits from is {who}", realm=realm)
     if scope.below is not None and not any(pointer.within(root) for root in scope.below):
         raise NotPermitted(f"changing {pointer or '/'}", realm=realm)
 

@@ -187,7 +187,7 @@ class Host:
         if operation is None:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name[:64]!a}")
         session = self._session(context)
-        given = params.arguments or {}
+        given: Mapping[str, Any] = params.arguments or {}
         try:
             with _as_protocol_errors(but_refusals=True), self._pace.call(session.grant.id) as call:
                 if may_wait(operation):
@@ -204,7 +204,7 @@ class Host:
         context: Context,
         session: Session,
         operation: Operation,
-        given: dict[str, Any],
+        given: Mapping[str, Any],
     ) -> Mapping[str, Any]:
         """
         Wait as a call says, if it does, and return the arguments of the same call that waits no more.
