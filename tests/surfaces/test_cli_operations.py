@@ -114,6 +114,10 @@ def test_every_parameter_is_an_option_or_operand(operation):
     assert missing == {name for row, name in NOT_GIVEN if row == operation.name}
 
 
+LISTS = ("pointers", "places", "patterns", "roles")
+"""Kinds of parameters that are several values."""
+
+
 @pytest.mark.parametrize("operation", COMMANDED, ids=lambda one: one.name)
 def test_options_take_what_parameters_do(operation):
     """The same choices, and several values where the parameter is a list."""
@@ -126,7 +130,7 @@ def test_options_take_what_parameters_do(operation):
                 assert argument.choices == ROLES
             else:
                 assert argument.choices == parameter.choices
-            assert argument.repeats == (parameter.kind in ("texts", "pointers")), parameter.name
+            assert argument.repeats == (parameter.kind in LISTS), parameter.name
 
 
 def test_no_text_exists_twice():

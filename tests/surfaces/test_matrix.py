@@ -72,7 +72,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "config/blame": {},
     "config/rollback": {"to": 1},
     "config/delete": {},
-    "config/settle": {"write_id": "w"},
+    # As the SDK mints one: of another only who writes everywhere may end the write.
+    "config/settle": {"write_id": "w-" + 32 * "0"},
     "schema/get": {},
     "schema/set": {"schema": {"type": "object"}},
     "schema/unset": {},
