@@ -130,7 +130,9 @@ def _answered(words: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as defect:  # noqa: BLE001 - the one place that turns a defect into an answer
-        text = _as_request_for_report(defect)
+        from realmconf.surfaces.defects import plea
+
+        text = plea(defect)
         _report("defect", text, as_json={"code": "defect", "message": text}, words=words)
         return DEFECT
     return DONE if code is None else code
@@ -168,24 +170,6 @@ def _report(code: str, *lines: str, as_json: dict[str, Any], words: Sequence[str
         text, *more = map(printable, lines)
         sys.stderr.write(f"realmconf: {text} [{code}]\n")
         sys.stderr.writelines(f"  {line}\n" for line in more)
-
-
-def _as_request_for_report(defect: Exception) -> str:
-    """
-    What a report of *defect* needs: kind and places.
-
-    Neither its text nor local values, which could hold somebody's configuration.
-    """
-    places = []
-    trace = defect.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        places.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return (
-        f"this should not have happened, please report it: {type(defect).__name__} at "
-        + " < ".join(reversed(places[-6:]))
-    )
 
 
 def _notice_termination() -> None:

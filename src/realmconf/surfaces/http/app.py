@@ -16,6 +16,7 @@ from starlette.routing import Route, Router
 from realmconf.errors import InvalidArgument, OutcomeUnknown, RealmconfError, Unauthenticated
 from realmconf.runtime.operations.session import GRANT_IN_SCOPE
 from realmconf.runtime.placeless import error_afar
+from realmconf.surfaces.defects import PLEA, places
 from realmconf.surfaces.http import bodies, dispatch, meerkat, ordinary
 from realmconf.surfaces.http.access import READING_METHODS
 from realmconf.surfaces.http.bodies import ClientGoneError
@@ -115,9 +116,8 @@ class App:
             # The server ends and waits no longer for this.
             await self._refuse(incoming, counted, _cut_off(incoming.method))
         except Exception as defect:  # noqa: BLE001 - the one place that turns a defect into an answer
-            # The kind and place alone: a text may hold somebody's configuration.
-            log.error("a defect: %s", _places(defect))
-            found = Problem(DEFECT, "this should not have happened, please report it")
+            log.error("a defect: %s", places(defect))
+            found = Problem(DEFECT, PLEA)
             await self._refuse(incoming, counted, found.reply())
         finally:
             metrics, route = self._server.metrics, incoming.route or NO_ROUTE
@@ -329,13 +329,3 @@ def _preflight() -> Reply:
             (b"access-control-max-age", str(PREFLIGHT_SECONDS).encode()),
         ),
     )
-
-
-def _places(defect: BaseException) -> str:
-    places = []
-    trace = defect.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        places.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return f"{type(defect).__name__} at " + " < ".join(reversed(places[-6:]))

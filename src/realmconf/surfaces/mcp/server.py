@@ -40,6 +40,7 @@ from realmconf.runtime.operations.session import Session
 from realmconf.runtime.operations.waiting import may_wait, wait_of
 from realmconf.runtime.placeless import error_afar
 from realmconf.runtime.waiting import has_step, watch_of
+from realmconf.surfaces.defects import plea
 from realmconf.surfaces.envelope import answer_to, error_object
 from realmconf.surfaces.mcp import resources, tools
 from realmconf.surfaces.mcp.pace import Pace
@@ -303,19 +304,4 @@ class _as_protocol_errors:  # noqa: N801 - used as a function
             code = answer_to(error).rpc or INTERNAL_ERROR
             raise MCPError(code, str(error), error_object(error)) from None
         if isinstance(error, Exception) and not isinstance(error, MCPError):
-            # Neither its text nor local values, which could hold somebody's configuration.
-            raise MCPError(
-                INTERNAL_ERROR,
-                f"this should not have happened, please report it: {type(error).__name__} at {_place_of(error)}",
-            ) from None
-
-
-def _place_of(error: Exception) -> str:
-    from os.path import basename
-
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "an unknown place"
-    return f"{basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+            raise MCPError(INTERNAL_ERROR, plea(error)) from None

@@ -8,11 +8,11 @@ errors, with the error object as ``data``; for what JSON-RPC itself refuses, in 
 from __future__ import annotations
 
 import json
-import os
 
 from realmconf.domain.jsontext import parse_json
 from realmconf.domain.record import Record
 from realmconf.errors import InvalidDocument, RealmconfError
+from realmconf.surfaces.defects import plea
 from realmconf.surfaces.envelope import answer_to, error_object
 
 TYPE_CHECKING = False
@@ -161,7 +161,7 @@ def data_of(failure: BaseException) -> dict[str, Any]:
         return error_object(failure)
     if isinstance(failure, ProtocolError):
         return {"code": failure.code, "message": str(failure), "retryable": False}
-    return {"code": "defect", "message": _as_request_for_report(failure), "retryable": False}
+    return {"code": "defect", "message": plea(failure), "retryable": False}
 
 
 def _code_of(failure: BaseException) -> int:
@@ -170,24 +170,6 @@ def _code_of(failure: BaseException) -> int:
     if isinstance(failure, RealmconfError):
         return answer_to(failure).rpc or INTERNAL_ERROR
     return INTERNAL_ERROR
-
-
-def _as_request_for_report(defect: BaseException) -> str:
-    """
-    What a report of *defect* needs: kind and places.
-
-    Neither its text nor local values, which could hold somebody's configuration.
-    """
-    places = []
-    trace = defect.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        places.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return (
-        f"this should not have happened, please report it: {type(defect).__name__} at "
-        + " < ".join(reversed(places[-6:]))
-    )
 
 
 def encoded(message: Any) -> bytes:
