@@ -6,6 +6,8 @@ import threading
 
 import pytest
 
+from realmconf.surfaces.http.stream_limits import STREAM_LIMITS
+
 CONFIG = "/v1/realms/team/config"
 DOCUMENT = {"agent": {"model": "m", "max_tokens": 100}, "ratio": 1.0, "list": [1, 2]}
 
@@ -207,9 +209,29 @@ def test_a_malformed_condition(http, team):
 
 
 def test_conditions_where_nothing_can_be_compared(http, team):
-    """A route without entity-tags refuses a precondition instead of ignoring it."""
-    for path in ("/v1/realms", "/v1/realms/team/revisions", "/v1/realms/team/watch"):
-        assert http.get(path, headers={"If-None-Match": '"x"'}).status_code == 400
+    """
+    A route without entity-tags refuses what must hold, and leaves out what would only have spared an answer.
+
+    A date is compared with nothing, of any read.
+    """
+    for path in ("/v1/realms", "/v1/realms/team/revisions"):
+        assert http.get(path, headers={"If-Match": '"x"'}).status_code == 400
+        assert http.get(path, headers={"If-None-Match": '"x"'}).status_code == 200
+    for path in (CONFIG, CONFIG + "?view=effective", "/v1/realms"):
+        for name in ("If-Modified-Since", "If-Unmodified-Since", "If-Range"):
+            answer = http.get(path, headers={name: "Sat, 28 Nov 2026 12:46:47 GMT"})
+            assert answer.status_code == 200
+    assert http.get("/v1/realms/team/watch", headers={"If-Match": '"x"'}).status_code == 400
+
+
+def test_head_changes_nothing(http, team):
+    """What becomes of a write is asked with GET, which may end it; HEAD, which may change nothing, is refused."""
+    place = "/v1/realms/team/commits/later"
+    refused = http.head(place)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, OPTIONS")
+    put = http.put(CONFIG, json={"config": {"a": 5}}, headers={"Idempotency-Key": "later"})
+    assert put.status_code == 200
+    assert http.get(place).json()["outcome"] == "committed"
 
 
 def test_schema_and_policy_have_etags(server, http, team):
@@ -431,7 +453,7 @@ def test_revoked_while_waiting(server, team):
             headers = {"Authorization": f"Bearer {text}"}
             http.get(CONFIG, headers=headers)
             started.set()
-            found.append(http.get(CONFIG + "?after=1&wait=1s", headers=headers).status_code)
+            found.append(http.get(CONFIG + "?after=1&wait=60s", headers=headers).status_code)
 
     thread = threading.Thread(target=poll)
     thread.start()
@@ -439,5 +461,31 @@ def test_revoked_while_waiting(server, team):
     with server.http() as http:
         (token,) = [one for one in http.get("/v1/tokens").json() if one["name"] == "short"]
         assert http.delete(f"/v1/tokens/{token['id']}").status_code == 200
-    thread.join()
+    # The time is not waited for.
+    thread.join(30.0)
     assert found == [401]
+
+
+def test_those_who_wait_are_counted(server, team, monkeypatch):
+    """Whoever waits for a step counts as a stream: of one token there are so many, and then 429."""
+    with server.http() as http:
+        # The streams of a process come to be with the first who waits.
+        assert http.get(CONFIG, params={"after": 1, "wait": "0s"}).status_code == 304
+    before = server.process.app.server.streams
+    monkeypatch.setattr(before, "_limits", STREAM_LIMITS.replace(of_one_token=2))
+
+    def poll():
+        with server.http("reader") as http:
+            http.get(CONFIG, params={"after": 1, "wait": "60s"})
+
+    threads = [threading.Thread(target=poll) for _ in range(2)]
+    for one in threads:
+        one.start()
+    with server.http("reader") as http:
+        while len(before) < 2:
+            assert http.get("/healthz").status_code == 200
+        refused = http.get(CONFIG, params={"after": 1, "wait": "60s"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+    server.client.realm("team").set({"a": 2})
+    for one in threads:
+        one.join()

@@ -343,6 +343,62 @@ def test_several_entity_tags(http, team):
     )
 
 
+def test_several_entity_tags_of_a_retry(server, http, team):
+    """A retry is the same request by its list of entity-tags, whichever of them was the realm's, in whatever order."""
+    first = http.get(CONFIG).headers["etag"]
+    headers = {"If-Match": f'"0-000000000000", {first}, "9-0123456789ab"', "Idempotency-Key": "k"}
+    done = http.put(CONFIG, json={"config": {"a": 2}}, headers=headers)
+    assert (done.status_code, done.json()["generation"]) == (200, 2)
+    for again in (headers["If-Match"], f'{first}, "9-0123456789ab", "0-000000000000"'):
+        told = http.put(
+            CONFIG, json={"config": {"a": 2}}, headers={**headers, "If-Match": again}
+        ).json()
+        assert (told["generation"], told["warnings"][0]["code"]) == (2, "replayed")
+    other = http.put(CONFIG, json={"config": {"a": 2}}, headers={**headers, "If-Match": first})
+    assert code_of(other) == (422, "write_id_reused")
+    assert server.client.realm("team").get().generation == 2
+
+
+def test_several_entity_tags_are_judged_once(server, http, team, monkeypatch):
+    """A write with as many entity-tags as may be is decided once, as one with a single one is."""
+    decided = []
+    apply = server.client.store.apply
+
+    def counted(*arguments, **options):
+        decided.append(1)
+        return apply(*arguments, **options)
+
+    monkeypatch.setattr(server.client.store, "apply", counted)
+    stated = ", ".join(f'"{number}-0123456789ab"' for number in range(2, 66))
+    refused = http.put(CONFIG, json={"config": {"a": 2}}, headers={"If-Match": stated})
+    assert code_of(refused) == (412, "generation_conflict")
+    assert len(decided) <= 1
+
+
+def test_several_entity_tags_and_a_rebase(server, http, team):
+    """With a rebase the newest of the entity-tags is what the write was made against."""
+    tags = [http.get(CONFIG).headers["etag"]]
+    team.patch({"b": 1})
+    tags.append(http.get(CONFIG).headers["etag"])
+    team.patch({"c": 1})
+    done = http.patch(
+        CONFIG,
+        json={"patch": {"b": 2}, "on_conflict": "rebase"},
+        headers={"If-Match": ", ".join(tags)},
+    )
+    assert (done.status_code, done.json()["rebased_from"]) == (200, 2)
+
+
+def test_dates_of_a_write(http, team):
+    """``If-Unmodified-Since`` of a write is refused, since nobody compares it; the dates of reads say nothing here."""
+    when = "Sat, 28 Nov 2026 12:46:47 GMT"
+    put = http.put(CONFIG, json={"config": {"a": 2}}, headers={"If-Unmodified-Since": when})
+    assert put.status_code == 400
+    for name in ("If-Modified-Since", "If-Range"):
+        put = http.put(CONFIG, json={"config": {"a": name}}, headers={name: when})
+        assert put.status_code == 200
+
+
 def test_statements_must_agree(http, team):
     """What a header, the query and the body say of the same thing must be the same."""
     own = http.get(CONFIG).headers["etag"]

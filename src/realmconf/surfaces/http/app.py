@@ -259,7 +259,12 @@ class Resource:
         self._path = path
         self._methods = methods
         self._is_open = is_open
-        allowed = [*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"]
+        reading = methods.get("GET")
+        # Asking may settle something: a method that changes nothing cannot stand for that.
+        self._has_head = reading is not None and not (
+            isinstance(reading, tuple) and any(one.role == "write" for one in reading)
+        )
+        allowed = [*methods, *(["HEAD"] if self._has_head else []), "OPTIONS"]
         self._allow = (b"allow", ", ".join(allowed).encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -272,7 +277,7 @@ class Resource:
         if method == "OPTIONS":
             await send_reply(send, Reply(status=204, headers=(self._allow,)), method=method)
             return
-        work = self._methods.get("GET" if method == "HEAD" else method)
+        work = self._methods.get("GET" if method == "HEAD" and self._has_head else method)
         if work is None:
             allow = self._allow[1].decode()
             raise Problem("method_not_allowed", f"this path takes {allow}", headers=(self._allow,))

@@ -6,12 +6,12 @@ Decides that nobody who waits has a thread, and that whoever hangs up waits no l
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from realmconf.errors import InvalidArgument
 from realmconf.runtime.aio import AsyncWatch
 from realmconf.runtime.operations.reading import start_of, waiting_seconds
+from realmconf.runtime.waiting import has_step
 from realmconf.surfaces.http.bodies import ClientGoneError
 
 if TYPE_CHECKING:
@@ -28,9 +28,12 @@ async def wait_beyond(
     server: Server, incoming: Incoming, session: Session, given: Mapping[str, Any]
 ) -> bool:
     """
-    Whether the view is beyond ``after`` within ``wait`` seconds; also False when the server is about to end.
+    Whether the view is beyond ``after`` within ``wait`` seconds; also False when the server is about to end, or the
+    token has: who asked is looked at again.  Whoever waits counts as a stream.
 
     Raises:
+        RateLimited: There are too many streams and waits.
+        Unauthenticated: The token has ended meanwhile.
         InvalidArgument: ``after`` is no place of this view.
         ClientGoneError: Nobody waits any more.
     """
@@ -44,29 +47,16 @@ async def wait_beyond(
     watch = await server.reading(
         lambda: AsyncWatch(hub, handle, place, view=view, silence_seconds=seconds)
     )
-    step = asyncio.ensure_future(_has_next(watch))
-    gone = asyncio.ensure_future(_gone(incoming.receive))
-    ending = asyncio.ensure_future(server.stopping.wait())
     try:
-        await asyncio.wait((step, gone, ending), return_when=asyncio.FIRST_COMPLETED)
-        if step.done():
-            return step.result()
-        if gone.done():
-            raise ClientGoneError
-        return False
+        with server.streams.waiting(session, given["realm"]) as ended:
+            return await has_step(
+                watch, _gone(incoming.receive), server.stopping.wait(), ended.wait()
+            )
     finally:
         watch.close()
-        for one in (step, gone, ending):
-            one.cancel()
-        await asyncio.gather(step, gone, ending, return_exceptions=True)
-
-
-async def _has_next(watch: AsyncWatch[Any]) -> bool:
-    async for _ in watch:
-        return True
-    return False
 
 
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    raise ClientGoneError

@@ -52,9 +52,9 @@ class Batch(NamedTuple):
 
 class Steps:
     """
-    One view of one realm, as it is shown to readers with, or without, the right to secrets.
+    One view of one realm, as it is shown to those who may read the same realms, with or without the right to secrets.
 
-    ``session`` is one with exactly that right.  To be used on one event loop only.
+    ``session`` is one with exactly those rights.  To be used on one event loop only.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Steps:
         self.realm = realm
         self.view = view
         self.shows_secrets = session.shows_secrets
+        self.shown_to = session.grant.realms
         self.readers: set[Reader] = set()
         self.current: dict[Reader, None] = {}
         """Those that have had everything and wait for more, in the order in which they came."""

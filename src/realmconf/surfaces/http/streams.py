@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from realmconf.domain.names import TOKENS
 from realmconf.errors import RateLimited, StoreUnavailable, Unauthenticated
-from realmconf.runtime.access import Grant
+from realmconf.runtime.access import EVERYWHERE, Grant
 from realmconf.runtime.hub import Hub
 from realmconf.runtime.operations import reading
 from realmconf.runtime.operations.session import Session
@@ -24,8 +24,11 @@ from realmconf.surfaces.http.stream_events import START, part
 from realmconf.surfaces.http.stream_limits import STREAM_LIMITS, StreamLimits, end_stuck, say_alive
 from realmconf.surfaces.http.stream_reader import Reader
 from realmconf.surfaces.http.stream_steps import Steps, cursor_of
+from realmconf.surfaces.http.stream_waits import Bell, Waiter, may_see
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import Receive, Scope, Send
 
     from realmconf.domain.names import RealmName
@@ -58,20 +61,16 @@ class Streams:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="realmconf-stream")
-        self._bell = _Bell(client)
+        self._bell = Bell(client)
         self._hub = Hub(client.store, self._loop) if hub is None else hub
         self._owns_hub = hub is None
         self._listening: asyncio.Task[None] | None = None
         self._ticking: asyncio.TimerHandle | None = None
-        self._steps: dict[tuple[RealmName, str, bool], Steps] = {}
-        self._by_token: dict[str, set[Reader]] = {}
+        self._client = client
+        self._steps: dict[tuple[RealmName, str, bool, tuple[str, ...]], Steps] = {}
+        self._by_token: dict[str, set[Reader | Waiter]] = {}
         self._count = 0
         self._closed = False
-        # What is shown does not depend on who reads, but for the right to secrets.
-        self._sessions = {
-            shows: Session(client, _reader_grant(shows_secrets=shows), surface="http")
-            for shows in (False, True)
-        }
 
     def __len__(self) -> int:
         """How many are open."""
@@ -139,6 +138,31 @@ class Streams:
         send: Send,
         transport: asyncio.Transport | None,
     ) -> Reader:
+        self._check(session)
+        steps = self._steps_of(watching.realm, watching.view, session.grant)
+        reader = Reader(steps, send, transport, token_id=session.grant.id)
+        self._count_in(reader)
+        return reader
+
+    @contextmanager
+    def waiting(self, session: Session, realm: RealmName) -> Iterator[asyncio.Event]:
+        """
+        Count somebody who waits for one step of *realm*; the event is set when their token no longer lets them.
+
+        Raises:
+            RateLimited: There are too many streams and waits already, or too many of this token.
+            Unauthenticated: The token has ended meanwhile.
+            StoreError: The tokens cannot be read; or the server ends.
+        """
+        self._check(session)
+        waiter = Waiter(realm, shows_secrets=session.shows_secrets, token_id=session.grant.id)
+        self._count_in(waiter)
+        try:
+            yield waiter.ended
+        finally:
+            self._count_out(waiter)
+
+    def _check(self, session: Session) -> None:
         self._refuse_if_closed()
         token_id = session.grant.id
         wait = self._limits.retry_after_seconds
@@ -150,33 +174,36 @@ class Streams:
         # After the subscription to its end, and before the next look at it.
         if token_id and not self._tokens.is_good(token_id):
             raise Unauthenticated("the token is not good any more")
-        steps = self._steps_of(watching.realm, watching.view, shows_secrets=session.shows_secrets)
-        reader = Reader(steps, send, transport, token_id=token_id)
-        self._by_token.setdefault(token_id, set()).add(reader)
+
+    def _count_in(self, one: Reader | Waiter) -> None:
+        self._by_token.setdefault(one.token_id, set()).add(one)
         self._count += 1
-        return reader
+
+    def _count_out(self, one: Reader | Waiter) -> None:
+        self._count -= 1
+        of_token = self._by_token[one.token_id]
+        of_token.discard(one)
+        if not of_token:
+            del self._by_token[one.token_id]
 
     def _refuse_if_closed(self) -> None:
         if self._closed or self._hub.closed:
             raise StoreUnavailable("this server is ending: ask again in a moment")
 
     def _release(self, reader: Reader) -> None:
-        self._count -= 1
-        of_token = self._by_token[reader.token_id]
-        of_token.discard(reader)
-        if not of_token:
-            del self._by_token[reader.token_id]
+        self._count_out(reader)
         reader.leave()
         steps = reader.steps
         if not steps.readers:
             self._drop(steps)
 
-    def _steps_of(self, realm: RealmName, view: str, *, shows_secrets: bool) -> Steps:
-        key = (realm, view, shows_secrets)
+    def _steps_of(self, realm: RealmName, view: str, grant: Grant) -> Steps:
+        shown = _reader_grant(grant, view)
+        key = (realm, view, shown.sees_secrets, shown.realms)
         found = self._steps.get(key)
         if found is None:
             found = self._steps[key] = Steps(
-                self._sessions[shows_secrets],
+                Session(self._client, shown, surface="http"),
                 realm,
                 view,
                 threads=self._threads,
@@ -185,7 +212,7 @@ class Streams:
         return found
 
     def _drop(self, steps: Steps) -> None:
-        key = (steps.realm, steps.view, steps.shows_secrets)
+        key = (steps.realm, steps.view, steps.shows_secrets, steps.shown_to)
         if self._steps.get(key) is steps:
             del self._steps[key]
         steps.close()
@@ -248,40 +275,28 @@ class Streams:
                 if not token_id:
                     continue
                 grant = self._tokens.grant_by_id(token_id)
-                for reader in list(readers):
-                    if grant is None or not _may_see(grant, reader.steps):
-                        reader.end()
+                for one in list(readers):
+                    seen = one if isinstance(one, Waiter) else one.steps
+                    if grant is None or not may_see(
+                        grant, seen.realm, shows_secrets=seen.shows_secrets
+                    ):
+                        one.end()
         except Exception as failure:  # noqa: BLE001 - in the log
             # Nobody can tell who still may read.
             self._end_all(failure)
 
     def _end_all(self, failure: Exception) -> None:
         LOG.error("all streams were ended: the tokens cannot be read", exc_info=failure)
-        for reader in self._readers():
-            reader.end()
+        for of_token in list(self._by_token.values()):
+            for one in list(of_token):
+                one.end()
 
 
-class _Bell:
-    """What is looked at whenever something is committed anywhere: the record of tokens."""
-
-    def __init__(self, client: Client) -> None:
-        self._store = client.store
-
-    @property
-    def key(self) -> tuple[str, RealmName]:
-        return ("streams", TOKENS)
-
-    def look(self) -> Any:
-        return self._store.head(TOKENS, adopt=False)
-
-
-def _may_see(grant: Grant, steps: Steps) -> bool:
-    return grant.may_read(steps.realm) and grant.sees_secrets == steps.shows_secrets
-
-
-def _reader_grant(*, shows_secrets: bool) -> Grant:
-    roles = ("read", "secrets") if shows_secrets else ("read",)
-    return Grant(id="", name="", roles=frozenset(roles))
+def _reader_grant(grant: Grant, view: str) -> Grant:
+    """What is shown depends on the right to secrets and, where others' steps are among them, on whose may be read."""
+    roles = ("read", "secrets") if grant.sees_secrets else ("read",)
+    realms = EVERYWHERE if view == "own" or "*" in grant.realms else grant.realms
+    return Grant(id="", name="", roles=frozenset(roles), realms=realms)
 
 
 def _last_event_id(scope: Any) -> str:
