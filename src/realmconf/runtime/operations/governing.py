@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from realmconf.errors import InvalidArgument
 from realmconf.runtime.operations.results import Attached
 
 TYPE_CHECKING = False
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from realmconf.runtime.results import WriteResult
 
     Result = WriteResult[Mapping[str, Any]]
-
-POLICIES = ("require_generation", "history_keep")
 
 
 def schema(session: Session, *, realm: RealmName) -> Attached:
@@ -52,7 +49,4 @@ def set_policy(
     session: Session, *, realm: RealmName, policy: dict[str, Any], **options: Any
 ) -> Result:
     """Change that."""
-    unknown = sorted(policy.keys() - set(POLICIES))
-    if unknown or not policy:
-        raise InvalidArgument(f"policy has {' and '.join(POLICIES)}, and nothing else")
     return session.realm(realm).set_policy(**policy, **options)

@@ -107,6 +107,20 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _is_policy(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and value.keys() <= {"require_generation", "history_keep"}
+        and isinstance(value.get("require_generation", False), bool)
+        and _is_kept(value.get("history_keep"))
+    )
+
+
+def _is_kept(value: Any) -> bool:
+    return value is None or (type(value) is int and value >= 1)
+
+
 KINDS: dict[str, Kind] = {
     "realm": Kind(
         says="a realm's name",
@@ -247,7 +261,8 @@ KINDS: dict[str, Kind] = {
     "merge_patch": Kind(says="an object", schema=_OBJECT, fits=_is_object),
     "schema": Kind(says="an object", schema=_OBJECT, fits=_is_object),
     "policy": Kind(
-        says="an object",
+        says="an object with require_generation (true or false), history_keep (a whole number from 1 on, or null), "
+        "or both",
         schema={
             "type": "object",
             "minProperties": 1,
@@ -261,7 +276,7 @@ KINDS: dict[str, Kind] = {
                 },
             },
         },
-        fits=_is_object,
+        fits=_is_policy,
     ),
     "operations": Kind(
         says="a list of operations (RFC 6902)",

@@ -160,7 +160,11 @@ def choose(
         assert route is not None
         for taken, parameter in route.bare:
             if taken == media:
-                return operation, {parameter: parse(body or b"", media, limits=limits)}
+                whole = parse(body or b"", media, limits=limits)
+                if whole is None:
+                    # A member that is null is not given; a body that is null is.
+                    raise InvalidArgument(f"the body is null, which is no {parameter}")
+                return operation, {parameter: whole}
     if media != JSON:
         raise _unsupported(operations, media)
     wrapped = parse(body or b"", media, limits=limits)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SPECIFICATION = "3.1.0"
 BODILESS = ("GET", "HEAD", "DELETE")
 INTRODUCTION = """\
-Every GET has a HEAD. A member of a body that is null counts as not given.
+Every GET has a HEAD. A member of a body that is null counts as not given. A whole number is written as one: 1, not 1.0.
 
 What a request states about the state it was made for may come in a header, in the query and in the body; where it is
 there twice, both must agree. `on_conflict=rebase` needs an expected generation or etag, `depends_on` needs

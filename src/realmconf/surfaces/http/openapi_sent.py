@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from realmconf.domain.document import INTEGER_MAX, INTEGER_MIN
 from realmconf.domain.names import LIMITS
 from realmconf.domain.pointer import POINTER_CHARS_MAX
 from realmconf.runtime.commands import PART_OPTIONS, VERBS
@@ -29,12 +28,7 @@ JsonSchema = dict[str, Any]
 
 _UUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32}"
 _NULL: JsonSchema = {"type": "null"}
-_SCALARS: tuple[JsonSchema, ...] = (
-    {"type": "string"},
-    {"type": "boolean"},
-    {"type": "integer", "minimum": INTEGER_MIN, "maximum": INTEGER_MAX},
-    {"type": "number", "not": {"type": "integer"}},
-)
+_SCALARS = ("string", "boolean", "number")
 _KEYS: JsonSchema = {"maxLength": LIMITS.key_bytes}
 
 
@@ -45,6 +39,12 @@ def _named(name: str) -> JsonSchema:
 def _table(values: str) -> JsonSchema:
     """An object of such values."""
     return {"type": "object", "propertyNames": _KEYS, "additionalProperties": _named(values)}
+
+
+def _any(*more: str, values: str, elements: str) -> JsonSchema:
+    """Any value; what it consists of is of the schemas that are named."""
+    table = {**_table(values), "items": _named(elements)}
+    return {**table, "type": [*_SCALARS, "array", "object", *more]}
 
 
 def or_null(schema: JsonSchema) -> JsonSchema:
@@ -76,6 +76,7 @@ def _step(*verbs: str, **members: JsonSchema) -> JsonSchema:
         "type": "object",
         "required": ["op", "path", *members],
         "properties": {"op": {"enum": list(verbs)}, "path": _PLACE, **members},
+        "additionalProperties": _named("Json"),
     }
 
 
@@ -144,6 +145,7 @@ _OF_KINDS: dict[str, str] = {
     "document": "Document",
     "merge_patch": "MergePatch",
     "operations": "JsonPatch",
+    "schema": "Schema",
     "value": "Value",
 }
 _LISTS: dict[str, str] = {"pointers": "Path", "places": "Path", "parts": "Part"}
@@ -179,26 +181,29 @@ COMPONENTS: dict[str, JsonSchema] = {
         "description": "A JSON Pointer (RFC 6901), or a dotted path: keys of letters, digits, '_' and '-', or in "
         "quotes as TOML has them, joined by dots.",
     },
-    "Value": {"anyOf": [*_SCALARS, {"type": "array", "items": _named("Value")}, _table("Value")]},
+    "Value": {
+        **_any(values="Value", elements="Value"),
+        "description": "An integer of more than 64 bits is refused, unless it is written as a fraction or with an "
+        "exponent.",
+    },
     "Document": {
         **_table("Value"),
         "description": "No nulls; "
         f"at most {LIMITS.document_bytes} bytes, {LIMITS.depth} levels and {LIMITS.keys} keys of {LIMITS.key_bytes} "
-        "bytes each. What it says below `realm` is about realms.",
-        "properties": {"realm": _table("Value")},
+        "bytes each. Below `realm` it says something about realms, in a table by the name of each: of its own what "
+        "it inherits from (`parent`, a realm) and what not (`unset`, a list of places).",
     },
     "MergePatch": {
         **_table("ChangeOfValue"),
         "description": "RFC 7396: null removes.",
-        "properties": {"realm": {"anyOf": [_table("ChangeOfValue"), _NULL]}},
     },
-    "ChangeOfValue": {
-        "anyOf": [
-            *_SCALARS,
-            _NULL,
-            {"type": "array", "items": _named("Value")},
-            _table("ChangeOfValue"),
-        ]
+    "ChangeOfValue": _any("null", values="ChangeOfValue", elements="Value"),
+    "Json": _any("null", values="Json", elements="Json"),
+    "Schema": {
+        "type": "object",
+        "propertyNames": _KEYS,
+        "additionalProperties": _named("Json"),
+        "description": "A JSON Schema (2020-12) that refers to nothing outside.",
     },
     "JsonPatch": {
         "type": "array",
@@ -228,8 +233,17 @@ def _listed(one: str) -> str:
     return f"{one}(?:, ?{one}){{0,{etags.TAGS_MAX - 1}}}"
 
 
-TAGS_OR_ANY: JsonSchema = {"type": "string", "pattern": rf"^(?:\*|{_listed(_TAG)})$"}
-OWN_TAGS: JsonSchema = {"type": "string", "pattern": f"^{_listed(_OWN_TAG)}$"}
-OWN_TAGS_OR_ANY: JsonSchema = {"type": "string", "pattern": rf"^(?:\*|{_listed(_OWN_TAG)})$"}
 ANY_ONLY: JsonSchema = {"type": "string", "enum": [etags.ANY]}
+OWN_TAGS: JsonSchema = {
+    "type": "string",
+    "format": "own-entity-tags",
+    "pattern": f"^{_listed(_OWN_TAG)}$",
+}
+OWN_TAGS_OR_ANY: JsonSchema = {"anyOf": [ANY_ONLY, OWN_TAGS]}
+TAGS_OR_ANY: JsonSchema = {
+    "anyOf": [
+        ANY_ONLY,
+        {"type": "string", "format": "entity-tags", "pattern": f"^{_listed(_TAG)}$"},
+    ]
+}
 WRITE_ID: JsonSchema = {"type": "string", "pattern": rf'^(?:{_KEY_INNER}|"{_KEY_INNER}")$'}
