@@ -76,6 +76,17 @@ class RealmName(str):
         return self.lower()
 
 
+def case_twin(name: RealmName) -> InvalidRealm:
+    """
+    The refusal of a name that differs from another one's by case alone: a file system may take them for one.
+
+    Which one that is it does not tell: not everybody who may make the one may know of the other.
+    """
+    return InvalidRealm(
+        f"realm {name} cannot be made: there is one whose name differs from this by case alone"
+    )
+
+
 class SystemName(RealmName):
     """
     The name of a record that realmconf keeps for itself (tokens, plans): ``_`` and lower-case letters.

@@ -8,9 +8,10 @@ history is the store's.
 from __future__ import annotations
 
 from realmconf.domain.lineage import with_own_section
+from realmconf.domain.names import case_twin
 from realmconf.domain.scope import refuse_command
 from realmconf.domain.write import Place, Write
-from realmconf.errors import GenerationConflict, InvalidArgument, InvalidRealm, RealmNotFound
+from realmconf.errors import GenerationConflict, InvalidArgument, RealmNotFound
 from realmconf.runtime import arguments
 from realmconf.runtime.descendants import left_behind
 from realmconf.runtime.outcome import Request, commit, preview, refuse_inside_change
@@ -35,9 +36,7 @@ def rename(client: Client, old: RealmName, new: RealmName, options: WriteOptions
     """Move *old*'s history to *new*; see ``Client.rename``."""
     shared = _shared(client, "rename", old, new, options)
     if old.folded == new.folded:
-        raise InvalidRealm(
-            f"realm {new} cannot be made: {old} exists, and two names must differ by more than case"
-        )
+        raise case_twin(new)
     conditions = arguments.preconditions(old, options, limits=client.limits)
 
     def place(view: ReadView) -> Write:

@@ -17,12 +17,12 @@ from realmconf.domain.admit import Upcoming
 from realmconf.domain.decide import decide
 from realmconf.domain.document import canonical_bytes
 from realmconf.domain.marks import stated_secrets
+from realmconf.domain.names import case_twin
 from realmconf.domain.record import Record
 from realmconf.domain.write import Append
 from realmconf.errors import (
     HistoryCompacted,
     InvalidArgument,
-    InvalidRealm,
     LockTimeout,
     OutcomeUnknown,
     RevisionNotFound,
@@ -264,9 +264,7 @@ def _refuse_case_twins(judged: Sequence[Judgement], view: ReadView) -> None:
     for realm in (*(entry.realm for entry in view.realms()), *made):
         other = folded.setdefault(realm.lower(), realm)
         if other != realm:
-            raise InvalidRealm(
-                f"realm {realm} cannot be made: {other} exists, and two names must differ by more than case"
-            )
+            raise case_twin(realm)
 
 
 def settle(

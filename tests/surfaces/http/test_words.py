@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from tests.surfaces.http.serving import served
 
@@ -98,3 +99,15 @@ def test_agents_over_http_write_the_realms_that_are_named(tmp_path):
     assert not results["team-a"]["isError"], results
     assert results["other"]["isError"]
     assert results["other"]["structuredContent"]["code"] == "not_permitted"
+
+
+def test_a_twin_is_not_named(server):
+    """A name that differs from another realm's by case alone is refused, and the other one is not named."""
+    server.client.realm("sEcReT-name").set({"a": 1})
+    token = server.mint("write", realms="Secret-Name")
+    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}) as http:
+        for query in ("", "?dry_run=true"):
+            refused = http.put(f"/v1/realms/Secret-Name/config{query}", json={"config": {"a": 1}})
+            assert (refused.status_code, refused.json()["code"]) == (400, "invalid_realm")
+            assert "differs from this by case alone" in refused.json()["detail"]
+            assert "sEcReT" not in refused.text

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import apsw
 
-from realmconf.errors import InvalidRealm, OutcomeUnknown, RealmconfError
+from realmconf.domain.names import case_twin
+from realmconf.errors import OutcomeUnknown, RealmconfError
 from realmconf.stores.embedded import database, kinship
 from realmconf.stores.embedded.counters import ALL_SLOTS, slot_of
 from realmconf.stores.embedded.failures import typed
@@ -199,12 +200,7 @@ class Turn(Rows):
             try:
                 self.connection.execute("INSERT INTO realm(name) VALUES(?)", (str(realm),))
             except apsw.ConstraintError:
-                other = self.connection.execute(
-                    "SELECT name FROM realm WHERE name = ?", (str(realm),)
-                ).get
-                raise InvalidRealm(
-                    f"realm {realm} cannot be made: {other} exists, and two names must differ by more than case"
-                ) from None
+                raise case_twin(realm) from None
             key = self.connection.last_insert_rowid()
             self.session.ids[realm] = key
             created.append(realm)

@@ -11,8 +11,9 @@ import threading
 import weakref
 from collections import OrderedDict
 
+from realmconf.domain.names import case_twin
 from realmconf.domain.write import Append
-from realmconf.errors import ForkedInTransaction, GenerationConflict, InvalidRealm
+from realmconf.errors import ForkedInTransaction, GenerationConflict
 from realmconf.stores.fairness import Turn
 from realmconf.stores.memory.view import History
 from realmconf.stores.protocol import Applied, Head, Receipt
@@ -178,14 +179,10 @@ class Memory:
         return History(realm, revisions, positions, floor=before.floor, schemas=schemas)
 
     def refuse_case_twin(self, realm: RealmName, *, and_of: Iterable[str] = ()) -> None:
-        """Raise if the name differs by case alone from one that was written: a file system may take them for one."""
+        """Raise if the name differs by case alone from one that was written."""
         folded = realm.folded
-        names = (*self.histories, *and_of)
-        twin = next((name for name in names if name.lower() == folded), None)
-        if twin is not None:
-            raise InvalidRealm(
-                f"realm {realm} cannot be made: {twin} exists, and two names must differ by more than case"
-            )
+        if any(name.lower() == folded for name in (*self.histories, *and_of)):
+            raise case_twin(realm)
 
 
 def _receipt(judgement: Judgement, outcome: str, generation: int) -> Receipt:
