@@ -140,6 +140,8 @@ TOKENS = SystemName("_tokens")
 """Who may do what through a server."""
 PLANS = SystemName("_plans")
 """What agents have proposed and not carried out yet."""
+SESSIONS = SystemName("_sessions")
+"""Which browsers read with whose rights."""
 
 
 _FNV_OFFSET = 0xCBF29CE484222325

@@ -129,8 +129,10 @@ def _alternatives(
     """Each of *several* etags, the newest first, in whatever order they are stated."""
     if not several:
         raise InvalidArgument("expected names no etag")
-    stated: Any = options
-    found = {expected(realm, {**stated, "expected": one}, limits=limits) for one in several}
+    found = set()
+    for one in several:
+        alone: Any = {**options, "expected": one}
+        found.add(expected(realm, alone, limits=limits))
     return tuple(
         sorted(
             (one for one in found if one is not None),

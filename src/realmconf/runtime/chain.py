@@ -6,13 +6,16 @@ Reads in pages, each at a point of its own: history below the head does not chan
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from realmconf.domain import names
 from realmconf.domain.record import Record
 from realmconf.domain.revision import GENESIS, intact
-from realmconf.errors import SecretWithheld, StoreCorrupt
+from realmconf.errors import HistoryCompacted, SecretWithheld, StoreCorrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import NoReturn
 
     from realmconf.domain.names import RealmName
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 PAGE = 256
 """Revisions read at once."""
+ATTEMPTS_MAX = 4
 
 
 class Verified(Record):
@@ -58,6 +62,31 @@ def verify(
         if progress is not None:
             progress(chain.seen, head.generation - head.floor + 1)
     return Verified(realm=realm, revisions=chain.seen, generation=head.generation)
+
+
+def verify_own(store: Store) -> Iterator[Verified]:
+    """
+    Do the same for the records that realmconf keeps for itself in a store in hand, of which each that was written.
+
+    Raises:
+        StoreCorrupt: As ``verify``.
+    """
+    for name in filter(_is_own, vars(names).values()):
+        found = _verified_beside_compaction(store, name)
+        if found.generation:
+            yield found
+
+
+def _is_own(value: object) -> bool:
+    return isinstance(value, names.SystemName)
+
+
+def _verified_beside_compaction(store: Store, name: RealmName) -> Verified:
+    # Old revisions of such a record are removed by whoever writes it, which may be right now.
+    for _ in range(ATTEMPTS_MAX - 1):
+        with suppress(HistoryCompacted):
+            return verify(store, name, progress=None)
+    return verify(store, name, progress=None)
 
 
 class _Chain:
@@ -105,4 +134,5 @@ class _Chain:
         self._schemas.add(digest)
 
     def refuse(self, generation: int, reason: str) -> NoReturn:
-        raise StoreCorrupt(f"generation {generation} of realm {self._realm} {reason}")
+        of = "realmconf's own record" if names.is_system(self._realm) else "realm"
+        raise StoreCorrupt(f"generation {generation} of {of} {self._realm} {reason}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from realmconf.runtime.sessions import SESSIONS_OF_ONE_MAX
 from realmconf.surfaces.http.app import App
 from realmconf.surfaces.http.dispatch import operations_by_path
 from realmconf.surfaces.http.ordinary import GUARDED, OPEN
@@ -193,6 +194,46 @@ def test_a_session_of_a_browser(server):
         ended = browser.delete("/v1/session")
         assert ended.status_code == 204
         assert "Max-Age=0" in ended.headers["set-cookie"]
+        assert browser.get(CONFIG).status_code == 401
+
+
+def test_a_cookie_is_not_the_token(server):
+    """What a browser has is another secret than the token, and no token: whoever sees it cannot write with it."""
+    with server.http("admin") as http:
+        text = http.post("/v1/session").headers["set-cookie"].partition(";")[0].partition("=")[2]
+        assert text != server.tokens["admin"]
+        http.headers["Authorization"] = f"Bearer {text}"
+        assert http.get(CONFIG).status_code == 401
+        assert http.put(CONFIG, json={"config": {}}).status_code == 401
+    with server.http(
+        None, headers={"Cookie": f"realmconf_session={server.tokens['admin']}"}
+    ) as http:
+        assert http.get(CONFIG).status_code == 401
+
+
+def test_sessions_of_one_token_are_bounded(server):
+    """A token has so many sessions; another one ends the oldest."""
+    with server.http("reader") as http, server.http(None) as browser:
+        cookies = [
+            http.post("/v1/session").headers["set-cookie"].partition(";")[0]
+            for _ in range(SESSIONS_OF_ONE_MAX + 1)
+        ]
+        found = [
+            browser.get(CONFIG, headers={"Cookie": one}).status_code
+            for one in (cookies[0], cookies[1], cookies[-1])
+        ]
+    assert found == [401, 200, 200]
+
+
+def test_cookies_behind_https(start_server):
+    """A server that is told that others reach it over HTTPS gives cookies for that alone."""
+    server = start_server(is_public_https=True)
+    with server.http("admin") as http:
+        assert "; Secure" in http.post("/v1/session").headers["set-cookie"]
+    # What a request says of it is its own word.
+    server = start_server()
+    with server.http("admin", headers={"X-Forwarded-Proto": "https"}) as http:
+        assert "; Secure" not in http.post("/v1/session").headers["set-cookie"]
 
 
 def test_a_cookie_never_writes(server):
@@ -209,7 +250,7 @@ def test_a_cookie_never_writes(server):
 
 
 def test_a_cookie_dies_with_its_token(server):
-    """A cookie holds the token and nothing else: without that it is worth nothing."""
+    """A session is of a token: without that it is worth nothing."""
     text = server.mint("read", name="short")
     with server.http("admin") as admin, server.http(None) as browser:
         pair = browser.post("/v1/session", headers={"Authorization": f"Bearer {text}"}).headers[
@@ -220,7 +261,7 @@ def test_a_cookie_dies_with_its_token(server):
         (token,) = [one for one in admin.get("/v1/tokens").json() if one["name"] == "short"]
         admin.delete(f"/v1/tokens/{token['id']}")
         assert browser.get(CONFIG).status_code == 401
-        for forged in ("realmconf_session=", "realmconf_session=1", pair.replace("rc_", "rc-")):
+        for forged in ("realmconf_session=", "realmconf_session=1", pair.replace("rs_", "rs-")):
             browser.headers["Cookie"] = forged.partition(";")[0]
             assert browser.get(CONFIG).status_code == 401
 

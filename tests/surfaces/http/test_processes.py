@@ -7,11 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from datetime import datetime
 
 import pytest
 
 from realmconf.runtime.client import connect
+from realmconf.runtime.held import hold, prolong
 from realmconf.runtime.tokens import Tokens
+from realmconf.runtime.world import World
 
 from .serving import PATIENCE_SECONDS, served
 
@@ -35,7 +39,9 @@ def serve(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_the_printed_link(tmp_path, number, code, workers):
     """A server prints a link with an admin token, which ends with it; a signal ends it in the way of shells."""
@@ -43,12 +49,49 @@ def test_the_printed_link(tmp_path, number, code, workers):
         with server.http() as http:
             assert http.get("/v1/session").json()["roles"] == ["admin", "read", "write"]
             assert http.put(CONFIG, json={"config": {"a": 1}}).status_code == 201
-            assert [one["created_by"] for one in http.get("/v1/tokens").json()] == ["ada"]
+            (token,) = http.get("/v1/tokens").json()
+            assert token["created_by"].startswith("ada (realmconf serve, process ")
         assert server.end(number) == code
         assert "Traceback" not in server.process.stderr.read()
     with connect(str(tmp_path / "store")) as client:
         assert Tokens(client).all() == []
         assert [one.author for one in client.realm("team").history()] == ["ada"]
+
+
+def test_what_a_killed_server_leaves(tmp_path):
+    """The printed token of a killed server lasts an hour, and ends where the next one begins on its machine."""
+    with served(tmp_path / "store") as dead:
+        dead.end(signal.SIGKILL)
+        with connect(str(tmp_path / "store")) as client:
+            (left,) = Tokens(client).all()
+            begun = datetime.fromisoformat(left.created_at)
+            ends = datetime.fromisoformat(left.expires_at or "")
+            assert (ends - begun).total_seconds() <= 3_601
+    with served(tmp_path / "store") as first, served(tmp_path / "store") as second:
+        for one, text in ((first, first.token), (first, second.token), (second, first.token)):
+            with one.http(text) as http:
+                assert http.get("/v1/session").status_code == 200
+        with first.http(dead.token) as http:
+            assert http.get("/v1/session").status_code == 401
+
+
+def test_a_living_server_prolongs_its_token(tmp_path):
+    """A held token lasts again from when its process prolongs it; one that was ended stays ended."""
+    nanoseconds = [time.time_ns()]
+    world = World(time_nanoseconds=lambda: nanoseconds[0])
+    with connect(str(tmp_path / "store"), world=world) as client:
+        tokens = Tokens(client)
+        made = hold(tokens, author="ada", name="ada", surface="http")
+        for _ in range(3):
+            nanoseconds[0] += int(3_000e9)
+            assert tokens.grant_of(made.text) is not None
+            deadline = client.deadline(None)
+            prolong(tokens, made.token.id, author="ada", surface="http", deadline=deadline)
+        nanoseconds[0] += int(3_601e9)
+        assert tokens.grant_of(made.text) is None
+        tokens.revoke(made.token.id, author="ada", surface="http")
+        prolong(tokens, made.token.id, author="ada", surface="http", deadline=client.deadline(None))
+        assert tokens.all() == []
 
 
 def test_json_link(tmp_path):

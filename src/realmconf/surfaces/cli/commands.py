@@ -593,6 +593,8 @@ COMMANDS: tuple[Command, ...] = (
         name="verify",
         group=STORE,
         summary="check the chain of digests of every realm, or of one",
+        details="Of every realm: also of the records that realmconf keeps for itself (tokens, plans), unless the store "
+        "is a server's.",
         run=_MODULES + "maintenance:verify",
     ),
     Command(
@@ -686,6 +688,13 @@ COMMANDS: tuple[Command, ...] = (
                 label="HOST",
                 repeats=True,
                 help="be reached by this name too, as behind a proxy; may be repeated",
+            ),
+            Option(
+                names=("--public-url",),
+                kind="text",
+                label="URL",
+                help="how others reach it through a proxy (https://conf.example.org): its name is taken, and with "
+                "https browsers keep their session for that alone",
             ),
             *_AGENTS,
             Option(

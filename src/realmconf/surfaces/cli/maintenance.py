@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TextIO
 
+    from realmconf.runtime.chain import Verified
     from realmconf.surfaces.cli.call import Call
 
 LINE_BYTES_MAX = 4 * LINE_CHARACTERS_MAX
@@ -125,7 +126,14 @@ def compact(call: Call) -> None:
 
 
 def verify(call: Call) -> None:
-    """Check the chain of digests of one realm or of all; the first bad revision ends it with an error."""
+    """
+    Check the chain of digests of one realm or of all; the first bad revision ends it with an error.
+
+    Of all: also those of the records that realmconf keeps for itself in a store in hand.
+    """
+    from realmconf.runtime.chain import verify_own
+    from realmconf.runtime.server import server_of
+
     request = call.request
     client = call.client
     names = [request.realm] if request.realm else [one.realm for one in client.realms()]
@@ -137,17 +145,23 @@ def verify(call: Call) -> None:
         done.append(client.realm(name).verify(progress=show))
         if not done[-1].generation:
             call.say(f"realm {name} was never written")
+    whole = request.realm is None and server_of(client.store) is None
+    own = list(verify_own(client.store)) if whole else []
     _tell(
         call,
-        [
-            {"realm": str(one.realm), "revisions": one.revisions, "generation": one.generation}
-            for one in done
-        ],
-        *(
-            f"{one.realm}: {one.revisions} revisions up to {one.generation} are intact"
-            for one in done
-        ),
+        [*({"realm": str(one.realm), **_extent(one)} for one in done)]
+        + [{"own_record": str(one.realm), **_extent(one)} for one in own],
+        *(f"{one.realm}: {_intact(one)}" for one in done),
+        *(f"realmconf's own record {one.realm}: {_intact(one)}" for one in own),
     )
+
+
+def _extent(one: Verified) -> dict[str, int]:
+    return {"revisions": one.revisions, "generation": one.generation}
+
+
+def _intact(one: Verified) -> str:
+    return f"{one.revisions} revisions up to {one.generation} are intact"
 
 
 def purge(call: Call) -> None:

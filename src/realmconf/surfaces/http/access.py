@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from realmconf.errors import InvalidArgument, NotPermitted, Unauthenticated
 from realmconf.runtime.operations.session import Session
+from realmconf.runtime.sessions import Sessions
 from realmconf.surfaces.http.preconditions import one_header
 from realmconf.surfaces.http.problems import Problem
 
@@ -31,13 +32,13 @@ SESSIONS_KEPT = 4_096
 
 
 class Caller:
-    """Who asks: a session, the token that it came by, and whether that was in a cookie."""
+    """Who asks: a session, what was shown for it, and whether that was in a cookie."""
 
-    __slots__ = ("by_cookie", "session", "token")
+    __slots__ = ("by_cookie", "session", "shown")
 
-    def __init__(self, session: Session, token: str, *, by_cookie: bool) -> None:
+    def __init__(self, session: Session, shown: str, *, by_cookie: bool) -> None:
         self.session = session
-        self.token = token
+        self.shown = shown
         self.by_cookie = by_cookie
 
     def require_for(self, operation: Operation) -> None:
@@ -57,6 +58,7 @@ class Access:
     def __init__(self, client: Client, tokens: Tokens, settings: Settings) -> None:
         self._client = client
         self._tokens = tokens
+        self.browsers = Sessions(client, tokens)
         self._hosts = LOOPBACK | {_bare(settings.host), *map(_bare, settings.hosts)}
         self._origins = frozenset(one.rstrip("/").lower() for one in settings.origins)
         self._exposes_paths = settings.exposes_paths
@@ -111,12 +113,29 @@ class Access:
         if stated:
             text = _bearer(stated)
             return Caller(self.session(text), text, by_cookie=False)
-        cookie = _cookie(headers)
+        cookie = cookie_of(headers)
         if cookie is None:
             raise Unauthenticated
         if method not in READING_METHODS:
             raise Unauthenticated("the cookie is good for reading only")
-        return Caller(self.session(cookie), cookie, by_cookie=True)
+        return Caller(self._session_of_cookie(cookie), cookie, by_cookie=True)
+
+    def again(self, caller: Caller) -> Session:
+        """
+        The session of a *caller* who has waited.
+
+        Raises:
+            Unauthenticated: What was shown is not good any more.
+        """
+        if caller.by_cookie:
+            return self._session_of_cookie(caller.shown)
+        return self.session(caller.shown)
+
+    def _session_of_cookie(self, text: str) -> Session:
+        grant = self.browsers.grant_of(text)
+        if grant is None:
+            raise Unauthenticated("this session is over")
+        return self._session_of(grant)
 
     def session(self, token: str) -> Session:
         """
@@ -128,13 +147,14 @@ class Access:
         grant = self._tokens.grant_of(token)
         if grant is None:
             raise Unauthenticated("this is no token, or not any more")
+        return self._session_of(grant)
+
+    def _session_of(self, grant: Grant) -> Session:
         kept, session = self._sessions.get(grant.id, (None, None))
         if session is None or (kept is not grant and kept != grant):
             if len(self._sessions) >= SESSIONS_KEPT:
                 self._sessions.clear()
-            session = Session(
-                self._client, grant, surface="http", shows_paths=self._exposes_paths
-            )
+            session = Session(self._client, grant, surface="http", shows_paths=self._exposes_paths)
         elif kept is grant:
             return session
         self._sessions[grant.id] = (grant, session)
@@ -150,7 +170,13 @@ def _bearer(stated: list[str]) -> str:
     return text.strip(" ")
 
 
-def _cookie(headers: Headers) -> str | None:
+def cookie_of(headers: Headers) -> str | None:
+    """
+    What a browser shows.
+
+    Raises:
+        InvalidArgument: It shows several.
+    """
     found = [
         value.strip()
         for line in headers.getlist("cookie")
@@ -163,7 +189,7 @@ def _cookie(headers: Headers) -> str | None:
 
 
 def set_cookie(text: str, *, secure: bool) -> tuple[bytes, bytes]:
-    """The header that gives a browser the token *text* as a cookie; without a text it takes it away."""
+    """The header that gives a browser *text* as its session; without a text it takes it away."""
     ends = "" if text else "; Max-Age=0"
     guarded = "; Secure" if secure else ""
     value = f"{COOKIE}={text}; Path=/; HttpOnly; SameSite=Strict{guarded}{ends}"

@@ -7,13 +7,14 @@ Decides what the options of the command mean, and which token opens a server tha
 from __future__ import annotations
 
 import os
-import signal
+import threading
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from realmconf.domain.names import RealmName
 from realmconf.errors import InvalidArgument, RealmconfError, TokenNotFound
+from realmconf.runtime.held import RENEW_SECONDS, hold, prolong
 from realmconf.runtime.server import refuse_server
 from realmconf.runtime.tokens import NAME_CHARS_MAX, Tokens
 from realmconf.surfaces.http.server import made
@@ -46,9 +47,9 @@ if TYPE_CHECKING:
         def say(self, *lines: str) -> None: ...
 
 
-TOKEN_SECONDS = 86_400.0
-"""How long the printed token lasts, if the server does not end before."""
 REVOKE_SECONDS = 5.0
+RETRY_SECONDS = 60.0
+"""Until a token that could not be prolonged is tried again."""
 AGENTS = "/mcp"
 AGENTS_MADE_BY = "realmconf.surfaces.mcp.http:asgi_app"
 SIGNAL_EXIT = 128
@@ -86,11 +87,12 @@ def serve(call: Call) -> int:
         with _token(call, tokens, wanted=is_local) as token, _metrics_folder(workers) as folder:
             settings = Settings(
                 host=request.host,
-                hosts=tuple(request.allow_host or ()),
+                hosts=(*(request.allow_host or ()), *_public(request.public_url)),
                 origins=tuple(map(_origin, request.allow_origin or ())),
                 meerkat_realm=None
                 if request.meerkat_realm is None
                 else RealmName(request.meerkat_realm),
+                is_public_https=(request.public_url or "").startswith("https:"),
                 exposes_paths=bool(request.expose_paths),
                 mounts=(mount,),
                 metrics_folder=folder,
@@ -101,7 +103,7 @@ def serve(call: Call) -> int:
             else:
                 store = call.located.store
                 number = serve_with_workers(store, settings, listening, workers=workers)
-    return SIGNAL_EXIT + number if number in (signal.SIGINT, signal.SIGTERM) else 0
+    return SIGNAL_EXIT + number if number else 0
 
 
 def _announce(call: Call, url: str, token: NewToken | None) -> None:
@@ -172,17 +174,17 @@ def _token(call: Call, tokens: Tokens, *, wanted: bool) -> Iterator[NewToken | N
         yield None
         return
     author = call.client.authorship({})["author"]
-    token = tokens.create(
-        realms=["*"],
-        roles=["admin"],
-        name=author[:NAME_CHARS_MAX],
-        expires_seconds=TOKEN_SECONDS,
-        author=author,
-        surface="http",
+    token = hold(tokens, author=author, name=author[:NAME_CHARS_MAX], surface="http")
+    ended = threading.Event()
+    renewing = threading.Thread(
+        target=_renew, args=(call, tokens, token, author, ended), name="token", daemon=True
     )
+    renewing.start()
     try:
         yield token
     finally:
+        ended.set()
+        renewing.join()
         try:
             tokens.revoke(token.token.id, author=author, surface="http", timeout=REVOKE_SECONDS)
         except TokenNotFound:
@@ -190,6 +192,45 @@ def _token(call: Call, tokens: Tokens, *, wanted: bool) -> Iterator[NewToken | N
             pass
         except RealmconfError as failure:
             call.say(f"warning: the token {token.token.id} could not be revoked: {failure}")
+
+
+def _renew(
+    call: Call, tokens: Tokens, token: NewToken, author: str, ended: threading.Event
+) -> None:
+    """Prolong the printed token until the server ends."""
+    wait_seconds = RENEW_SECONDS
+    while not ended.wait(wait_seconds):
+        try:
+            prolong(
+                tokens,
+                token.token.id,
+                author=author,
+                surface="http",
+                deadline=call.client.deadline(REVOKE_SECONDS),
+            )
+        except RealmconfError as failure:
+            call.say(f"warning: the token {token.token.id} could not be prolonged: {failure}")
+            wait_seconds = RETRY_SECONDS
+        else:
+            wait_seconds = RENEW_SECONDS
+
+
+def _public(url: str | None) -> tuple[str, ...]:
+    """
+    The name in the address by which others reach the server; none: they reach it as it is.
+
+    Raises:
+        InvalidArgument: It is no such address.
+    """
+    if url is None:
+        return ()
+    try:
+        host = _origin(url).partition("://")[2]
+    except InvalidArgument:
+        raise InvalidArgument(
+            "a public URL is written https://conf.example.org, without a path"
+        ) from None
+    return (host,)
 
 
 @contextmanager

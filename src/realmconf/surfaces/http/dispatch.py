@@ -156,7 +156,7 @@ async def _read(server: Server, incoming: Incoming, asked: manners.Asked) -> Rep
         incoming.is_long = True
         is_beyond = await wait_beyond(server, incoming, caller.session, given)
         # A token may have ended while its caller waited.
-        session = server.access.session(caller.token)
+        session = server.access.again(caller)
         without = {**asked.arguments, "after": None, "wait": None}
         reply = await server.reading(_answered, session, asked.replace(arguments=without))
         return reply if is_beyond else manners.not_modified(reply)

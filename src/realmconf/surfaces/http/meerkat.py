@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from realmconf.domain.document import check_document
 from realmconf.domain.frozen import thaw
 from realmconf.domain.names import LIMITS
 from realmconf.domain.schemas.filling import filled, unfilled
@@ -81,7 +82,7 @@ def _conditions(incoming: Incoming) -> str | None:
     negotiation.choose(",".join(incoming.headers.getlist("accept")), (JSON,))
     incoming.refuse_query()
     conditions = preconditions.read(incoming.headers)
-    preconditions.refuse_ignored(conditions, incoming.headers)
+    preconditions.refuse_all(conditions, incoming.headers)
     return conditions.write_id
 
 
@@ -139,6 +140,8 @@ def _put(
 ) -> Reply:
     realm = _realm(server)
     session.require(SET, realm)
+    # What can be no configuration of any generation is refused as that, before anything is compared with it.
+    config = check_document(config, limits=session.client.limits)
     handle = session.realm(realm)
     head = handle.get()
     expected = options[GENERATION]

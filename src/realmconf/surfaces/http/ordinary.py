@@ -4,11 +4,12 @@ Routes that are no operation: whether the server is well, what it speaks, its co
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from realmconf.errors import Unauthenticated
 from realmconf.surfaces.http import negotiation
-from realmconf.surfaces.http.access import set_cookie
+from realmconf.surfaces.http.access import cookie_of, set_cookie
 from realmconf.surfaces.http.problems import Problem, meaning_of, title_of
 from realmconf.surfaces.http.replies import JSON, NO_STORE, Reply, json_reply
 
@@ -118,20 +119,29 @@ async def session(server: Server, incoming: Incoming) -> Reply:
 
 
 async def begin_session(server: Server, incoming: Incoming) -> Reply:
-    """Give a browser the token as a cookie, which it cannot read and which only reads."""
+    """Give a browser a session of its own as a cookie: its pages cannot read it, and it only reads."""
     incoming.refuse_query()
     caller = incoming.caller
     if caller is None or caller.by_cookie:
         raise Unauthenticated("a session begins with the token")
-    cookie = set_cookie(caller.token, secure=incoming.scope["scheme"] == "https")
+    begin = partial(server.access.browsers.begin, caller.session.grant, surface="http")
+    cookie = set_cookie(await server.writing(begin), secure=_is_secure(server, incoming))
     return Reply(status=204, headers=(cookie, NO_STORE))
 
 
 async def end_session(server: Server, incoming: Incoming) -> Reply:
-    """Take the cookie away; the token goes on."""
+    """End the session, and take its cookie away; the token goes on."""
     incoming.refuse_query()
-    cookie = set_cookie("", secure=incoming.scope["scheme"] == "https")
+    text = cookie_of(incoming.headers)
+    if text:
+        await server.writing(partial(server.access.browsers.end, text, surface="http"))
+    cookie = set_cookie("", secure=_is_secure(server, incoming))
     return Reply(status=204, headers=(cookie, NO_STORE))
+
+
+def _is_secure(server: Server, incoming: Incoming) -> bool:
+    """Whether browsers come over HTTPS, as far as the server was told: what a request says of that is its own word."""
+    return server.settings.is_public_https or incoming.scope["scheme"] == "https"
 
 
 OPEN: dict[str, dict[str, Handler]] = {

@@ -182,6 +182,21 @@ def refuse_ignored(conditions: Conditions) -> None:
         raise InvalidArgument("nothing here has an entity-tag to compare with")
 
 
+def refuse_all(conditions: Conditions, headers: Headers) -> None:
+    """
+    Refuse whatever a write would have to hold to, where nothing can be compared.
+
+    Raises:
+        InvalidArgument: A precondition is stated.
+    """
+    if (
+        conditions.match is not None
+        or conditions.none_match is not None
+        or UNMODIFIED_SINCE in headers
+    ):
+        raise InvalidArgument("nothing here has an entity-tag to compare with")
+
+
 def refuses_read(conditions: Conditions, opaque: str) -> bool:
     """Whether ``If-Match`` of a read does not name the representation *opaque* (RFC 9110, 13.1.1)."""
     match = conditions.match

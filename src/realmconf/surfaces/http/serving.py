@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from realmconf.surfaces.http.settings import Settings
 
 BACKLOG = 2_048
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a server in its order: Ctrl-C, whoever manages it, and the end of its terminal."""
 KEEP_ALIVE_SECONDS = 30
 GRACE_SECONDS = 10
 """How long answers that have begun may take once the server is to end."""
@@ -104,9 +106,17 @@ class Process(uvicorn.Server):
 
 @contextmanager
 def _noticed(*numbers: int) -> Iterator[list[int]]:
-    """The signals that come, instead of what they do otherwise; in the main thread alone."""
+    """
+    The signals that come, instead of what they do otherwise; in the main thread alone.
+
+    One that whoever began the process had it ignore, as ``nohup`` does the end of the terminal, is ignored.
+    """
     came: list[int] = []
-    before = {number: signal.signal(number, lambda one, _: came.append(one)) for number in numbers}
+    before = {
+        number: signal.signal(number, lambda one, _: came.append(one))
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield came
     finally:
@@ -117,7 +127,7 @@ def _noticed(*numbers: int) -> Iterator[list[int]]:
 def serve_here(client: Client, settings: Settings, listening: socket.socket) -> int:
     """Serve in this process until a signal comes, which is returned."""
     process = Process(client, settings)
-    with _noticed(signal.SIGINT, signal.SIGTERM) as came:
+    with _noticed(*ENDING) as came:
         asyncio_run(_until(process, listening, came), process)
     return came[0] if came else 0
 
@@ -170,7 +180,7 @@ def serve_with_workers(
 
     running: dict[SpawnProcess, float] = {}
     short_lives = 0
-    with _noticed(signal.SIGINT, signal.SIGTERM) as came:
+    with _noticed(*ENDING) as came:
         try:
             for _ in range(workers):
                 running[started()] = monotonic()
@@ -208,8 +218,9 @@ def work(store: str, settings: Settings, listening: socket.socket) -> None:
 
     from realmconf.runtime.client import connect
 
-    # The terminal's Ctrl-C comes to all processes at once; who began this one tells it to end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The terminal's Ctrl-C, and its end, come to all processes at once; who began this one tells it to end.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     with connect(store, surface="http", sees_secrets=False) as client:
         process = Process(client, settings)
         with _noticed(signal.SIGTERM) as came:

@@ -37,6 +37,8 @@ class Settings(Record):
     """Names by which it may be reached besides."""
     origins: tuple[str, ...] = ()
     """Origins of pages that may ask besides its own."""
+    is_public_https: bool = False
+    """Whether others reach it over HTTPS, which somebody in front of it speaks: then cookies are for that alone."""
     meerkat_realm: RealmName | None = None
     exposes_paths: bool = False
     body_bytes_max: int = BODY_BYTES_MAX
