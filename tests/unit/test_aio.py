@@ -274,6 +274,22 @@ def test_a_watch_ends_after_silence_and_by_closing(url):
     run(main)
 
 
+def test_silence_is_without_steps_not_without_hints(url):
+    """A watch ends after its silence also while other realms are written all the time."""
+
+    async def main():
+        async with aconnect(url, author="t") as client:
+            client.sync.realm("a").set({"x": 1})
+            waiting = asyncio.create_task(anext(client.realm("a").watch(timeout=0.2), None))
+            written = 0
+            while not waiting.done():
+                written += 1
+                await client.realm("b").set({"n": written})
+            assert await waiting is None
+
+    run(main)
+
+
 def test_closing_the_client_ends_its_watches(url):
     """Nobody waits for a store that is gone."""
 

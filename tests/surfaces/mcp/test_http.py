@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -36,17 +37,17 @@ from realmconf.surfaces.mcp.http import GRANT, asgi_app
 JSON_AND_STREAM = {"accept": "application/json, text/event-stream"}
 
 
-def started(words) -> Any:
+def started(words, stderr) -> Any:
     """A process whose output the test reads."""
-    return subprocess.Popen(words, stdout=subprocess.PIPE)
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=stderr)
 
 
 class Server:
     """One `realmconf serve` on the test's store."""
 
-    def __init__(self, store, *words) -> None:
+    def __init__(self, store, *words, stderr=None) -> None:
         command = [sys.executable, "-m", "realmconf", "--store", store, "-o", "json"]
-        self.process = started([*command, "serve", "--port", "0", *words])
+        self.process = started([*command, "serve", "--port", "0", *words], stderr)
         self.url = json.loads(self.process.stdout.readline())["url"] + "mcp"
 
     def stop(self):
@@ -61,8 +62,8 @@ def serving(client, tmp_path):
     """Starts servers on the store of the test, and stops them."""
     running: list[Server] = []
 
-    def start(*words):
-        server = Server(str(tmp_path / "store"), *words)
+    def start(*words, stderr=None):
+        server = Server(str(tmp_path / "store"), *words, stderr=stderr)
         running.append(server)
         return server
 
@@ -127,6 +128,25 @@ def test_a_plan_is_carried_out_by_any_process(client, team, serving, token, mode
     newest = team.history(limit=1)[0]
     assert newest.author == ("mcp:ci" if mode == "legacy" else "mcp:claude-code@ci")
     assert newest.surface == "mcp"
+
+
+@pytest.mark.parametrize("mode", ERAS)
+def test_an_agent_s_author_tells_the_maker_of_its_token(client, team, serving, token, mode):
+    """A token that was made with another one is told with that one's name, however it is called itself."""
+    maker = Tokens(client).grant_of(token("admin", name="team").text)
+    made = Tokens(client).create(
+        realms=["*"], roles=["write"], name="x@alice", maker=maker, author="team", surface="http"
+    )
+    server = serving(*WRITING)
+
+    async def scenario():
+        async with asking(server, made, mode=mode) as agent:
+            plan_id = await planned(agent, {"agent": {"limit": 5}}, realm=REALM)
+            await answer(agent, "config_apply", plan_id=plan_id)
+
+    asyncio.run(scenario())
+    shown = "x-alice (team)" if mode == "legacy" else "claude-code@x-alice (team)"
+    assert team.history(limit=1)[0].author == f"mcp:{shown}"
 
 
 def test_a_token_narrows_what_the_server_allows(client, serving, token):
@@ -272,6 +292,80 @@ def test_only_who_may_is_answered(client, serving, token):
         assert large.status_code == 413
 
 
+def test_those_who_wait_hold_up_nobody(client, team, serving, token):
+    """However many callers wait for changes, they and others are answered meanwhile."""
+    server = serving()
+    made = [token("read", name=f"c{number}") for number in range(6)]
+    last = token("write", name="last")
+
+    def asked(one, tool, **arguments):
+        params = {"name": tool, "arguments": {"realm": REALM, **arguments}}
+        request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        headers = {"Authorization": f"Bearer {one.text}", **JSON_AND_STREAM}
+        return http.post(server.url, json=request, headers=headers)
+
+    async def scenario():
+        waiting = [
+            asyncio.create_task(asked(one, tool, after=1, wait=60))
+            for one in made
+            for tool in ["config_watch_once", "config_get"] * 7
+        ]
+        for one in [*made, last]:
+            found = (await asked(one, "config_get")).json()["result"]
+            assert found["structuredContent"]["result"]["generation"] == 1
+        assert not any(one.done() for one in waiting)
+        await asyncio.to_thread(team.set_value, "agent.limit", 2)
+        answers = [(await one).json()["result"]["structuredContent"] for one in waiting]
+        assert {one["result"]["generation"] for one in answers} == {2}
+
+    async def main():
+        nonlocal http
+        limits = httpx2.Limits(max_connections=None)
+        async with httpx2.AsyncClient(timeout=60, limits=limits) as http:
+            await scenario()
+
+    http: Any = None
+    asyncio.run(main())
+
+
+@pytest.fixture
+def half(serving, token, tmp_path):
+    """Sends the head of a request, and so much of its body; returns the connection."""
+    with open(tmp_path / "said", "wb") as said:
+        server = serving(stderr=said)
+        host, port = server.url.split("/")[2].split(":")
+        head = (
+            f"POST /mcp HTTP/1.1\r\nHost: {host}:{port}\r\n"
+            f"Authorization: Bearer {token('read').text}\r\n"
+            "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
+            "Content-Length: 100\r\n\r\n"
+        )
+
+        def send(body):
+            connection = socket.create_connection((host, int(port)), timeout=60)
+            connection.sendall(head.encode() + body)
+            return connection
+
+        yield send
+        server.stop()
+
+
+def test_a_message_that_does_not_come_is_not_waited_for(half):
+    """A request whose message does not come is answered with 408, as everywhere."""
+    with half(b"{") as connection:
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 408 ")
+
+
+def test_who_hangs_up_is_no_defect(half, tmp_path):
+    """Nothing is said of a client that leaves in the middle of its request."""
+    for _ in range(3):
+        half(b"{").close()
+    with half(b"[" + b" " * 98 + b"]") as connection:
+        # After those: a whole one, which is answered.
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")
+    assert b"Traceback" not in (tmp_path / "said").read_bytes()
+
+
 # --- mounted by anybody ---------------------------------------------------------------------------
 
 
@@ -313,6 +407,44 @@ def test_after_its_end_nothing_is_answered(client):
         assert sent[0]["status"] == 503
 
     asyncio.run(scenario())
+
+
+def test_who_mounts_it_alone_is_told_of_no_client_that_left(client, caplog):
+    """Also without a server that reads the message first, one that does not come whole is no defect."""
+    app = asgi_app(client, grant_of_request=lambda _: OWNER)
+    headers = [
+        (name.encode(), value.encode())
+        for name, value in {**JSON_AND_STREAM, "content-type": "application/json"}.items()
+    ]
+
+    async def scenario(version):
+        messages = [
+            {"type": "http.disconnect"},
+            {"type": "http.request", "body": b"{", "more_body": True},
+        ]
+
+        async def receive():
+            return messages.pop()
+
+        async def send(_):
+            pass
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/",
+            "query_string": b"",
+            "headers": [*headers, (b"mcp-protocol-version", version)],
+        }
+        await app(scope, receive, send)
+
+    async def main():
+        for version in (b"2025-06-18", b"2026-07-28"):
+            await scenario(version)
+        await app.close()
+
+    asyncio.run(main())
+    assert [record.message for record in caplog.records if record.exc_info] == []
 
 
 def test_what_a_server_allows_is_checked_when_it_is_made(client):

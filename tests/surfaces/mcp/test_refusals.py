@@ -397,3 +397,21 @@ def test_a_reading_token_stays_one():
     token = Grant(id="t", name="ci", roles=frozenset(("read",)))
     allowed = allowance(allow_write=True, paths=["/"])
     assert narrowed(token, allowed, caller="t", author="a").effective_roles == {"read"}
+
+
+@pytest.mark.parametrize(
+    "section", [{"parent": "x"}, {REALM: {"parent": "base"}}, {"api_key": "secret://env/X"}, None]
+)
+def test_the_place_of_a_realm_is_refused_for_what_it_is(client, section):
+    """An agent that plans anything below `/realm` is told that it is no agent's to change, whatever stands there."""
+
+    async def scenario():
+        async with hosted(client, paths=["/"]) as agent:
+            found = await refusal(
+                agent, "config_plan", patch={"realm": section}, expected_generation=1, reason="r"
+            )
+            assert found["code"] == "not_permitted"
+            assert found["action"].startswith("changing /realm: ")
+            assert "never for an agent" in found["message"]
+
+    asyncio.run(scenario())

@@ -11,6 +11,7 @@ from tests.surfaces.mcp.agents import ADDRESS, ERAS, REALM, News, connected, hos
 
 from realmconf.errors import Unauthenticated
 from realmconf.runtime.access import OWNER, Grant
+from realmconf.surfaces.mcp import pace
 from realmconf.surfaces.mcp.rights import READ_ONLY, narrowed
 from realmconf.surfaces.mcp.server import Host
 
@@ -224,6 +225,54 @@ def test_subscriptions_end_with_the_server_and_with_the_connection(client):
             assert [event async for event in stream] == []
             refused = await agent.call_tool("config_get", {"realm": REALM})
             assert refused.structured_content["code"] == "store_unavailable"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("tool", ["config_watch_once", "config_get"])
+def test_a_wait_ends_with_the_rights_of_its_caller(client, tool):
+    """A call that waits is told at once that its caller's rights have ended, and not what happens after."""
+    current = True
+
+    def grant_of(_, name):
+        return narrowed(OWNER, READ_ONLY, caller="a", author="mcp:a")
+
+    async def scenario():
+        nonlocal current
+        host = Host(client, grant_of=grant_of, is_current=lambda _: current)
+        async with connected(host) as agent:
+            waits = {"realm": REALM, "after": 1, "wait": 60}
+            waiting = asyncio.create_task(agent.call_tool(tool, waits))
+            while not host._pace._waits:
+                await asyncio.sleep(0)
+            current = False
+            assert (await waiting).structured_content["code"] == "unauthenticated"
+            assert not host._pace.running
+        host.close()
+
+    asyncio.run(scenario())
+
+
+def test_so_many_calls_wait(client, monkeypatch):
+    """More calls than may wait at once are told to come again, whoever makes them."""
+    monkeypatch.setattr(pace, "WAITS_MAX", 1)
+
+    async def scenario():
+        async with hosted(client) as agent:
+            waiting = asyncio.create_task(
+                agent.call_tool("config_watch_once", {"after": 1, "wait": 60})
+            )
+            await agent.list_tools()
+            # The one or the other is the second.
+            other = asyncio.create_task(
+                agent.call_tool("config_watch_once", {"after": 1, "wait": 60})
+            )
+            first, _ = await asyncio.wait((waiting, other), return_when=asyncio.FIRST_COMPLETED)
+            (refused,) = first
+            assert "calls that wait" in refused.result().structured_content["message"]
+            await asyncio.to_thread(client.realm(REALM).set_value, "agent.limit", 3)
+            found = [(await one).is_error for one in (waiting, other)]
+            assert sorted(found) == [False, True]
 
     asyncio.run(scenario())
 
