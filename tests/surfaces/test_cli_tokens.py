@@ -162,10 +162,29 @@ def test_doctor_counts_tokens(shell):
 
 
 def test_tokens_are_no_realm(shell):
-    """No list, export, verify or completion of realms has them."""
+    """No list, export or completion of realms has them, and ``verify`` calls them something else."""
     shell.ok(*FOR_ALL, "read")
     assert shell.ok("realms", "-o", "json").json == {"realms": [], "after": None}
     assert [json.loads(line).get("realm") for line in shell.ok("export").out.splitlines()] == [None]
     assert shell.ok("completion", "realms").out == ""
-    assert shell.raw("--store", str(shell.root), "verify", "-o", "json").json == []
+    (verified,) = shell.raw("--store", str(shell.root), "verify", "-o", "json").json
+    assert "realm" not in verified
     assert shell("get", "--realm", "_tokens").code == 4
+
+
+def test_verify_looks_at_the_tokens_too(shell):
+    """``verify`` of a whole store tells of realmconf's own records as such; of one realm it does not."""
+    shell.ok("set", "a", "1")
+    shell.ok("token", "create", "--realms", "*", "--role", "read")
+    every = shell.raw("--store", str(shell.root), "verify")
+    assert every.code == 0
+    assert every.out.splitlines() == [
+        "team: 1 revisions up to 1 are intact",
+        "realmconf's own record _tokens: 1 revisions up to 1 are intact",
+    ]
+    found = shell.raw("--store", str(shell.root), "-o", "json", "verify").json
+    assert found == [
+        {"realm": "team", "revisions": 1, "generation": 1},
+        {"own_record": "_tokens", "revisions": 1, "generation": 1},
+    ]
+    assert "_tokens" not in shell.ok("verify").out

@@ -224,6 +224,15 @@ def test_verify_says_what_it_needs(shell):
     assert "at /" not in answer.err
 
 
+def test_verify_leaves_the_servers_own_records_to_the_server(shell):
+    """With the role ``secrets`` ``verify`` looks at every realm; the server's tokens are not a client's to look at."""
+    shell.server.client.realm("team").set({"api_key": "k1"})
+    shell.token("admin", "secrets")
+    shell.asked("realms", roles=("admin", "secrets"))
+    done = shell.bare("--store", shell.server.url, "verify")
+    assert done.out.splitlines() == ["team: 1 revisions up to 1 are intact"]
+
+
 @pytest.mark.parametrize(
     ("words", "action"),
     [
