@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 def watch_of(wait: Wait, hub: Hub) -> AsyncWatch[Any]:
     """What tells when *wait* is over; looks at the store, and is to be awaited on the loop of *hub*."""
-    return AsyncWatch(
-        hub, wait.handle, wait.place, view=wait.view, silence_seconds=wait.seconds
-    )
+    return AsyncWatch(hub, wait.handle, wait.place, view=wait.view, silence_seconds=wait.seconds)
 
 
 async def has_step(watch: AsyncWatch[Any], *ends: Coroutine[Any, Any, object]) -> bool:

@@ -53,7 +53,7 @@ class Conversation:
         self._when_eased = when_eased
         self._crew = Crew(CREW_MAX)
         self._lane = Lane(self._crew)
-        self._waits = Waits(session.client.store)
+        self._waits = Waits(session.client)
         self._guard = threading.Lock()
         self._requests = 0
         self._bytes = 0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from realmconf.runtime.hub import Hub
     from realmconf.runtime.operations.waiting import Wait
-    from realmconf.stores.protocol import Store
+    from realmconf.runtime.client import Client
 
 WAITS_MAX = 1_024
 
@@ -26,8 +26,8 @@ WAITS_MAX = 1_024
 class Waits:
     """Thread-safe. What is called when a wait is over is called in the thread of the waits, and must not block."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, client: Client) -> None:
+        self._client = client
         self._guard = threading.Lock()
         self._ends: dict[object, Callable[[], None]] = {}
         """What ends each wait before its time; to be called on the loop."""
@@ -82,7 +82,7 @@ class Waits:
         self._ends[key] = ended.set
         try:
             if self._hub is None:
-                self._hub = Hub(self._store, asyncio.get_running_loop())
+                self._hub = Hub(self._client.store, asyncio.get_running_loop())
             await has_step(watch_of(wait, self._hub), _returned(ended))
         except BaseException as found:  # noqa: BLE001 - told to whoever has asked
             failure = found
