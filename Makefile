@@ -8,11 +8,13 @@
 #
 # Another interpreter:  make PYTHON=python3.13 VENV=/tmp/venv-313 test
 # Some of the tests:    make test TESTS=tests/property PYTEST_OPTIONS='-k patch -x'
+# Other requests:       make contract CONTRACT_OPTIONS='--seed 7'
 
 PYTHON ?= python3
 VENV ?= .venv
 TESTS ?= tests
 PYTEST_OPTIONS ?=
+CONTRACT_OPTIONS ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -94,7 +96,7 @@ $(VENV)/contract/.ready: requirements/contract.txt | $(VENV)/bin/python
 	@touch $@
 
 contract: $(READY)/test $(READY)/realmconf $(VENV)/contract/.ready ## the OpenAPI document against a running server
-	@$(BIN)/python tools/check_contract.py $(VENV)/contract/bin/schemathesis
+	@$(BIN)/python tools/check_contract.py $(VENV)/contract/bin/schemathesis $(CONTRACT_OPTIONS)
 
 # -------------------------------------------------------------------- checking
 
