@@ -95,6 +95,9 @@ def _judged(
     """The patch as it will be carried out, and what it would do."""
     handle = session.realm(realm)
     checked = check_patch(patch, limits=session.client.limits)
+    # Before secrets: /realm is refused for what it is, whatever it holds.
+    place = Scope(changes_place=session.grant.scope().changes_place)
+    refuse_command(place, MergePatch(patch=checked), realm=realm)
     _refuse_secrets(session, realm, checked)
     checked = with_stored_number_types(checked, document_of(handle.get().record) or {})
     text = canonical_bytes(checked)
