@@ -24,6 +24,7 @@ from realmconf.errors import (
 from realmconf.runtime import token_record
 from realmconf.runtime.access import OWNER, Grant
 from realmconf.runtime.client import Client, connect
+from realmconf.runtime.held import HELD_SECONDS, prolong
 from realmconf.runtime.operations.rows import BY_NAME
 from realmconf.runtime.operations.session import Session
 from realmconf.runtime.operations.table import call
@@ -352,11 +353,39 @@ def test_without_a_time_a_token_lasts_as_long_as_its_maker(client, clock):
     clock.nanoseconds += 10 * SECOND
     made = give(session_of(client, maker.text), realms=["*"], roles=["read"])
     assert made.token.expires_at == maker.token.expires_at
+    kept = Tokens(client).all()
+    assert [token.expires_at for token in kept] == [maker.token.expires_at] * 2
     endless = create(client, roles=["admin"])
     assert (
         give(session_of(client, endless.text), realms=["*"], roles=["read"]).token.expires_at
         is None
     )
+
+
+def test_a_token_without_a_time_follows_its_maker(client, clock):
+    """Where its maker is prolonged, as a server does with the token that it printed, so is it; one with a time ends."""
+    maker = create(client, roles=["admin"], expires_seconds=60)
+    session = session_of(client, maker.text)
+    follower = give(session, realms=["*"], roles=["admin"])
+    timed = give(session, realms=["*"], roles=["read"], expires=30)
+    below = give(session_of(client, follower.text), realms=["*"], roles=["read"])
+    clock.nanoseconds += 20 * SECOND
+    prolong(
+        Tokens(client),
+        maker.token.id,
+        author="ada",
+        surface="http",
+        deadline=client.deadline(None),
+    )
+    clock.nanoseconds += 100 * SECOND
+    tokens = Tokens(client)
+    good = [tokens.grant_of(one.text) is not None for one in (maker, follower, below, timed)]
+    assert good == [True, True, True, False]
+    clock.nanoseconds += int(HELD_SECONDS) * SECOND
+    assert not any(tokens.grant_of(one.text) for one in (maker, follower, below))
+    ended = tokens.revoke(follower.token.id, author="ada", surface="cli")
+    assert ended.also == (below.token.id,)
+    assert tokens.all() == []
 
 
 def test_the_history_tells_whose_a_token_is(client):

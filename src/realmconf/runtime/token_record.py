@@ -57,10 +57,17 @@ def makers_of(kept: Mapping[str, Any], token_id: str) -> list[str]:
     return line
 
 
+def end_of(kept: Mapping[str, Any], token_id: str) -> str | None:
+    """When the token ends: by its own time, or by that of one in the line of its makers; None: never."""
+    times = [kept[one].get("expires_at") for one in makers_of(kept, token_id)]
+    return min((time for time in times if time is not None), default=None)
+
+
 def drop_expired(kept: dict[str, Any], now: str) -> None:
-    """Forget those that are over. What was made with a token ends no later than it does."""
-    for token_id, entry in entries(kept).items():
-        if entry.get("expires_at", "~") <= now:
+    """Forget those that are over."""
+    ends = {token_id: end_of(kept, token_id) for token_id in entries(kept)}
+    for token_id, end_at in ends.items():
+        if end_at is not None and end_at <= now:
             del kept[token_id]
 
 
@@ -99,7 +106,8 @@ def end(
     kept: dict[str, Any], token_id: str, *, within: str, by: str, share: str, at: str
 ) -> list[Entry]:
     """
-    Take a token away, and all that were made with it: what was kept of them, the token itself first.
+    Take a token away, and all that were made with it: what was kept of them, the token itself first.  Of each
+    ``expires_at`` is when it would have ended.
 
     *within* is the token whose own, and what was made with it, may be ended; empty for whoever may end every one.
 
@@ -112,7 +120,9 @@ def end(
         raise TokenNotFound(token_id)
     ended = [one for one in entries(kept) if token_id in makers_of(kept, one)]
     ended.sort(key=lambda one: (len(makers_of(kept, one)), one))
-    gone = [kept.pop(one) for one in ended]
+    gone: list[Entry] = [{**kept[one], "expires_at": end_of(kept, one)} for one in ended]
+    for one in ended:
+        del kept[one]
     _note(kept, "ended", ended, by=by, share=share, at=at)
     drop_expired(kept, at)
     return gone

@@ -133,6 +133,9 @@ class Tokens:
             **{key: value for key, value in token.to_dict().items() if value is not None},
             "sha256": token_form.digest(text),
         }
+        if expires_seconds is None:
+            # It ends with its maker, whose time may be another by then.
+            entry.pop("expires_at", None)
         if maker.id and not maker.allows("admin", None):
             entry["share"] = maker.share
         self.ledger.update(
@@ -269,8 +272,12 @@ class Tokens:
         kept = self.ledger.read()
         known, table = self._known
         if known is not kept:
-            found = token_record.entries(kept).values()
-            table = {entry["sha256"]: token_form.read(entry) for entry in found}
+            table = {
+                entry["sha256"]: token_form.read(
+                    {**entry, "expires_at": token_record.end_of(kept, token_id)}
+                )
+                for token_id, entry in token_record.entries(kept).items()
+            }
             self._known = (kept, table)
         return table
 

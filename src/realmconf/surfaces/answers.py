@@ -227,15 +227,14 @@ def names(_: Session, found: Any) -> list[str]:
     return [str(one) for one in found]
 
 
-def token(_: Session, found: Any) -> dict[str, Any]:
-    """A token without its text."""
-    shown: dict[str, Any] = found.to_dict()
-    return shown
-
-
 def tokens(_: Session, found: Any) -> list[dict[str, Any]]:
     """Tokens without their texts."""
     return [one.to_dict() for one in found]
+
+
+def ended_token(_: Session, found: Any) -> dict[str, Any]:
+    """A token that was just ended, and the ids of those that ended with it."""
+    return {**found.token.to_dict(), "also_revoked": list(found.also)}
 
 
 def new_token(_: Session, found: Any) -> dict[str, Any]:
@@ -268,8 +267,8 @@ SHAPES: dict[str, Callable[[Session, Any], Any]] = {
     "realms": realms,
     "parent": parent,
     "names": names,
-    "token": token,
     "tokens": tokens,
+    "ended_token": ended_token,
     "new_token": new_token,
     "info": info,
 }
