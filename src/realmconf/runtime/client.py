@@ -526,7 +526,7 @@ class Client:
         if message != "":
             arguments.text(message, name="message", characters_max=limits.message_chars)
         return {
-            "author": self._default_author() if author is None else author,
+            "author": self._default_author(options) if author is None else author,
             "surface": self._surface,
             "message": message,
             "write_id": self.world.write_id() if write_id is None else write_id,
@@ -535,14 +535,15 @@ class Client:
             "scope": self._scope,
         }
 
-    def _default_author(self) -> str:
+    def _default_author(self, options: WriteOptions) -> str:
         if self._author is None:
             caller_name = getattr(self.store, "caller_name", None)
             if caller_name is not None:
                 # A server knows its callers: only what somebody has stated is said besides.
                 from realmconf.runtime.locate import stated_author
 
-                self._author = stated_author() or caller_name() or None
+                deadline = self.deadline(options.get("timeout"))
+                self._author = stated_author() or caller_name(deadline=deadline) or None
         if self._author is None:
             # Looked up by the first write: a reader needs no name.
             from realmconf.runtime.locate import default_author

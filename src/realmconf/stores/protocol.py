@@ -453,8 +453,8 @@ class DecidingStore(Protocol):
     Its callers may know less than it does; ``apply`` and ``rename``, for what is decided here, need every right.
     """
 
-    def caller_name(self) -> str:
-        """What the history calls whoever writes here without a name; empty if it has none."""
+    def caller_name(self, *, deadline: float) -> str:
+        """What the history calls whoever writes here without a name, asked for once; empty if it has none."""
         ...
 
     def lineage(self, realm: RealmName) -> Mapping[RealmName, Head]:

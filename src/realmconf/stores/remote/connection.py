@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from contextlib import contextmanager, suppress
+from typing import NamedTuple, TypeVar
 
 import httpx
 
@@ -24,13 +25,18 @@ from realmconf.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
+from realmconf.stores.remote.patience import until
+from realmconf.stores.remote.transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any, NoReturn
 
     from realmconf.stores.remote.address import Address
+    from realmconf.stores.remote.patience import Patience
+
+Result = TypeVar("Result")
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
@@ -39,7 +45,19 @@ GRACE_SECONDS = 5.0
 """What the answer to a write may take beyond the time that the server may wait for its turn."""
 TRANSFER_SECONDS = 60.0
 """What the next part of a long answer may take."""
-CONNECTIONS_MAX = 32
+COPYING_SECONDS = 3_600.0
+"""What a server may take for a copy of its store before the first part comes."""
+ANSWER_BYTES_MAX = 268_435_456
+MISSHAPEN = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    AssertionError,
+    RecursionError,
+)
+"""What comes of reading an answer that is not of the shape that it should have."""
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 CREDENTIALS = "~/.config/realmconf/credentials.toml"
 """Where users keep tokens, as the documentation calls it; read by whoever opens the store."""
@@ -70,31 +88,21 @@ class Connection:
 
     def new_client(self) -> httpx.Client:
         """An HTTP client for this server, which its maker closes."""
-        headers = {"accept": "application/json"}
+        # Nothing is to be unpacked: what an answer takes here is what came.
+        headers = {"accept": "application/json", "accept-encoding": "identity"}
         if self._token is not None:
             headers["authorization"] = f"Bearer {self._token}"
         try:
             return httpx.Client(
                 base_url=self.address.origin,
                 headers=headers,
-                verify=self._verification(),
-                # What is on this machine is reached by no proxy.
-                trust_env=not self.address.is_loopback,
+                transport=Transport(self.address),
+                # Read there, so that what is wrong with it can be told.
+                trust_env=False,
                 timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-                limits=httpx.Limits(max_connections=CONNECTIONS_MAX, keepalive_expiry=30.0),
             )
         except UnicodeEncodeError:
             raise InvalidArgument("the token for the server is not written in ASCII") from None
-
-    def _verification(self) -> ssl.SSLContext | bool:
-        if self.address.authorities is None:
-            return True
-        try:
-            return ssl.create_default_context(cafile=self.address.authorities)
-        except (OSError, ValueError):
-            raise InvalidArgument(
-                "the file that ca= names in the server's URL cannot be read as certificates"
-            ) from None
 
     def close(self) -> None:
         """Ask nothing more."""
@@ -111,17 +119,26 @@ class Connection:
 
     # --- requests --------------------------------------------------------------------------
 
-    def read(self, path: str, asked: Mapping[str, Any] | None = None) -> Any:
+    def read(
+        self,
+        path: str,
+        asked: Mapping[str, Any] | None = None,
+        *,
+        understand: Callable[[Any], Result],
+        deadline: float | None = None,
+    ) -> Result:
         """
-        What the server answers to a question, asked again once where the connection had gone stale.
+        What *understand* makes of the server's answer to a question, asked again once where the connection was stale.
 
         Raises:
-            StoreUnavailable: There is no answer.
+            StoreUnavailable: There is no answer, or none by the *deadline* (monotonic seconds).
             RealmconfError: As the server says.
         """
+        limit = time.monotonic() + READ_SECONDS
+        limit = limit if deadline is None else min(limit, deadline)
         for attempt in (1, 2):
             try:
-                response = self._send(path, asked, read_seconds=READ_SECONDS)
+                answer = self._send(path, asked, deadline=limit)
             except _NOT_SENT as failure:
                 self._refuse_unreachable(failure)
             except httpx.TimeoutException as failure:
@@ -129,8 +146,14 @@ class Connection:
             except httpx.HTTPError as failure:
                 if attempt == 2:
                     self._refuse_unreachable(failure)
+            except _UnclearError as unclear:
+                raise StoreUnavailable(str(unclear)) from None
             else:
-                return self._plain_answer(response)
+                try:
+                    return self._answer(answer, understand)
+                except _UnclearError as unclear:
+                    # It changed nothing: an answer that nobody understands is merely none.
+                    raise StoreUnavailable(str(unclear)) from None
         raise AssertionError
 
     def write(
@@ -138,13 +161,14 @@ class Connection:
         path: str,
         asked: Mapping[str, Any],
         *,
+        understand: Callable[[Any], Result],
         deadline: float,
         write_id: str | None,
         realm: str | None,
         method: str = "POST",
-    ) -> Any:
+    ) -> Result:
         """
-        What the server answers to a request that changes something; sent once.
+        What *understand* makes of the server's answer to a request that changes something; sent once.
 
         Raises:
             LockTimeout: The deadline is over already.
@@ -156,91 +180,106 @@ class Connection:
         if seconds <= 0:
             raise LockTimeout(waited_seconds=0.0)
         try:
-            response = self._send(
+            answer = self._send(
                 path,
                 {**asked, "timeout": seconds},
-                read_seconds=seconds + GRACE_SECONDS,
+                deadline=deadline + GRACE_SECONDS,
                 connect_seconds=min(seconds, CONNECT_SECONDS),
                 method=method,
             )
+            return self._answer(answer, understand)
         except _NOT_SENT as failure:
             self._refuse_unreachable(failure)
         except httpx.HTTPError as failure:
             raise OutcomeUnknown(
                 write_id, realm=realm, reason=f"no answer came ({type(failure).__name__})"
             ) from None
-        try:
-            return self._answer(response)
         except _UnclearError as unclear:
             raise OutcomeUnknown(write_id, realm=realm, reason=str(unclear)) from None
 
     def operate(self, method: str, path: str, arguments: Mapping[str, Any]) -> Any:
-        """What a public route answers."""
+        """
+        What a public route answers.
+
+        Raises:
+            StoreUnavailable: It could not be sent, or was a question.
+            OutcomeUnknown: Nobody has said what came of it.
+            RealmconfError: As the server says.
+        """
         try:
-            response = self._send(
+            answer = self._send(
                 path,
                 arguments if method == "POST" else None,
-                read_seconds=READ_SECONDS,
+                deadline=time.monotonic() + READ_SECONDS,
                 method=method,
             )
+            return self._answer(answer, _as_it_is)
         except _NOT_SENT as failure:
             self._refuse_unreachable(failure)
         except httpx.HTTPError as failure:
             if method == "GET":
                 self._refuse_unreachable(failure)
             raise OutcomeUnknown(None, reason="no answer came") from None
-        return self._plain_answer(response)
+        except _UnclearError as unclear:
+            if method == "GET":
+                raise StoreUnavailable(str(unclear)) from None
+            raise OutcomeUnknown(None, reason=str(unclear)) from None
 
     def _send(
         self,
         path: str,
         asked: Mapping[str, Any] | None,
         *,
-        read_seconds: float,
+        deadline: float,
         connect_seconds: float = CONNECT_SECONDS,
         method: str = "POST",
-    ) -> httpx.Response:
+    ) -> Answer:
         client = self._pool()
         content = None if asked is None else _encoded(asked)
         self.requests += 1
+        seconds = max(0.001, deadline - time.monotonic())
         try:
-            return client.request(
-                method if asked is not None or method != "POST" else "GET",
-                path,
-                content=content,
-                headers=JSON if content is not None else None,
-                timeout=httpx.Timeout(read_seconds, connect=connect_seconds),
-            )
+            with (
+                until(deadline) as patience,
+                client.stream(
+                    method if asked is not None or method != "POST" else "GET",
+                    path,
+                    content=content,
+                    headers=JSON if content is not None else None,
+                    timeout=httpx.Timeout(seconds, connect=min(seconds, connect_seconds)),
+                ) as response,
+            ):
+                return Answer(response.status_code, _content(response, patience))
         except RuntimeError:
             # httpx says so of a client that another thread has closed.
             raise StoreUnavailable("this client is closed", retryable=False) from None
 
-    def _plain_answer(self, response: httpx.Response) -> Any:
-        """The answer to what changes nothing, where one that is unclear is merely none."""
-        try:
-            return self._answer(response)
-        except _UnclearError as unclear:
-            raise StoreUnavailable(str(unclear)) from None
-
-    def _answer(self, response: httpx.Response) -> Any:
+    def _answer(self, answer: Answer, understand: Callable[[Any], Result]) -> Result:
         """
         Raises:
             RealmconfError: As the server says.
             _UnclearError: Nobody can tell from the answer what was done.
         """
-        if response.status_code in (200, 201):
-            try:
-                return json.loads(response.content)
-            except ValueError:
-                raise _UnclearError("what answers there is no realmconf server") from None
-        raise self.failure_of(response.status_code, response.content)
+        if answer.status_code not in (200, 201):
+            raise self.failure_of(answer.status_code, answer.content)
+        try:
+            found = json.loads(answer.content)
+        except MISSHAPEN:
+            raise _UnclearError("what answers there is no realmconf server") from None
+        try:
+            return understand(found)
+        except RealmconfError:
+            raise
+        except MISSHAPEN:
+            raise _UnclearError("what answers there says what this release cannot read") from None
 
     def failure_of(self, status: int, content: bytes) -> RealmconfError:
         """The error that an answer tells of."""
         found: Any = None
-        with suppress(ValueError):
+        error: RealmconfError | None = None
+        with suppress(*MISSHAPEN):
             found = json.loads(content)
-        error = error_from(found) if isinstance(found, dict) else None
+            error = error_from(found) if isinstance(found, dict) else None
         if isinstance(error, Unauthenticated):
             return self._unknown_here()
         if error is not None:
@@ -284,16 +323,46 @@ class Connection:
             RealmconfError: As the server says.
         """
         self.requests += 1
-        timeout = httpx.Timeout(TRANSFER_SECONDS, connect=CONNECT_SECONDS)
+        timeout = httpx.Timeout(TRANSFER_SECONDS, connect=CONNECT_SECONDS, read=COPYING_SECONDS)
         try:
             with self._pool().stream("POST", path, content=content, timeout=timeout) as response:
                 if response.status_code != 200:
-                    raise self.failure_of(response.status_code, response.read())
+                    raise self.failure_of(response.status_code, _content(response, None))
+                # It has begun: from now on it goes on.
+                response.request.extensions["timeout"]["read"] = TRANSFER_SECONDS
                 yield response
         except _UnclearError as unclear:
             raise StoreUnavailable(str(unclear)) from None
         except httpx.HTTPError as failure:
             self._refuse_unreachable(failure)
+
+
+class Answer(NamedTuple):
+    """A whole one."""
+
+    status_code: int
+    content: bytes
+
+
+def _as_it_is(found: Any) -> Any:
+    return found
+
+
+def _content(response: httpx.Response, patience: Patience | None) -> bytes:
+    """
+    Raises:
+        _UnclearError: It is more than anybody has asked for.
+    """
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise _UnclearError("what answers there packs its answers, unasked")
+    content = bytearray()
+    for part in response.iter_raw():
+        content += part
+        if len(content) > ANSWER_BYTES_MAX:
+            raise _UnclearError(f"the answer is longer than {ANSWER_BYTES_MAX:,} bytes")
+        if patience is not None:
+            patience.received(len(part))
+    return bytes(content)
 
 
 class _UnclearError(StoreUnavailable):

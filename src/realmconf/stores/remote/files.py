@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
-from realmconf.domain.names import RealmName
 from realmconf.errors import InvalidArgument, StoreUnavailable
-from realmconf.stores.remote.codec import revision_of
+from realmconf.stores.remote.codec import one_revision_of, realm_of
+from realmconf.stores.remote.connection import MISSHAPEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.domain.document import Document
+    from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
     from realmconf.stores.remote.connection import Connection
 
@@ -79,17 +80,26 @@ def revisions_in(connection: Connection, path: str) -> Iterator[Revision]:
     """Every revision in the backup at *path*, which the server reads."""
     for found in _lines(connection, path):
         if "revision" in found:
-            realm = RealmName(found["revision"]["written_as"])
-            revision = revision_of(found["revision"], realm=realm)
-            assert revision is not None
+            with _in_shape():
+                realm = realm_of(found["revision"]["written_as"])
+                revision = one_revision_of(found["revision"], realm=realm)
             yield revision
 
 
 def schemas_in(connection: Connection, path: str) -> Mapping[RealmName, Mapping[str, Document]]:
     """The schemas in the backup at *path*."""
     for found in _lines(connection, path):
-        return {RealmName(realm): schemas for realm, schemas in found["schemas"].items()}
+        with _in_shape():
+            return {realm_of(realm): schemas for realm, schemas in found["schemas"].items()}
     return {}
+
+
+@contextmanager
+def _in_shape() -> Iterator[None]:
+    try:
+        yield
+    except MISSHAPEN:
+        raise StoreUnavailable("what answers there says what this release cannot read") from None
 
 
 def _lines(connection: Connection, path: str) -> Iterator[dict[str, Any]]:
@@ -101,7 +111,9 @@ def _lines(connection: Connection, path: str) -> Iterator[dict[str, Any]]:
     with file, connection.streamed(CONTENTS, iter(lambda: file.read(CHUNK_BYTES), b"")) as response:
         for line in response.iter_lines():
             if line.startswith("{"):
-                yield json.loads(line)
+                with _in_shape():
+                    found = json.loads(line)
+                yield found
             elif line == COMPLETE.decode().strip():
                 is_complete = True
     if not is_complete:

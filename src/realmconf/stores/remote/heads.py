@@ -10,9 +10,8 @@ from __future__ import annotations
 import threading
 import time
 
-from realmconf.domain.names import RealmName
 from realmconf.stores.protocol import Head, Remembered
-from realmconf.stores.remote.codec import head_of
+from realmconf.stores.remote.codec import head_of, realm_of, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.domain.document import Document
+    from realmconf.domain.names import RealmName
 
     Tagged = tuple[str, Head]
 
@@ -89,7 +89,7 @@ class Heads:
         """Heads by realm, as a server sends them to whoever has named what it knows."""
         found: dict[RealmName, Head] = {}
         for text, stated in answer.items():
-            name = RealmName(text)
+            name = realm_of(text)
             if stated is None:
                 found[name] = known[name][1]
             else:
@@ -97,7 +97,7 @@ class Heads:
         return found
 
     def _kept(self, name: RealmName, stated: Mapping[str, Any]) -> Head:
-        tag = stated["tag"]
+        tag = text_of(stated["tag"])
         with self._guard:
             before = self._tagged.get(name)
         if before is not None and before[0] == tag:

@@ -12,6 +12,8 @@ import random
 import time
 import weakref
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TypeVar
 
 from realmconf.domain.archive import revision_fields
 from realmconf.domain.wire import write_fields
@@ -26,11 +28,13 @@ from realmconf.errors import (
 from realmconf.stores.protocol import Applied, Compaction, Head
 from realmconf.stores.remote import files
 from realmconf.stores.remote.codec import (
+    About,
+    about_of,
     decided_of,
-    info_of,
     notices_of,
+    number_of,
+    one_revision_of,
     receipt_of,
-    revision_of,
 )
 from realmconf.stores.remote.connection import Connection
 from realmconf.stores.remote.heads import Heads
@@ -62,6 +66,8 @@ if TYPE_CHECKING:
 
     Judge = Callable[[ReadView], Sequence[Judgement]]
 
+Result = TypeVar("Result")
+
 PAUSE_SECONDS_MAX = 0.05
 """Between two judgements of what others have overtaken."""
 _stores: weakref.WeakSet[RemoteStore] = weakref.WeakSet()
@@ -81,7 +87,7 @@ class RemoteStore:
         """For whoever counts round trips."""
         self._known = Heads()
         self._begin()
-        self._about: dict[str, Any] | None = None
+        self._about: About | None = None
         self._own_key = os.urandom(32)
         _stores.add(self)
 
@@ -92,26 +98,27 @@ class RemoteStore:
 
     # --- what it is --------------------------------------------------------------------------
 
-    def _server(self) -> dict[str, Any]:
+    def _server(self, deadline: float | None = None) -> About:
         self._check_open()
         if self._about is None:
-            self._about = self.connection.read("/v1/store/info")
+            self._about = self.connection.read(
+                "/v1/store/info", understand=about_of, deadline=deadline
+            )
         return self._about
 
     @property
     def info(self) -> StoreInfo:
         """What the server's store promises; asked for once."""
-        return info_of(self._server()["info"])
+        return self._server().info
 
-    def caller_name(self) -> str:
+    def caller_name(self, *, deadline: float) -> str:
         """See ``DecidingStore``."""
-        name: str = self._server()["caller"]["name"]
-        return name
+        return self._server(deadline).caller_name
 
     def request_key(self) -> bytes:
         """See the protocol. Who may not seal revisions gets one of this handle, whose marks nobody takes back."""
-        key = self._server()["request_key"]
-        return self._own_key if key is None else bytes.fromhex(key)
+        key = self._server().request_key
+        return self._own_key if key is None else key
 
     def paths(self, realm: RealmName) -> Mapping[str, str]:
         """See the protocol: nothing of it is on this machine."""
@@ -199,11 +206,22 @@ class RemoteStore:
             "known": named,
             "dry_run": dry_run,
         }
+        everything = {name: tagged for one in known for name, tagged in one.items()}
         asked_at = time.monotonic()
+
+        def understand(answer: Any) -> list[Decided] | None:
+            if answer.get("moved"):
+                return None
+            return [
+                self._decided(write.realm, found, everything, asked_at)
+                for write, found in zip(writes, answer["decided"], strict=True)
+            ]
+
         try:
-            answer = self.connection.write(
+            return self.connection.write(
                 "/v1/store/write",
                 asked,
+                understand=understand,
                 deadline=deadline,
                 write_id=first.write_id,
                 realm=first.realm,
@@ -212,13 +230,6 @@ class RemoteStore:
             if not dry_run:
                 raise
             raise StoreUnavailable(f"the server does not answer: {unknown.reason}") from None
-        if answer.get("moved"):
-            return None
-        everything = {name: tagged for one in known for name, tagged in one.items()}
-        return [
-            self._decided(write.realm, found, everything, asked_at)
-            for write, found in zip(writes, answer["decided"], strict=True)
-        ]
 
     def _decided(
         self,
@@ -276,22 +287,20 @@ class RemoteStore:
                     basis = view.basis()
                 refuse_child()
                 first = judgements[0].write
-                answer = self.connection.write(
+                applied = self.connection.write(
                     "/v1/store/apply",
                     {
                         "judgements": [_judgement(one) for one in judgements],
                         "basis": basis,
                         "rename": None if renamed is None else list(renamed),
                     },
+                    understand=partial(_all_applied, judgements),
                     deadline=deadline,
                     write_id=first.write_id,
                     realm=first.realm,
                 )
-                if not answer.get("moved"):
-                    return [
-                        _applied(one, found)
-                        for one, found in zip(judgements, answer["applied"], strict=True)
-                    ]
+                if applied is not None:
+                    return applied
                 if time.monotonic() + pause > deadline:
                     raise LockTimeout(waited_seconds=time.monotonic() - began)
                 time.sleep(pause * random.uniform(0.5, 1.0))
@@ -300,7 +309,7 @@ class RemoteStore:
     def _require_everything(self, action: str, *, realm: RealmName | None = None) -> None:
         """Refuse before anything is judged: on what is withheld nothing can be decided."""
         for _ in range(2):
-            if {"admin", "secrets"} <= set(self._server()["caller"]["roles"]):
+            if self._server().roles >= {"admin", "secrets"}:
                 return
             # The token may have been given more since.
             self._about = None
@@ -309,10 +318,14 @@ class RemoteStore:
     def void(self, realm: RealmName, write_id: str, *, deadline: float) -> Receipt:
         """See the protocol."""
         self._check_writable()
-        found = self._keep("void", deadline, realm, write_id=write_id)
-        receipt = receipt_of(found, realm=realm, write_id=write_id)
-        assert receipt is not None
-        return receipt
+
+        def understand(found: Any) -> Receipt:
+            receipt = receipt_of(found, realm=realm, write_id=write_id)
+            if receipt is None:
+                raise TypeError
+            return receipt
+
+        return self._keep("void", deadline, realm, understand, write_id=write_id)
 
     # --- watching ----------------------------------------------------------------------------
 
@@ -357,16 +370,18 @@ class RemoteStore:
         what: str,
         deadline: float,
         realm: RealmName,
+        understand: Callable[[Any], Result],
         *,
         write_id: str | None = None,
         **asked: Any,
-    ) -> Any:
+    ) -> Result:
         self._check_writable()
         if write_id is not None:
             asked["write_id"] = write_id
         return self.connection.write(
             f"/v1/store/{what}",
             {"realm": realm, **asked},
+            understand=understand,
             deadline=deadline,
             write_id=write_id,
             realm=realm,
@@ -374,17 +389,21 @@ class RemoteStore:
 
     def compact(self, realm: RealmName, *, floor: int, deadline: float) -> Compaction:
         """See the protocol; needs every right in the realm."""
-        found, removed = self._keep("compact", deadline, realm, floor=floor)
-        return Compaction(realm=realm, floor=found, removed=removed)
+
+        def understand(found: Any) -> Compaction:
+            kept, removed = found
+            return Compaction(realm=realm, floor=number_of(kept), removed=number_of(removed))
+
+        return self._keep("compact", deadline, realm, understand, floor=floor)
 
     def purge(
         self, realm: RealmName, generation: int, *, document: object, deadline: float
     ) -> Revision:
         """See the protocol; needs every right in the realm."""
-        found = self._keep("purge", deadline, realm, generation=generation, document=document)
-        revision = revision_of(found, realm=realm)
-        assert revision is not None
-        return revision
+        understand = partial(one_revision_of, realm=realm)
+        return self._keep(
+            "purge", deadline, realm, understand, generation=generation, document=document
+        )
 
     def backup(self, path: str) -> None:
         """See the protocol: the copy comes to this machine; needs every right in every realm."""
@@ -444,6 +463,12 @@ def _judgement(one: Judgement) -> dict[str, Any]:
     }
 
 
+def _all_applied(judgements: Sequence[Judgement], answer: Any) -> list[Applied] | None:
+    if answer.get("moved"):
+        return None
+    return [_applied(*one) for one in zip(judgements, answer["applied"], strict=True)]
+
+
 def _applied(one: Judgement, found: Mapping[str, Any]) -> Applied:
     decision = one.decision
     return Applied(
@@ -452,7 +477,7 @@ def _applied(one: Judgement, found: Mapping[str, Any]) -> Applied:
         head=Head(
             realm=one.write.realm,
             revision=decision.revision if isinstance(decision, Append) else decision.head,
-            floor=found["floor"],
+            floor=number_of(found["floor"]),
             moved_to=found["moved_to"],
             warnings=notices_of(found["warnings"]),
         ),

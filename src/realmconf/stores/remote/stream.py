@@ -11,11 +11,13 @@ import random
 import socket
 import threading
 import time
+from contextlib import ExitStack
 
 import httpx
 
 from realmconf.errors import RealmconfError
 from realmconf.stores.remote.connection import CONNECT_SECONDS
+from realmconf.stores.remote.patience import until
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,12 +93,14 @@ class Stream:
 
     def _listen(self) -> None:
         timeout = httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
-        with (
-            self._connection.new_client() as client,
-            client.stream(
-                "GET", PATH, timeout=timeout, headers={"accept": "text/event-stream"}
-            ) as response,
-        ):
+        with ExitStack() as stack:
+            client = stack.enter_context(self._connection.new_client())
+            with until(time.monotonic() + SILENCE_SECONDS):
+                response = stack.enter_context(
+                    client.stream(
+                        "GET", PATH, timeout=timeout, headers={"accept": "text/event-stream"}
+                    )
+                )
             with self._guard:
                 stream = response.extensions.get("network_stream")
                 self._socket = None if stream is None else stream.get_extra_info("socket")

@@ -11,7 +11,7 @@ import threading
 import weakref
 from contextlib import ExitStack, contextmanager
 
-from realmconf.errors import ForkedInTransaction
+from realmconf.errors import ForkedInTransaction, InvalidArgument
 from realmconf.stores.fairness import Turn
 
 TYPE_CHECKING = False
@@ -26,6 +26,8 @@ class Turns:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
+        self._inside = threading.local()
+        """Whether this thread holds any of them: it would wait for another while that is waited for."""
         self._by_realm: weakref.WeakValueDictionary[RealmName, Turn] = weakref.WeakValueDictionary()
 
     @contextmanager
@@ -47,6 +49,10 @@ class Turns:
             if os.getpid() != process:
                 raise ForkedInTransaction
 
+        if getattr(self._inside, "is_deciding", False):
+            raise InvalidArgument(
+                "a write to the same store from inside a change that is being decided"
+            )
         with self._guard:
             # Kept here, and there for as long as somebody does.
             turns = [self._by_realm.setdefault(realm, Turn()) for realm in sorted(set(realms))]
@@ -54,6 +60,8 @@ class Turns:
             # In one order for everybody, so that no two wait for each other.
             for turn in turns:
                 stack.enter_context(turn.held(deadline))
+            self._inside.is_deciding = True
+            stack.callback(setattr, self._inside, "is_deciding", False)
             yield refuse_child
 
     def after_fork_in_child(self) -> None:

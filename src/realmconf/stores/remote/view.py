@@ -9,23 +9,36 @@ write of it.
 from __future__ import annotations
 
 import time
+from functools import partial
+from typing import TypeVar
 
 from realmconf.domain.failures import error_from
-from realmconf.domain.names import RealmName
-from realmconf.errors import StoreUnavailable
+from realmconf.errors import NotFound, StoreCorrupt, StoreUnavailable
 from realmconf.stores.protocol import Head
-from realmconf.stores.remote.codec import entry_of, receipt_of, revision_of, step_of
+from realmconf.stores.remote.codec import (
+    entry_of,
+    number_of,
+    one_revision_of,
+    realm_of,
+    receipt_of,
+    revision_of,
+    step_of,
+    text_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from realmconf.domain.document import Document
+    from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
     from realmconf.stores.protocol import RealmEntry, Receipt, Step
     from realmconf.stores.remote.connection import Connection
-    from realmconf.stores.remote.heads import Heads
+    from realmconf.stores.remote.heads import Heads, Tagged
+
+Result = TypeVar("Result")
 
 PATH = "/v1/store/read"
 LINEAGES_AT_ONCE = 64
@@ -49,24 +62,33 @@ class View:
 
     # --- asking ------------------------------------------------------------------------------
 
-    def _ask(self, calls: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """The answers to *calls*; the first error among them is raised."""
+    def _ask(
+        self, calls: Sequence[Mapping[str, Any]], understand: Callable[[list[Any]], Result]
+    ) -> Result:
+        """What *understand* makes of the answers to *calls*; the first error among them is raised."""
         asked_at = time.monotonic()
-        answer = self._connection.read(PATH, {"at": self._at, "calls": list(calls)})
-        if self._at is None:
-            self._at, self._asked_at = answer["position"], asked_at
-        values = []
-        for found in answer["answers"]:
-            if "error" in found:
-                raise error_from(found["error"]) or StoreUnavailable(
-                    "the server answers with an error that this release does not know",
-                    retryable=False,
-                )
-            values.append(found["value"])
-        return values
 
-    def _one(self, call: str, **arguments: Any) -> Any:
-        return self._ask([{"call": call, **arguments}])[0]
+        def understand_all(answer: Any) -> Result:
+            position = number_of(answer["position"])
+            if len(answer["answers"]) != len(calls):
+                raise ValueError
+            values = []
+            for found in answer["answers"]:
+                if "error" in found:
+                    raise error_from(found["error"]) or StoreUnavailable(
+                        "the server answers with an error that this release does not know",
+                        retryable=False,
+                    )
+                values.append(found["value"])
+            if self._at is None:
+                self._at, self._asked_at = position, asked_at
+            return understand(values)
+
+        asked = {"at": self._at, "calls": list(calls)}
+        return self._connection.read(PATH, asked, understand=understand_all)
+
+    def _one(self, call: str, understand: Callable[[Any], Result], **arguments: Any) -> Result:
+        return self._ask([{"call": call, **arguments}], lambda values: understand(values[0]))
 
     def lineages(self, realms: Sequence[RealmName]) -> list[dict[RealmName, Head]]:
         """The heads of each of *realms* with all that it depends on, asked for in one request for some dozen."""
@@ -74,11 +96,11 @@ class View:
         for start in range(0, len(realms), LINEAGES_AT_ONCE):
             page = realms[start : start + LINEAGES_AT_ONCE]
             known = [self._known.known(realm) for realm in page]
-            answers = self._ask(
-                [self._known.question(*one) for one in zip(page, known, strict=True)]
+            taken = self._ask(
+                [self._known.question(*one) for one in zip(page, known, strict=True)],
+                partial(self._taken, page, known),
             )
-            for realm, have, answer in zip(page, known, answers, strict=True):
-                heads = self._known.take(realm, have, answer)
+            for realm, heads in zip(page, taken, strict=True):
                 for name, head in heads.items():
                     self._heads.setdefault(name, head)
                 assert self._at is not None
@@ -86,6 +108,18 @@ class View:
                 self._known.note(realm, heads, position=self._at, asked_at=self._asked_at)
                 found.append(heads)
         return found
+
+    def _taken(
+        self,
+        realms: Sequence[RealmName],
+        known: Sequence[Mapping[RealmName, Tagged]],
+        answers: Sequence[Any],
+    ) -> list[dict[RealmName, Head]]:
+        taken = [self._known.take(*one) for one in zip(realms, known, answers, strict=True)]
+        for realm, heads in zip(realms, taken, strict=True):
+            # Without it nothing that is said of it can be told.
+            heads[realm]
+        return taken
 
     # --- what was looked at --------------------------------------------------------------------
 
@@ -119,9 +153,8 @@ class View:
         head = self._heads.get(realm)
         if head is not None and head.revision is not None and head.generation == generation:
             return head.revision
-        found = revision_of(self._one("revision", realm=realm, generation=generation), realm=realm)
-        assert found is not None
-        return found
+        understand = partial(one_revision_of, realm=realm)
+        return self._one("revision", understand, realm=realm, generation=generation)
 
     def revisions(
         self,
@@ -135,17 +168,17 @@ class View:
         self._leaned_on.add(realm)
         found: list[Revision] = []
         while True:
-            answer = self._one(
+            page, is_more = self._one(
                 "revisions",
+                partial(_page, realm),
                 realm=realm,
                 after=after,
                 before=before,
                 limit=None if limit is None else limit - len(found),
                 newest_first=newest_first,
             )
-            page = [revision_of(one, realm=realm) for one in answer["revisions"]]
-            found += [one for one in page if one is not None]
-            if not page or not answer["more"] or (limit is not None and len(found) >= limit):
+            found += page
+            if not page or not is_more or (limit is not None and len(found) >= limit):
                 return found
             if newest_first:
                 before = found[-1].generation
@@ -154,22 +187,22 @@ class View:
 
     def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:
         self._leaned_on.add(realm)
-        found = self._one("receipt", realm=realm, write_id=write_id)
-        return receipt_of(found, realm=realm, write_id=write_id)
+        understand = partial(receipt_of, realm=realm, write_id=write_id)
+        return self._one("receipt", understand, realm=realm, write_id=write_id)
 
     def position(self, realm: RealmName, generation: int) -> int:
         self._leaned_on.add(realm)
-        found: int = self._one("position", realm=realm, generation=generation)
-        return found
+        return self._one("position", number_of, realm=realm, generation=generation)
 
     def as_of(self, realm: RealmName, position: int) -> Revision | None:
         self._leaned_on.add(realm)
-        return revision_of(self._one("as_of", realm=realm, position=position), realm=realm)
+        understand = partial(revision_of, realm=realm)
+        return self._one("as_of", understand, realm=realm, position=position)
 
     def last_position(self) -> int:
         self._is_wide = True
         if self._at is None:
-            self._ask([])
+            self._ask([], list)
         assert self._at is not None
         return self._at
 
@@ -178,10 +211,9 @@ class View:
         stood: dict[RealmName, int] = dict(after)
         found: list[Step] = []
         while True:
-            answer = self._one("steps", after=stood, limit=limit - len(found))
-            page = [step_of(one) for one in answer["steps"]]
+            page, is_more = self._one("steps", _steps, after=stood, limit=limit - len(found))
             found += page
-            if not page or not answer["more"] or len(found) >= limit:
+            if not page or not is_more or len(found) >= limit:
                 return found
             stood |= {step.realm: step.revision.generation for step in page}
 
@@ -191,24 +223,25 @@ class View:
         self._is_wide = True
         found: list[RealmEntry] = []
         while True:
-            answer = self._one("realms", after=after)
-            found += map(entry_of, answer["realms"])
-            after = answer["after"]
+            page, after = self._one("realms", _entries, after=after)
+            found += page
             if after is None or (limit is not None and len(found) >= limit):
                 return found[:limit]
 
     def children(self, realm: RealmName) -> Sequence[RealmName]:
         self._is_wide = True
         if realm not in self._families:
-            answer = self._one("children", realm=realm)
-            for parent, names in answer.items():
-                self._families[RealmName(parent)] = list(map(RealmName, names))
+            families = self._one("children", partial(_families, realm), realm=realm)
+            self._families |= families
         return self._families[realm]
 
     def schema(self, digest: str) -> Document:
         known = self._known.schema(digest)
         if known is None:
-            known = self._one("schema", digest=digest)
+            try:
+                known = self._one("schema", _document, digest=digest)
+            except NotFound:
+                raise StoreCorrupt(f"the store has lost the schema {digest}") from None
             self._known.remember_schema(digest, known)
         return known
 
@@ -222,9 +255,38 @@ class View:
 
     def _ask_for_schemas(self, names: Iterable[RealmName]) -> None:
         asked = list(names)
-        answers = self._ask([{"call": "schemas", "realm": name} for name in asked])
+        answers = self._ask([{"call": "schemas", "realm": name} for name in asked], _digests)
         self._schemas.update(zip(asked, answers, strict=True))
 
 
 def _digest(head: Head) -> str:
     return "" if head.revision is None else head.revision.digest
+
+
+def _page(realm: RealmName, answer: Any) -> tuple[list[Revision], bool]:
+    return [one_revision_of(one, realm=realm) for one in answer["revisions"]], bool(answer["more"])
+
+
+def _steps(answer: Any) -> tuple[list[Step], bool]:
+    return [step_of(one) for one in answer["steps"]], bool(answer["more"])
+
+
+def _entries(answer: Any) -> tuple[list[RealmEntry], str | None]:
+    after = answer["after"]
+    return [entry_of(one) for one in answer["realms"]], None if after is None else text_of(after)
+
+
+def _families(realm: RealmName, answer: Any) -> dict[RealmName, list[RealmName]]:
+    found = {realm_of(parent): list(map(realm_of, names)) for parent, names in answer.items()}
+    found[realm]
+    return found
+
+
+def _document(answer: Any) -> Document:
+    if not isinstance(answer, dict):
+        raise TypeError
+    return answer
+
+
+def _digests(answers: Sequence[Any]) -> list[list[str]]:
+    return [list(map(text_of, names)) for names in answers]

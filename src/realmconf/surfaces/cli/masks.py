@@ -14,7 +14,7 @@ from realmconf.domain.lineage import SECTION, links, own_section
 from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.domain.provenance import Tracer
 from realmconf.domain.write import Edit
-from realmconf.errors import HistoryCompacted, LineageError
+from realmconf.errors import RealmconfError
 from realmconf.runtime.arguments import inner_pointer
 
 TYPE_CHECKING = False
@@ -95,7 +95,8 @@ def what_is_left(result: Any, path: Pointer, *, masked: bool) -> Iterator[str]:
     """What a person should know who has unset *path* and still finds a value there."""
     try:
         composed = result.point.composed
-    except (LineageError, HistoryCompacted):
+    except RealmconfError:
+        # Of what was written already: nothing that is said about it fails it.
         return
     if path.resolve(composed.config) is ABSENT:
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
 from realmconf.domain.withheld import Withheld
-from realmconf.errors import InvalidArgument
+from realmconf.errors import InvalidArgument, RealmconfError
 from realmconf.runtime.results import document_of
 from realmconf.surfaces.cli.formats import toml_value
 
@@ -46,10 +46,14 @@ def set_value(call: Call) -> None:
         if stored is ABSENT:
             # Of a write id that is known, what it made may be gone.
             stored = value
-        shown = call.veil_of(result.realm_id).over(stored, path)
         # What a server keeps to itself is of the type that was sent to it.
         kind = type_name(value if type(stored) is Withheld else stored)
-        call.print(f"{path.dotted} = {toml_value(shown)} ({kind})")
+        try:
+            shown = call.veil_of(result.realm_id).over(stored, path)
+        except RealmconfError as failure:
+            call.say(f"{UNSHOWN}: {failure}")
+        else:
+            call.print(f"{path.dotted} = {toml_value(shown)} ({kind})")
     print_result(call, result)
 
 
@@ -123,6 +127,8 @@ def delete(call: Call) -> None:
 # --- arguments and answers that all of them share -------------------------------------------
 
 
+UNSHOWN = "it is done, and what came of it cannot be shown now"
+
 OPTIONS = (
     "expected_generation",
     "expected",
@@ -167,9 +173,7 @@ def print_result(call: Call, result: Any, *, others: Sequence[RealmName] = ()) -
         call.wrote(result)
         call.warn(result.warnings)
     if call.json:
-        from realmconf.surfaces.answers import receipt
-
-        call.print_json(receipt(call.session, result, others=others))
+        call.print_json(_receipt(call, result, others=others, is_planned=is_planned))
         return
     if is_planned:
         _print_plan(call, result, veil=call.veil_of_plan(result, others=others))
@@ -179,6 +183,29 @@ def print_result(call: Call, result: Any, *, others: Sequence[RealmName] = ()) -
     elif result.rebased_from is not None:
         call.say(f"applied on top of newer changes (made against generation {result.rebased_from})")
     call.print(f"generation={result.generation}")
+
+
+def _receipt(
+    call: Call, result: Any, *, others: Sequence[RealmName], is_planned: bool
+) -> dict[str, Any]:
+    from realmconf.surfaces import envelope
+    from realmconf.surfaces.answers import receipt
+
+    try:
+        return receipt(call.session, result, others=others)
+    except RealmconfError as failure:
+        if is_planned:
+            raise
+        # It is written: that nobody can tell now which of its values are secret makes it no refusal.
+        call.say(f"{UNSHOWN}: {failure}")
+        return {
+            "generation": result.generation,
+            "realm_id": str(result.realm_id),
+            "changed": result.changed,
+            "rebased_from": result.rebased_from,
+            "write_id": result.write_id,
+            "warnings": envelope.warnings(result.warnings),
+        }
 
 
 def _print_plan(call: Call, planned: Any, *, veil: Veil) -> None:
