@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+import operator
 import pickle
 
 import pytest
 
 from realmconf import errors
-from realmconf.domain.document import check_document
+from realmconf.domain.diff import changes
+from realmconf.domain.document import ABSENT, check_document
 from realmconf.domain.failures import error_from
 from realmconf.domain.frozen import freeze, thaw
 from realmconf.domain.names import LIMITS, RealmName
 from realmconf.domain.pointer import Pointer
+from realmconf.domain.unread import handed_out, unread
 from realmconf.domain.wire import command_fields, command_from, conditions_from, write_fields
 from realmconf.domain.withheld import withheld_in, withholding
 from realmconf.domain.write import (
@@ -405,3 +408,53 @@ def test_a_pinned_view_and_a_rename():
         assert then.head(TWO).revision is None
         with pytest.raises(errors.HistoryCompacted):
             then.head(ONE)
+
+
+# --- records of what is withheld -----------------------------------------------------------------
+
+
+def _withholding_document():
+    return withholding({"password": MARK, "keys": [MARK, "x"], "n": 1}, realm="r")
+
+
+def test_a_change_of_what_is_withheld_is_not_read():
+    """Which leaf changed is told; what it was and is raises, and nothing of it is in what is printed."""
+    found = handed_out(changes(None, _withholding_document()))
+    by_place = {str(change.pointer): change for change in found}
+    assert by_place["/n"].after == 1
+    secret = by_place["/password"]
+    assert secret.before is ABSENT
+    with pytest.raises(SecretWithheld, match="/password"):
+        _ = secret.after
+    with pytest.raises(SecretWithheld):
+        list(by_place["/keys"].after)
+    assert MARK not in repr(found)
+    assert secret == pickle.loads(pickle.dumps(secret)) == copy.copy(secret) == secret.replace()
+    assert hash(secret) == hash(secret.replace())
+    assert unread(secret, "after") == MARK
+    plain = changes({"n": 1}, {"n": 2})
+    assert handed_out(plain)[0] is plain[0]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda found: operator.add([], found),
+        lambda found: operator.add(found, []),
+        lambda found: operator.mul(2, found),
+        lambda found: operator.mul(found, 2),
+        lambda found: operator.lt(found, ["a"]),
+        lambda found: operator.le(found, ["a"]),
+        lambda found: operator.gt(["zz"], found),
+        lambda found: operator.ge(["zz"], found),
+        lambda found: [*found],
+        sorted,
+        ",".join,
+    ],
+)
+@pytest.mark.parametrize("make", [freeze, lambda found: thaw(freeze(found))])
+def test_no_operator_reads_what_is_withheld(make, read):
+    """Also put together, repeated, or compared from either side, an array does not give away what is in it."""
+    found = make(_withholding_document())["keys"]
+    with pytest.raises(SecretWithheld):
+        read(found)

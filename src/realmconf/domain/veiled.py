@@ -113,8 +113,25 @@ class _VeiledElements(_List):
     def __add__(self, other: Any) -> Any:
         return list(self) + other
 
+    def __radd__(self, other: Any) -> Any:
+        return other + list(self)
+
     def __mul__(self, number: Any) -> Any:
         return list(self) * number
+
+    __rmul__ = __mul__
+
+    def __lt__(self, other: Any) -> bool:
+        return list(self) < other
+
+    def __le__(self, other: Any) -> bool:
+        return list(self) <= other
+
+    def __gt__(self, other: Any) -> bool:
+        return list(self) > other
+
+    def __ge__(self, other: Any) -> bool:
+        return list(self) >= other
 
     __hash__ = None
 

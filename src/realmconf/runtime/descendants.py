@@ -15,6 +15,7 @@ from realmconf.domain.document import ABSENT, same
 from realmconf.domain.lineage import SECTION, is_live
 from realmconf.domain.names import GLOBAL
 from realmconf.domain.record import Record
+from realmconf.domain.unread import unread
 from realmconf.errors import RealmconfError
 from realmconf.stores.protocol import Head, Notice
 
@@ -149,7 +150,7 @@ def _aftermath(client: Client, result: WriteResult[Any]) -> Iterator[Notice]:
 def _is_inherited(change: Change, realm: RealmName) -> bool:
     """Whether a change is of a value that others may inherit: no removal, no section about itself, no empty start."""
     return (
-        change.after is not ABSENT
+        unread(change, "after") is not ABSENT
         and bool(change.pointer)
         and change.pointer[:2] != (SECTION, realm)
     )
@@ -159,7 +160,9 @@ def _does_not_reach(heir: Heir, change: Change) -> bool:
     """Whether a value that was changed is the same to the readers of *heir*: a nearer realm states or masks it."""
     place = change.pointer
     after = place.resolve(heir.after.composed.config)
-    return same(place.resolve(heir.before.composed.config), after) and not same(after, change.after)
+    # Whether it is the same, also of what is withheld.
+    stated = unread(change, "after")
+    return same(place.resolve(heir.before.composed.config), after) and not same(after, stated)
 
 
 def _heirs(client: Client, result: WriteResult[Any]) -> Iterator[Heir]:

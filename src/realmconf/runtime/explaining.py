@@ -10,6 +10,8 @@ from realmconf.domain.document import ABSENT, same
 from realmconf.domain.provenance import Tracer
 from realmconf.domain.record import Record
 from realmconf.domain.revision import GENESIS
+from realmconf.domain.unread import Unread, Unseen, side, unread
+from realmconf.domain.withheld import Withheld
 from realmconf.errors import HistoryCompacted, ValueNotFound
 
 TYPE_CHECKING = False
@@ -69,6 +71,18 @@ class Provenance(Record):
         )
 
 
+class VeiledProvenance(Unseen, Provenance):
+    """Of a value that is withheld."""
+
+    value = Unread(Provenance.value)
+
+    def __repr__(self) -> str:
+        return (
+            f"Provenance({str(self.pointer)!r}, value=…, realm={self.realm!r}, "
+            f"generation={self.generation}, shadowed={len(self.shadowed)}, masked_by={self.masked_by!r})"
+        )
+
+
 def explain(client: Client, point: Point, pointer: Pointer) -> Provenance:
     """See ``ConfigRuntime.explain``."""
     with client.store.view() as view:
@@ -79,7 +93,16 @@ def explain(client: Client, point: Point, pointer: Pointer) -> Provenance:
         raise ValueNotFound(
             realm=point.realm, pointer=str(pointer), generation=point.head.generation
         )
-    return found.replace(parts=parts)
+    return _handed_out(found.replace(parts=parts))
+
+
+def _handed_out(found: Provenance) -> Provenance:
+    """*found* for whoever asked: what is withheld in it refuses to be read."""
+    fields = {name: unread(found, name) for name in found.__fields__}
+    fields["value"] = value = side(found.value)
+    for name in ("shadowed", "parts"):
+        fields[name] = tuple(map(_handed_out, fields[name]))
+    return (VeiledProvenance if type(value) is Withheld else Provenance)(**fields)
 
 
 class _Explainer:

@@ -89,8 +89,9 @@ class WriteResult(ConfigSnapshot[Config]):
         if not self.changed:
             return ()
         from realmconf.domain.diff import changes
+        from realmconf.domain.unread import handed_out
 
-        return changes(document_of(self._before), document_of(self._record))
+        return handed_out(changes(document_of(self._before), document_of(self._record)))
 
     @property
     def effective_changes(self) -> tuple[Change, ...]:
@@ -103,10 +104,11 @@ class WriteResult(ConfigSnapshot[Config]):
         if not self.changed:
             return ()
         from realmconf.domain.diff import changes
+        from realmconf.domain.unread import handed_out
 
         earlier = self._source.instead(self.point, self._before)
         before = {} if earlier.problem is not None else earlier.composed.config
-        return changes(before, self.composed)
+        return handed_out(changes(before, self.composed))
 
     @property
     def descendants(self) -> tuple[RealmName, ...]:
@@ -191,12 +193,13 @@ class WatchedSnapshot(ConfigSnapshot[Config]):
         if hasattr(self, "_changes"):
             return self._changes
         from realmconf.domain.diff import changes
+        from realmconf.domain.unread import handed_out
 
         if self._earlier is None:
-            return changes(self._before, document_of(self._record))
+            return handed_out(changes(self._before, document_of(self._record)))
         if self._earlier.problem is not None or self.point.problem is not None:
             return ()
-        return changes(self._earlier.composed.config, self.composed)
+        return handed_out(changes(self._earlier.composed.config, self.composed))
 
     @property
     def related(self) -> tuple[RealmName, ...]:

@@ -244,6 +244,7 @@ class ConfigRuntime(Generic[Config]):
             RevisionNotFound, HistoryCompacted: One of them is not there, or its document was purged.
         """
         from realmconf.domain.diff import changes
+        from realmconf.domain.unread import handed_out
 
         limits = self._client.limits
         first = arguments.generation(before, name="before", limits=limits)
@@ -254,7 +255,7 @@ class ConfigRuntime(Generic[Config]):
                 self._document_at(view, number)
                 for number in (first, current if last is None else last)
             ]
-        return changes(documents[0], documents[1])
+        return handed_out(changes(documents[0], documents[1]))
 
     def _document_at(self, view: ReadView, generation: int) -> Document | None:
         if generation == 0:

@@ -11,13 +11,15 @@ from __future__ import annotations
 from realmconf import errors
 from realmconf.domain.document import ABSENT
 from realmconf.domain.record import Record
+from realmconf.domain.unread import unread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from realmconf.domain.diff import Change
+    from realmconf.domain.names import RealmName
     from realmconf.runtime.explaining import Provenance
     from realmconf.runtime.history import Revision
     from realmconf.surfaces.veil import Veil
@@ -170,10 +172,10 @@ def changes(given: Iterable[Change], *, veil: Veil) -> list[dict[str, Any]]:
 def change(given: Change, *, veil: Veil) -> dict[str, Any]:
     """One change: ``pointer``, and ``before`` and ``after`` where there was and is a value."""
     shown: dict[str, Any] = {"pointer": str(given.pointer)}
-    if given.before is not ABSENT:
-        shown["before"] = veil.over(given.before, given.pointer)
-    if given.after is not ABSENT:
-        shown["after"] = veil.over(given.after, given.pointer)
+    for name in ("before", "after"):
+        value = unread(given, name)
+        if value is not ABSENT:
+            shown[name] = veil.over(value, given.pointer)
     return shown
 
 
@@ -201,11 +203,19 @@ def revision(given: Revision, *, veil: Veil, with_document: bool) -> dict[str, A
     return shown
 
 
-def step(snapshot: Any, given: Iterable[Change], *, view: str, veil: Veil) -> dict[str, Any]:
+def step(
+    snapshot: Any,
+    given: Iterable[Change],
+    *,
+    view: str,
+    veil: Veil,
+    may_read: Callable[[RealmName], bool] = lambda _: True,
+) -> dict[str, Any]:
     """
     One step of a watch, with the changes *given* of it: ``event`` is change, delete or reset.
 
-    ``step`` and who made it are left out of a reset that no revision made.  ``error`` says why a step has no
+    ``step`` and who made it are left out of a reset that no revision made.  Of a realm that the reader *may_read* not,
+    its number is told, and who made it and why is null.  ``error`` says why a step has no
     effective configuration.
     """
     made = snapshot.step
@@ -218,10 +228,7 @@ def step(snapshot: Any, given: Iterable[Change], *, view: str, veil: Veil) -> di
     if made is not None:
         shown |= {
             "step": {"realm": str(made.realm), "generation": made.generation},
-            "author": made.author,
-            "surface": made.surface,
-            "message": made.message,
-            "created_at": made.created_at,
+            **_made_by(made, made.realm, may_read),
         }
     shown["changes"] = changes(given, veil=veil)
     problem = problem_of(snapshot, view=view)
@@ -245,26 +252,43 @@ def problem_of(snapshot: Any, *, view: str) -> errors.RealmconfError | None:
     return problem
 
 
-def provenance(given: Provenance, *, veil: Veil) -> dict[str, Any]:
-    """Where a value comes from: ``value`` and ``default`` are left out where there is none."""
+def provenance(
+    given: Provenance,
+    *,
+    veil: Veil,
+    may_read: Callable[[RealmName], bool] = lambda _: True,
+) -> dict[str, Any]:
+    """
+    Where a value comes from: ``value`` and ``default`` are left out where there is none.
+
+    Of a realm that the reader *may_read* not, its name and number are told, and who stated it and why is null.
+    """
     shown: dict[str, Any] = {"pointer": str(given.pointer)}
-    if given.value is not ABSENT:
-        shown["value"] = veil.over(given.value, given.pointer)
+    value = unread(given, "value")
+    if value is not ABSENT:
+        shown["value"] = veil.over(value, given.pointer)
     shown |= {
         "realm": given.realm,
         "generation": given.generation,
-        "author": given.author,
-        "surface": given.surface,
-        "message": given.message,
-        "created_at": given.created_at,
+        **_made_by(given, given.realm, may_read),
         "at_least": given.at_least,
-        "shadowed": [provenance(one, veil=veil) for one in given.shadowed],
+        "shadowed": [provenance(one, veil=veil, may_read=may_read) for one in given.shadowed],
         "masked_by": given.masked_by,
     }
     if given.default is not ABSENT:
         shown["default"] = veil.over(given.default, given.pointer)
-    shown["parts"] = [provenance(one, veil=veil) for one in given.parts]
+    shown["parts"] = [provenance(one, veil=veil, may_read=may_read) for one in given.parts]
     return shown
+
+
+def _made_by(
+    made: Any, realm: RealmName | None, may_read: Callable[[RealmName], bool]
+) -> dict[str, Any]:
+    """Who made a revision of *realm*, and why: for those who may ask for its history."""
+    names = ("author", "surface", "message", "created_at")
+    if realm is not None and not may_read(realm):
+        return dict.fromkeys(names)
+    return {name: getattr(made, name) for name in names}
 
 
 def _veiled(wire: dict[str, Any], veil: Veil) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.surfaces.http.remote import Restarted
 
-from realmconf.errors import ForkedInTransaction
+from realmconf.errors import ForkedInTransaction, SecretWithheld
 from realmconf.runtime.aio import AsyncClient
 
 PATIENCE_SECONDS = 20.0
@@ -223,3 +223,30 @@ def test_those_who_are_overtaken_come_back_at_different_times(server):
     assert asked <= 40 * 10
     for client in clients:
         client.close()
+
+
+def test_what_tells_of_a_secret_does_not_read_it(server):
+    """Differences, results, steps and explanations of what is withheld name the place, and raise where it is read."""
+    realm = server.client.realm("r")
+    realm.set({"password": "hunter2", "n": 1})
+    realm.set({"password": "hunter3", "n": 1})
+    client = server.asked_with("write")
+    asked = client.realm("r")
+    step = next(asked.watch(after=1, view="own"))
+    effective = next(asked.watch(after=asked.at(1), view="effective"))
+    written = asked.patch({"password": "hunter4"})
+    for found in (asked.diff(1, 2), step.changes, effective.changes, written.changes):
+        (change,) = found
+        assert str(change.pointer) == "/password"
+        assert "secret" not in repr(found)
+        for side in ("before", "after"):
+            with pytest.raises(SecretWithheld):
+                getattr(change, side)
+    explained = asked.explain("/password")
+    assert (explained.realm, explained.generation) == ("r", 3)
+    with pytest.raises(SecretWithheld):
+        _ = explained.value
+    assert "secret" not in repr(explained)
+    with pytest.raises(SecretWithheld):
+        list(asked.explain().value.items())
+    client.close()

@@ -9,6 +9,7 @@ here already redacted.
 from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
+from realmconf.domain.unread import unread
 from realmconf.errors import SchemaViolation
 from realmconf.surfaces.cli.formats import toml_value
 
@@ -76,11 +77,12 @@ class Terminal:
         def shown(value: Any) -> str:
             return printable(toml_value(veil.over(value, pointer)))
 
-        if change.before is ABSENT:
-            return self.paint(f"+ {name} = {shown(change.after)}", "green")
-        if change.after is ABSENT:
-            return self.paint(f"- {name} = {shown(change.before)}", "red")
-        before, after = shown(change.before), shown(change.after)
+        earlier, later = unread(change, "before"), unread(change, "after")
+        if earlier is ABSENT:
+            return self.paint(f"+ {name} = {shown(later)}", "green")
+        if later is ABSENT:
+            return self.paint(f"- {name} = {shown(earlier)}", "red")
+        before, after = shown(earlier), shown(later)
         if before == after:
             # Both sides of a changed secret look the same.
             return self.paint(f"~ {name} = {after} (changed)", "yellow")
