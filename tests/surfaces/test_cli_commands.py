@@ -11,6 +11,9 @@ import time
 
 import pytest
 
+from realmconf.errors import StoreUnavailable
+from realmconf.surfaces.veil import Veil
+
 AGENT = '[agent]\nmodel = "sonnet"\ntokens = 12\nratio = 0.5\n\n[provider]\napi_key = "sk-1"\n'
 
 
@@ -735,3 +738,24 @@ def test_what_moves_realms_and_policies_can_be_tried_first(agent, words):
     stale = agent(*words, "--expected", "9-0123456789ab", "-o", "json")
     assert (stale.code, stale.error["code"]) == (3, "generation_conflict")
     agent.ok(*words, "-m", "why", "--write-id", "w")
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_what_is_written_is_no_refusal_though_it_cannot_be_shown(shell, monkeypatch, output):
+    """A write that was committed succeeds, also where the store fails right after: what cannot be shown is said."""
+    shell.ok("set", "a", "1")
+
+    def failing(*_):
+        raise StoreUnavailable("the store has just gone")
+
+    monkeypatch.setattr(Veil, "over", failing)
+    answer = shell("set", "a", "2", "-o", output)
+    monkeypatch.undo()
+    assert answer.code == 0
+    assert (
+        "it is done, and what came of it cannot be shown now: the store has just gone" in answer.err
+    )
+    if output == "json":
+        assert (answer.json["generation"], answer.json["changed"]) == (2, True)
+    else:
+        assert answer.out == "generation=2\n"
