@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -85,6 +86,18 @@ def running(tmp_path_factory):
     server.stop()
 
 
+def posted(client, path, body):
+    """The answer to *body* as it is sent, by whoever has the token of *client*."""
+    token = client.store.connection._token
+    return httpx.request(
+        "POST",
+        client.store.connection.address.origin + path,
+        json=body,
+        headers={"authorization": f"Bearer {token}"},
+        timeout=60,
+    )
+
+
 def places(value, at=()):
     yield at
     if isinstance(value, dict):
@@ -115,7 +128,7 @@ def test_whatever_is_sent(running, data):
     body = WELL_FORMED[name]
     place = data.draw(st.sampled_from(list(places(body))))
     sent = replaced(body, place, data.draw(ODD))
-    response = client.store.connection._send(f"/v1/store/{name}", sent, read_seconds=20)
+    response = posted(client, f"/v1/store/{name}", sent)
     answer = response.json()
     if response.status_code != 200:
         assert response.status_code < 500 or answer["code"] != "defect", (name, sent, answer)
@@ -128,10 +141,14 @@ def test_whatever_is_sent(running, data):
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{", b"\xff", b'{"a":1,"a":2}', b"[" * 500])
 def test_what_is_no_object(running, body):
     """A body that is no JSON object is refused on every route."""
-    _, client = running
-    pool = client.store.connection._pool()
+    server, client = running
     for name in WELL_FORMED:
-        response = pool.post(f"/v1/store/{name}", content=body)
+        response = httpx.post(
+            f"{server.url}/v1/store/{name}",
+            content=body,
+            headers={"authorization": f"Bearer {client.store.connection._token}"},
+            timeout=60,
+        )
         assert response.status_code in (400, 413)
         assert response.json()["code"] in ("invalid_argument", "invalid_document", "limit_exceeded")
 
@@ -199,19 +216,13 @@ def test_revisions_that_are_not_what_they_claim(running):
     with client.store.view() as view:
         position = view.last_position()
     for revision in forged:
-        response = client.store.connection._send(
-            "/v1/store/apply", sent_as(revision), read_seconds=20
-        )
+        response = posted(client, "/v1/store/apply", sent_as(revision))
         assert response.status_code in (400, 413), revision
         assert response.json()["code"].startswith(("invalid_", "limit_"))
-    system = client.store.connection._send(
-        "/v1/store/apply", sent_as(good, realm="_tokens"), read_seconds=20
-    )
+    system = posted(client, "/v1/store/apply", sent_as(good, realm="_tokens"))
     assert system.json()["code"] == "invalid_realm"
     for stale in ({"r": "0" * 64}, {"r": ""}, {"other": "0" * 64}):
-        moved = client.store.connection._send(
-            "/v1/store/apply", sent_as(good, heads=stale), read_seconds=20
-        )
+        moved = posted(client, "/v1/store/apply", sent_as(good, heads=stale))
         assert moved.json() == {"moved": True}
     with client.store.view() as view:
         assert view.last_position() == position
@@ -235,7 +246,7 @@ def test_sealed_revisions_need_every_right(running):
             ("backup", {}),
             ("contents", {}),
         ):
-            response = other.store.connection._send(f"/v1/store/{route}", body, read_seconds=20)
+            response = posted(other, f"/v1/store/{route}", body)
             assert response.json()["code"] == "not_permitted", (roles, route)
         other.close()
     assert client.realm("r").get().generation == 1

@@ -7,13 +7,16 @@ then: floors, receipts and purges are those of now.  What cannot be told any mor
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from realmconf.domain.lineage import parent_of
 from realmconf.errors import HistoryCompacted, RevisionNotFound
+from realmconf.runtime.serving.patience import Patience
 from realmconf.stores.protocol import Head, RealmEntry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
@@ -21,13 +24,18 @@ if TYPE_CHECKING:
     from realmconf.stores.protocol import ReadView, Receipt, Step
 
 PAGE = 256
+SMALL_PAGE = 16
+"""Of revisions, each of which may be large."""
 
 
 class Pinned:
     """The ``ReadView`` of *view* as it was at *position*; slower, since it looks for what was true then."""
 
-    def __init__(self, view: ReadView, position: int) -> None:
+    def __init__(self, view: ReadView, position: int, *, patience: Patience | None = None) -> None:
         self._view = view
+        self._patience = patience or Patience()
+        self._entries: list[RealmEntry] | None = None
+        self._families: dict[RealmName, list[RealmName]] | None = None
         self._position = position
         self._then: dict[RealmName, Revision | None] = {}
 
@@ -82,29 +90,64 @@ class Pinned:
         return found
 
     def realms(self, *, after: str | None = None, limit: int | None = None) -> Sequence[RealmEntry]:
-        found: list[RealmEntry] = []
-        for entry in self._entries(after):
-            if limit is not None and len(found) >= limit:
-                break
-            newest = self._newest(entry.realm)
-            if newest is not None:
-                found.append(
-                    RealmEntry(
-                        realm=entry.realm,
-                        generation=newest.generation,
-                        exists=not newest.tombstone,
-                        parent=parent_of(entry.realm, newest.document),
-                    )
-                )
-        return found
+        entries = self._all()
+        begin = 0 if after is None else bisect_right(entries, after, key=lambda one: str(one.realm))
+        return entries[begin : None if limit is None else begin + limit]
 
-    def _entries(self, after: str | None) -> Iterator[RealmEntry]:
-        while page := self._view.realms(after=after, limit=PAGE):
-            yield from page
-            after = page[-1].realm
+    def _all(self) -> list[RealmEntry]:
+        """Every realm of then: found out once, since each of them is looked at."""
+        if self._entries is None:
+            found: list[RealmEntry] = []
+            after: str | None = None
+            while page := self._view.realms(after=after, limit=PAGE):
+                self._patience.look(len(page))
+                found += filter(None, map(self._entry, page))
+                after = page[-1].realm
+            self._entries = found
+        return self._entries
+
+    def _entry(self, now: RealmEntry) -> RealmEntry | None:
+        """What the list said then of a realm of which it says *now*."""
+        realm = now.realm
+        if self._view.position(realm, now.generation) <= self._position:
+            return now
+        self._patience.look()
+        try:
+            newest = self._newest(realm)
+        except HistoryCompacted:
+            return self._gone(now)
+        if newest is None:
+            return None
+        return RealmEntry(
+            realm=realm,
+            generation=newest.generation,
+            exists=not newest.tombstone,
+            parent=parent_of(realm, newest.document),
+        )
+
+    def _gone(self, now: RealmEntry) -> RealmEntry:
+        """
+        Of a realm whose revision of then is gone it is known that there was one.
+
+        Where its history went on under another name it was there; else it is taken to be as it is now.
+        """
+        floor = self._view.head(now.realm).floor
+        oldest = self._view.revision(now.realm, floor)
+        is_moved = oldest.kind == "rename" and oldest.tombstone
+        return RealmEntry(
+            realm=now.realm,
+            generation=max(1, floor - 1),
+            exists=is_moved or now.exists,
+            parent=None if is_moved else now.parent,
+        )
 
     def children(self, realm: RealmName) -> Sequence[RealmName]:
-        return [entry.realm for entry in self.realms() if entry.exists and entry.parent == realm]
+        if self._families is None:
+            self._families = {}
+            for entry in self._all():
+                if entry.exists and entry.parent is not None:
+                    self._families.setdefault(entry.parent, []).append(entry.realm)
+        return self._families.get(realm, [])
 
     def schema(self, digest: str) -> Document:
         return self._view.schema(digest)
@@ -120,22 +163,25 @@ class Pinned:
         known = self._view.schemas(realm)
         if newest is None or not known:
             return ()
-        since = {
-            one.schema_digest
-            for one in self._view.revisions(
-                realm, after=max(newest.generation, self._view.head(realm).floor - 1)
-            )
-        }
+        since = self._named(realm, after=max(newest.generation, self._view.head(realm).floor - 1))
         if since.isdisjoint(known):
             return known
-        before = {
-            one.schema_digest
-            for one in self._view.revisions(realm, before=newest.generation + 1, newest_first=True)
-        }
+        before = self._named(
+            realm, after=self._view.head(realm).floor - 1, before=newest.generation + 1
+        )
         for index, digest in enumerate(known):
             if digest in since and digest not in before:
                 return known[:index]
         return known
+
+    def _named(self, realm: RealmName, *, after: int, before: int | None = None) -> set[str | None]:
+        """The schemas that revisions of *realm* name."""
+        found: set[str | None] = set()
+        while page := self._view.revisions(realm, after=after, before=before, limit=SMALL_PAGE):
+            self._patience.look(len(page))
+            found.update(one.schema_digest for one in page)
+            after = page[-1].generation
+        return found
 
     def position(self, realm: RealmName, generation: int) -> int:
         current = self._generation(realm)

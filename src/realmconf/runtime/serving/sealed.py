@@ -82,7 +82,7 @@ def append(session: Session, asked: Asked) -> dict[str, Any]:
         position = basis.get("position")
         if position is not None and position != view.last_position():
             raise MovedError
-        check_standing(view, basis["heads"])
+        check_standing(session, view, basis["heads"])
         decided = [one.judgement(view, renamed, steps_max=steps_max) for one in judged]
         return _admitted(session, view, decided, renamed)
 

@@ -10,36 +10,37 @@ from __future__ import annotations
 from hashlib import sha256
 
 from realmconf.domain.archive import revision_fields
-from realmconf.domain.document import same
-from realmconf.domain.names import GLOBAL
+from realmconf.domain.lineage import SECTION, own_section
 from realmconf.runtime.placeless import notices_afar
+from realmconf.runtime.serving.patience import Patience
+from realmconf.runtime.serving.sake import Sakes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
     from realmconf.domain.revision import Revision
     from realmconf.domain.secrets import Secrecy
     from realmconf.runtime.operations.session import Session
     from realmconf.stores.protocol import ReadView
 
-INHERITED_LOOKS_MAX = 4_096
-"""Descendants of a realm that are looked at for one that its caller may read."""
-
 
 class Showing:
     """What one caller is shown, at one point."""
 
-    def __init__(self, session: Session, view: ReadView) -> None:
+    def __init__(
+        self, session: Session, view: ReadView, *, patience: Patience | None = None
+    ) -> None:
         self._session = session
         self._view = view
         self._lineages = session.client.lineages
         self.is_whole = session.grant.sees_secrets
-        """Whether nothing is withheld."""
+        """Whether nothing is withheld of what the caller may read."""
         self._secrecies: dict[RealmName, Secrecy] = {}
-        self._may_look: dict[RealmName, bool] = {}
+        self.sakes = Sakes(session.grant, view, self._lineages, patience or Patience())
 
     # --- who may look ----------------------------------------------------------------------
 
@@ -47,26 +48,13 @@ class Showing:
         """
         Whether the caller may be told of *realm*: by its own rights, or because it reads what inherits from it.
 
-        Whoever has set a parent has decided that the child's readers see it.
+        Whoever has set a parent has decided that the child's readers see what it is composed of.
         """
-        if realm not in self._may_look:
-            self._may_look[realm] = self._session.grant.may_read(realm) or self._inherits(realm)
-        return self._may_look[realm]
+        return self.sakes.sake_of(realm) is not None
 
-    def _inherits(self, realm: RealmName) -> bool:
-        grant = self._session.grant
-        if realm == GLOBAL:
-            return "read" in grant.effective_roles
-        seen = {realm}
-        waiting = [realm]
-        while waiting and len(seen) <= INHERITED_LOOKS_MAX:
-            for child in self._view.children(waiting.pop()):
-                if grant.may_read(child):
-                    return True
-                if child not in seen:
-                    seen.add(child)
-                    waiting.append(child)
-        return False
+    def is_foreign(self, realm: RealmName) -> bool:
+        """Whether *realm* is none that the caller may read, and shown at most for the sake of another."""
+        return not self._session.grant.may_read(realm)
 
     # --- what is shown -----------------------------------------------------------------------
 
@@ -87,25 +75,34 @@ class Showing:
         """
         A revision of *realm*; None for none.
 
-        *through* is the realm for whose sake it is shown to somebody who could not ask for it: what is secret there
-        is withheld too.
+        *through* is the realm for whose sake it is shown to somebody who could not ask for it: of it goes along what
+        that is composed of, without what is secret in either, and without who has written it, and why.
         """
         if revision is None:
             return None
-        if self.is_whole:
+        is_foreign = self.is_foreign(realm)
+        if self.is_whole and not is_foreign:
             return revision_fields(revision)
         document: Any = revision.document
-        if document is not None:
+        if is_foreign and document is not None:
+            document = _inherited(revision.realm, document)
+        if not self.is_whole and document is not None:
             document = self.secrecy(realm).redact(document)
-            if through is not None and not self._session.grant.may_read(realm):
+            if is_foreign and through is not None and through != realm:
                 document = self.secrecy(through).redact(document)
-        return revision_fields(revision.replace(document=document, salt="", document_digest=""))
+        shown = revision.replace(document=document, salt="", document_digest="")
+        return revision_fields(shown.replace(**_UNTOLD) if is_foreign else shown)
 
-    def withholds(self, realm: RealmName, revision: Revision | None) -> bool:
-        """Whether something of *revision* is withheld."""
-        if self.is_whole or revision is None or revision.document is None:
-            return False
-        return not same(revision.document, self.secrecy(realm).redact(revision.document))
+    def revision_then(self, realm: RealmName, revision: Revision | None) -> dict[str, Any] | None:
+        """An older revision of *realm*: of one that the caller may not read empty, if nothing was composed of it."""
+        if revision is None or not self.is_foreign(realm):
+            return self.revision(realm, revision)
+        sake = self.sakes.sake_of(realm)
+        begins, ends = self.sakes.stands(realm, revision.generation)
+        is_part = sake is not None and self.sakes.is_part(realm, sake, begins=begins, ends=ends)
+        if not is_part and revision.document is not None:
+            revision = revision.replace(document={})
+        return self.revision(realm, revision, through=sake)
 
     def head(self, head: Any, *, through: RealmName | None = None) -> dict[str, Any]:
         """A head, with the tag by which its reader may name it."""
@@ -129,9 +126,11 @@ class Showing:
         revision = head.revision
         digest = "0" if revision is None else revision.digest[:24]
         stated: list[object] = [head.moved_to, notices(head.warnings)]
+        if self.is_foreign(head.realm):
+            stated.append("inherited")
         if not self.is_whole:
             stated += self._lineages.schemas_of(head.realm, self._view)
-            if through is not None and not self._session.grant.may_read(head.realm):
+            if through is not None and self.is_foreign(head.realm):
                 stated += [str(through), *self._lineages.schemas_of(through, self._view)]
             stated.append("withheld")
         rest = sha256(repr(stated).encode()).hexdigest()[:8]
@@ -146,6 +145,28 @@ class Showing:
             is_same = known.get(head.realm) == self.tag(head, through=through)
             found[head.realm] = None if is_same else self.head(head, through=through)
         return found
+
+
+_UNTOLD = {
+    "author": "",
+    "surface": "",
+    "message": "",
+    "write_id": "",
+    "created_at": "",
+    "reverts": (),
+    "restores": None,
+}
+"""What is told of no revision of a realm that its caller may not read."""
+_SHOWN_OF_PLACE = ("parent", "unset")
+
+
+def _inherited(realm: str, document: Document) -> Document:
+    """What others are composed of: all of *document* but what *realm* keeps of its own below ``/realm``."""
+    own = own_section(realm, document)
+    if own is None or own.keys() <= set(_SHOWN_OF_PLACE):
+        return document
+    kept = {name: own[name] for name in _SHOWN_OF_PLACE if name in own}
+    return {**document, SECTION: {**document[SECTION], realm: kept}}
 
 
 def notices(given: Iterable[Any]) -> list[list[str | None]]:

@@ -11,7 +11,7 @@ from realmconf.domain.names import RealmName
 from realmconf.domain.scope import Scope
 from realmconf.domain.wire import command_from, conditions_from
 from realmconf.domain.write import Append, Write
-from realmconf.errors import InvalidArgument, LimitExceeded, RealmconfError
+from realmconf.errors import InvalidArgument, LimitExceeded, NotPermitted, RealmconfError
 from realmconf.runtime import arguments
 from realmconf.runtime.outcome import Answer, Request, commit, identity_of, preview, request_of
 from realmconf.runtime.serving.shown import Showing, notices
@@ -139,6 +139,7 @@ def _requests(session: Session, asked: Asked) -> list[Request]:
         raise InvalidArgument("standing gives digests by realm")
     return [
         _request(
+            session,
             Write(
                 realm=realm,
                 command=command_from(part.get("command"), limits=limits),
@@ -152,12 +153,14 @@ def _requests(session: Session, asked: Asked) -> list[Request]:
     ]
 
 
-def _request(write: Write, identity: Any, standing: dict[str, Any] | None) -> Request:
+def _request(
+    session: Session, write: Write, identity: Any, standing: dict[str, Any] | None
+) -> Request:
     if identity is None and standing is None:
         return request_of(write)
 
     def prepare(view: ReadView) -> Write:
-        check_standing(view, standing or {})
+        check_standing(session, view, standing or {})
         return write
 
     return Request(
@@ -166,19 +169,25 @@ def _request(write: Write, identity: Any, standing: dict[str, Any] | None) -> Re
         write_id_given=True,
         prepare=prepare,
         identity=(lambda: identity_of(write)) if identity is None else (lambda: identity),
-        blind_author=None if write.sees_secrets else write.author,
+        blind_author=write.author if write.may_guess else None,
     )
 
 
-def check_standing(view: ReadView, standing: Mapping[str, Any]) -> None:
+def check_standing(session: Session, view: ReadView, standing: Mapping[str, Any]) -> None:
     """
     Go on only if every head is the one of that digest (empty: none).
 
     Raises:
+        NotPermitted: One is of a realm that the caller may not be told of, whether it is there or not.
         MovedError: One is not.
     """
-    for name, digest in standing.items():
-        revision = view.head(RealmName(name)).revision
+    showing = Showing(session, view)
+    names = [RealmName(name) for name in standing]
+    for name in names:
+        if not showing.may_look(name):
+            raise NotPermitted("reading", realm=name, needs="the role read")
+    for name, digest in zip(names, standing.values(), strict=True):
+        revision = view.head(name).revision
         if digest != ("" if revision is None else revision.digest):
             raise MovedError
 
