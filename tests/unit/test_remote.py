@@ -93,6 +93,21 @@ def test_a_token_of_the_file(home):
     assert token_for("https://host", environment={"XDG_CONFIG_HOME": "/nowhere"}) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "origin"),
+    [
+        ("https://host:443", "https://host"),
+        ("HTTPS://Host/", "https://host"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://[::1]:80/", "http://[::1]"),
+    ],
+)
+def test_a_server_of_the_file_by_another_spelling(home, name, origin):
+    """A server is the same one however its usual port and its name are written; what is no server is passed over."""
+    environment = home(f'["https://a b/c"]\ntoken = "rc_x"\n["{name}"]\ntoken = "rc_a"')
+    assert token_for(origin, environment=environment) == "rc_a"
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_file_that_others_read(home, mode):
     """A file of tokens that others can read is refused with what to do."""

@@ -32,7 +32,7 @@ from realmconf.runtime.envelope import EnvelopePolicy
 from realmconf.runtime.follow import follower_of, parse_after
 from realmconf.runtime.hub import Hub, Look, awaiting_adoption
 from realmconf.runtime.runtime import ConfigRuntime
-from realmconf.runtime.watch import RETRY_SECONDS, concerns, may_go_on_after
+from realmconf.runtime.watch import RETRY_SECONDS, Troubles, concerns
 from realmconf.runtime.world import WORLD
 
 if TYPE_CHECKING:
@@ -255,6 +255,7 @@ class AsyncSubscription:
         self._watch = watch
         self._callback = callback
         self._pointer = pointer
+        self._troubles = Troubles(watch.realm_id)
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def cancel(self) -> None:
@@ -265,11 +266,12 @@ class AsyncSubscription:
         while True:
             try:
                 async for snapshot in self._watch:
+                    self._troubles.over()
                     if concerns(snapshot, self._pointer):
                         await self._call(snapshot)
                 return
-            except Exception as failure:  # noqa: BLE001 - in the log, with its traceback
-                if not may_go_on_after(failure, self._watch.realm_id):
+            except Exception as failure:  # noqa: BLE001 - in the log
+                if not self._troubles.may_go_on_after(failure):
                     self._watch.close()
                     return
                 await asyncio.sleep(RETRY_SECONDS)

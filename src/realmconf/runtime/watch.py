@@ -8,6 +8,7 @@ new (``runtime.follow``), then waits; and what becomes of a callback when someth
 from __future__ import annotations
 
 import threading
+import time
 
 from realmconf.errors import RealmconfError
 from realmconf.runtime.follow import follower_of
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 1.0
 """Between two attempts of a subscription to watch a store that cannot be reached."""
+OUTAGE_SECONDS = 60.0
+"""After so long without a failure, the next one is of another outage."""
 
 
 class Watch(Generic[Config]):
@@ -137,6 +140,7 @@ class Subscription(Generic[Config]):
         self._watch = watch
         self._callback = callback
         self._pointer = pointer
+        self._troubles = Troubles(watch.realm_id)
         self._thread = threading.Thread(target=self._run, name="realmconf-on-change", daemon=True)
         self._thread.start()
 
@@ -154,11 +158,12 @@ class Subscription(Generic[Config]):
         while True:
             try:
                 for snapshot in self._watch:
+                    self._troubles.over()
                     if concerns(snapshot, self._pointer):
                         self._call(snapshot)
                 return
-            except Exception as failure:  # noqa: BLE001 - in the log, with its traceback
-                if not may_go_on_after(failure, self._watch.realm_id):
+            except Exception as failure:  # noqa: BLE001 - in the log
+                if not self._troubles.may_go_on_after(failure):
                     self._watch.close()
                     return
                 self._watch.pause(RETRY_SECONDS)
@@ -175,18 +180,34 @@ class Subscription(Generic[Config]):
             )
 
 
-def may_go_on_after(failure: Exception, realm: RealmName) -> bool:
-    """Whether watching *realm* for a callback is to be tried again; either way the log tells of *failure*."""
-    import logging
+class Troubles:
+    """What the log is told when watching *realm* for a callback fails: of an outage once, however long it lasts."""
 
-    retryable = isinstance(failure, RealmconfError) and failure.retryable
-    logging.getLogger("realmconf").error(
-        "watching realm %s failed; %s",
-        realm,
-        "it is tried again" if retryable else "its callback is called no more",
-        exc_info=failure,
-    )
-    return retryable
+    def __init__(self, realm: RealmName) -> None:
+        self._realm = realm
+        self._failed_at: float | None = None
+
+    def over(self) -> None:
+        """Something has come."""
+        self._failed_at = None
+
+    def may_go_on_after(self, failure: Exception) -> bool:
+        """Whether it is to be tried again."""
+        import logging
+
+        log = logging.getLogger("realmconf")
+        if not (isinstance(failure, RealmconfError) and failure.retryable):
+            log.error(
+                "watching realm %s failed; its callback is called no more",
+                self._realm,
+                exc_info=failure,
+            )
+            return False
+        now = time.monotonic()
+        if self._failed_at is None or now - self._failed_at > OUTAGE_SECONDS:
+            log.error("watching realm %s failed; it is tried again: %s", self._realm, failure)
+        self._failed_at = now
+        return True
 
 
 def concerns(snapshot: WatchedSnapshot[Any], pointer: Pointer) -> bool:

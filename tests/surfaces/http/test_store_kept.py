@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.surfaces.http.remote import Restarted
 
-from realmconf.errors import ForkedInTransaction, SecretWithheld
+from realmconf.errors import ForkedInTransaction, SecretWithheld, StoreUnavailable
 from realmconf.runtime.aio import AsyncClient
 
 PATIENCE_SECONDS = 20.0
@@ -250,3 +250,28 @@ def test_what_tells_of_a_secret_does_not_read_it(server):
     with pytest.raises(SecretWithheld):
         list(asked.explain().value.items())
     client.close()
+
+
+def test_an_outage_is_told_of_once(server, client, caplog, monkeypatch):
+    """While a server is away a callback on changes is told of in one line of the log, and afterwards called as ever."""
+    monkeypatch.setattr("realmconf.runtime.watch.RETRY_SECONDS", 0.01)
+    seen = []
+    client.realm("r").on_change(lambda snapshot: seen.append(snapshot.generation))
+    client.realm("r").set({"n": 1})
+    wait_until(lambda: seen == [1])
+    connection = client.store.connection
+    send, failed = connection._send, []
+
+    def fail(*arguments, **options):
+        failed.append(1)
+        raise StoreUnavailable("it is away")
+
+    connection._send = fail
+    client.store._bells.ring()
+    wait_until(lambda: len(failed) > 5)
+    connection._send = send
+    server.client.realm("r").set({"n": 2})
+    wait_until(lambda: seen == [1, 2])
+    told = [record for record in caplog.records if "watching realm r" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].exc_info is None
