@@ -216,3 +216,12 @@ def test_secrets_are_in_no_representation_or_error(client, realm):
     assert CANARY not in "".join(said)
     # The configuration itself knows what is secret by its name, and not what a schema says.
     assert "'password': 'canary" not in repr(realm.get().document) + repr(realm.get().config)
+
+
+def test_what_comes_after_a_test_for_a_mark_is_looked_at_too(realm, blind, shown):
+    """A test for the mark that was shown holds, and lets nobody copy or move a secret behind it."""
+    tested = {"op": "test", "path": "/dsn", "value": shown()["dsn"]}
+    for name in ("copy", "move"):
+        with pytest.raises(SecretWithheld):
+            blind.realm("team").json_patch([tested, {"op": name, "from": "/dsn", "path": "/note"}])
+    assert realm.get().document["note"] == "n"

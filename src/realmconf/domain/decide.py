@@ -26,7 +26,7 @@ from realmconf.domain.rebase import onto_head
 from realmconf.domain.record import Record
 from realmconf.domain.revision import GENESIS, Policy, seal
 from realmconf.domain.schemas.shape import NOTHING
-from realmconf.domain.scope import refuse_command, refuse_result, refuse_stated
+from realmconf.domain.scope import PLACE, refuse_command, refuse_result, refuse_stated
 from realmconf.domain.write import (
     Append,
     Delete,
@@ -151,7 +151,8 @@ def decide(
     stated: frozenset[Pointer] = frozenset()
     if secrecy is not None and not write.sees_secrets:
         refuse_reading(write.command, _document(head.revision) or {}, secrecy, limits=limits)
-        stated = _stated(write, head, secrecy(), limits, is_tried=is_tried)
+        if write.may_guess:
+            stated = _stated(write, head, secrecy(), limits, is_tried=is_tried)
     if outdated is not None:
         if secrecy is not None:
             base = _document_at(view, write.realm, outdated.generation)
@@ -225,6 +226,8 @@ def _stated(
 ) -> frozenset[Pointer]:
     """Where a writer that may not see secrets states one, if it may; judged before anything is compared."""
     places = stated_secrets(write.command, _document(head.revision) or {}, secrecy, limits=limits)
+    # What stands at /realm itself is refused whatever it is.
+    places -= {PLACE}
     if places and write.scope is not None:
         refuse_stated(write.scope, places, realm=write.realm)
     is_told = write.scope is None or not write.scope.tries_secrets

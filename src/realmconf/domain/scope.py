@@ -52,7 +52,7 @@ class Scope(Record):
     states_secrets: bool = True
     """Whether a value that is secret, or a reference to a secret, may be written, removed or replaced."""
     judges_secrets: bool = True
-    """Whether a schema may be laid over a secret that tells by its verdict what that is."""
+    """Whether its author could look at secrets: a schema or a stated value whose verdict tells of one tells nothing."""
     may_inherit: Callable[[RealmName], bool] | None = None
     """Which realms may be made a parent; None: any."""
     tries_secrets: bool = False

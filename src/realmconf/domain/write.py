@@ -158,6 +158,11 @@ class Write(Record):
     scope: Scope | None = None
     """How far its author may reach; None: everywhere."""
 
+    @property
+    def may_guess(self) -> bool:
+        """Whether a secret that it states may be a guess: its author is shown marks, and could not look either."""
+        return not self.sees_secrets and self.scope is not None and not self.scope.judges_secrets
+
 
 # --- decisions -----------------------------------------------------------------
 

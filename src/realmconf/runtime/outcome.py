@@ -429,7 +429,7 @@ class _Judging:
         if asker is not None and receipt.outcome == "unchanged":
             # No history shows such an id.
             return False
-        if asker is None and write is not None and not write.sees_secrets:
+        if asker is None and write is not None and write.may_guess:
             head = view.head(request.realm).revision
             stated = stated_secrets(
                 write.command,

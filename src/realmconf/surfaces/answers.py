@@ -101,7 +101,8 @@ def step(session: Session, found: results.Step) -> dict[str, Any]:
         veil = _veil(session, found.realm)
     else:
         veil = veil_of_step(session.client, snapshot, shows_secrets=session.shows_secrets)
-    return envelope.step(snapshot, snapshot.changes, view=found.view, veil=veil)
+    may_read = session.client.may_read
+    return envelope.step(snapshot, snapshot.changes, view=found.view, veil=veil, may_read=may_read)
 
 
 def step_or_none(session: Session, found: results.Step) -> dict[str, Any]:
@@ -159,7 +160,8 @@ def blame(session: Session, found: results.Blamed) -> list[dict[str, Any]]:
 
 def provenance(session: Session, found: results.Explained) -> dict[str, Any]:
     """Where a value comes from."""
-    return envelope.provenance(found.provenance, veil=_veil(session, found.realm))
+    veil, may_read = _veil(session, found.realm), session.client.may_read
+    return envelope.provenance(found.provenance, veil=veil, may_read=may_read)
 
 
 def violations(_: Session, found: results.Judged) -> dict[str, Any]:

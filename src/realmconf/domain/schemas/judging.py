@@ -101,7 +101,23 @@ def _compares(schema: Subschema, value: Value | Any, secrecy: Secrecy, at: Point
     """Whether *schema*, of an object or an array in which a secret stands, judges it as a whole."""
     if schema.said.get("uniqueItems") is True and isinstance(value, list):
         return True
-    return _states_secret(schema, secrecy, at)
+    shapes = (NOTHING if secrecy.shape is None else _anywhere(secrecy.shape, at),)
+    return _states_secret(schema, secrecy, at) or _merges_by_secret(schema, shapes, at)
+
+
+def _anywhere(shape: Shape, at: Pointer) -> Shape:
+    for part in at:
+        shape = shape.anywhere(part)
+    return shape
+
+
+def _merges_by_secret(schema: Subschema, shapes: Iterable[Shape], at: Pointer) -> bool:
+    """Whether elements are the same where a secret of theirs is: how many there are tells it."""
+    key = schema.said.get("x-merge-key")
+    if not isinstance(key, str):
+        return False
+    place = Pointer((*at, _ELEMENT, key))
+    return _is_secret(place, [_anywhere(shape, Pointer((_ELEMENT, key))) for shape in shapes])
 
 
 def _states_secret(schema: Subschema, secrecy: Secrecy, at: Pointer) -> bool:
@@ -142,7 +158,7 @@ class _Walk:
         for schema in applying:
             if is_secret and (_judges(schema) or schema.said.get("uniqueItems") is True):
                 return at
-            if _states_secret(schema, self._secrecy, at):
+            if _states_secret(schema, self._secrecy, at) or _merges_by_secret(schema, shapes, at):
                 return at
         for part, below in self._steps(applying, shapes):
             place = at.child(part)
