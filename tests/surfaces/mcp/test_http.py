@@ -298,20 +298,20 @@ def test_those_who_wait_hold_up_nobody(client, team, serving, token):
     made = [token("read", name=f"c{number}") for number in range(6)]
     last = token("write", name="last")
 
-    def asked(one, tool, **arguments):
+    def asked(http, one, tool, **arguments):
         params = {"name": tool, "arguments": {"realm": REALM, **arguments}}
         request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
         headers = {"Authorization": f"Bearer {one.text}", **JSON_AND_STREAM}
         return http.post(server.url, json=request, headers=headers)
 
-    async def scenario():
+    async def scenario(http):
         waiting = [
-            asyncio.create_task(asked(one, tool, after=1, wait=60))
+            asyncio.create_task(asked(http, one, tool, after=1, wait=60))
             for one in made
             for tool in ["config_watch_once", "config_get"] * 7
         ]
         for one in [*made, last]:
-            found = (await asked(one, "config_get")).json()["result"]
+            found = (await asked(http, one, "config_get")).json()["result"]
             assert found["structuredContent"]["result"]["generation"] == 1
         assert not any(one.done() for one in waiting)
         await asyncio.to_thread(team.set_value, "agent.limit", 2)
@@ -319,12 +319,10 @@ def test_those_who_wait_hold_up_nobody(client, team, serving, token):
         assert {one["result"]["generation"] for one in answers} == {2}
 
     async def main():
-        nonlocal http
         limits = httpx2.Limits(max_connections=None)
         async with httpx2.AsyncClient(timeout=60, limits=limits) as http:
-            await scenario()
+            await scenario(http)
 
-    http: Any = None
     asyncio.run(main())
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from realmconf.runtime.client import Client
     from realmconf.runtime.hub import Hub
     from realmconf.runtime.operations.waiting import Wait
-    from realmconf.runtime.client import Client
 
 WAITS_MAX = 1_024
 
