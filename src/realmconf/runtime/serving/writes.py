@@ -38,7 +38,7 @@ class MovedError(Exception):
 
 def author_of(session: Session, stated: object) -> str:
     """
-    Who a write is by: the caller, and whom it names; an admin is taken at its word.
+    Who a write is by: the caller, and whom it names; an admin of every realm is taken at its word.
 
     Raises:
         InvalidArgument: It names nobody.
@@ -48,7 +48,7 @@ def author_of(session: Session, stated: object) -> str:
         return own
     limits = session.client.limits
     named = arguments.line(stated, name="author", characters_max=limits.author_chars)
-    if "admin" in session.grant.roles:
+    if session.grant.allows("admin", None):
         return named
     room = limits.author_chars - len(own) - 3
     return f"{named[:room]} ({own})"

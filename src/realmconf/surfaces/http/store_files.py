@@ -12,7 +12,14 @@ import tempfile
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from realmconf.errors import LimitExceeded, StoreFull, StoreUnavailable
+from realmconf.errors import (
+    InvalidArgument,
+    LimitExceeded,
+    StoreError,
+    StoreFull,
+    StoreTooNew,
+    StoreUnavailable,
+)
 from realmconf.runtime.serving import keeping
 from realmconf.runtime.serving.sealed import require_everything
 from realmconf.surfaces.http.bodies import ClientGoneError
@@ -80,7 +87,13 @@ async def contents(
 
 
 def _next_lines(lines: Iterator[str]) -> bytes:
-    return "".join(islice(lines, LINES_AT_ONCE)).encode()
+    try:
+        return "".join(islice(lines, LINES_AT_ONCE)).encode()
+    except StoreTooNew:
+        raise StoreTooNew("the backup was made by a newer release than the server's") from None
+    except (StoreError, InvalidArgument):
+        # It is not this server's store that is damaged, and where it was put meanwhile is nobody's to know.
+        raise InvalidArgument("what was sent is no backup that can be read") from None
 
 
 async def _receive(receive: Receive, path: str, server: Server) -> None:

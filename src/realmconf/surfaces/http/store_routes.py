@@ -81,7 +81,9 @@ async def store(
         return
     if name == "info":
         _check_method(method, "GET")
-        reply = json_reply(await server.reading(keeping.info, session, {}))
+        found = await server.reading(keeping.info, session, {})
+        # What no transaction may be larger than, as it is sent.
+        reply = json_reply({**found, "request_bytes_max": bytes_max(session.client.limits)})
     elif name in READING or name in WRITING:
         _check_method(method, "POST")
         reply = await _answered(name, Headers(scope=scope), receive, session, server)

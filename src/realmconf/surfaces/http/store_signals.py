@@ -2,7 +2,8 @@
 Hints for clients that take this server for a store: that something was committed, and where the store stands.
 
 Decides who is told: whoever may read everything, of everything; others of what they may see, so that the silence of
-other realms stays theirs.  Hints that come at once are one.  A stream ends with the token that opened it.
+other realms stays theirs: what they may not see makes nothing be sent.  Hints that come at once are one, and one look
+serves all streams of a token.  A stream ends with the token that opened it, and counts as any other.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from realmconf.domain.names import GLOBAL, is_system
-from realmconf.errors import RealmconfError
+from realmconf.errors import RateLimited, RealmconfError
 from realmconf.surfaces.http.replies import EVENTS
+from realmconf.surfaces.http.stream_limits import STREAM_LIMITS
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from realmconf.runtime.operations.session import Session
     from realmconf.surfaces.http.server import Server
+
+    Look = tuple[int, object]
 
 BEAT_SECONDS = 8.0
 """After so long without a hint the stream says that it lives."""
@@ -45,6 +49,9 @@ class Bell:
         self._loop = asyncio.get_running_loop()
         self._waiting: set[asyncio.Event] = set()
         self._is_due = False
+        self._rings = 0
+        self._looks: dict[str, tuple[int, asyncio.Future[Look]]] = {}
+        self._of_token: dict[str, int] = {}
         self._signal = server.client.store.signal(())
         self._signal.listen(self._hint)
 
@@ -58,18 +65,47 @@ class Bell:
 
     def _ring(self) -> None:
         self._is_due = False
+        self._rings += 1
         for event in self._waiting:
             event.set()
 
-    def add(self) -> asyncio.Event:
-        """An event that is set at every hint."""
+    def add(self, token_id: str, others: int) -> asyncio.Event:
+        """
+        An event that is set at every hint; *others* are the streams that there are besides.
+
+        Raises:
+            RateLimited: There are too many already, or too many of this token.
+        """
+        wait = STREAM_LIMITS.retry_after_seconds
+        if len(self._waiting) + others >= STREAM_LIMITS.total:
+            raise RateLimited("open streams", retry_after_seconds=wait)
+        if token_id and self._of_token.get(token_id, 0) >= STREAM_LIMITS.of_one_token:
+            raise RateLimited("open streams of one token", retry_after_seconds=wait)
+        self._of_token[token_id] = self._of_token.get(token_id, 0) + 1
         event = asyncio.Event()
         self._waiting.add(event)
         return event
 
-    def remove(self, event: asyncio.Event) -> None:
+    def remove(self, event: asyncio.Event, token_id: str) -> None:
         """Tell it no more."""
         self._waiting.discard(event)
+        self._of_token[token_id] -= 1
+        if not self._of_token[token_id]:
+            del self._of_token[token_id]
+            self._looks.pop(token_id, None)
+
+    async def look(self, session: Session, server: Server) -> Look:
+        """What the caller sees since the last hint: found out once for all its streams."""
+        token_id = session.grant.id
+        known = self._looks.get(token_id)
+        if known is None or known[0] != self._rings or _has_failed(known[1]):
+            looking = asyncio.ensure_future(server.reading(_look, session))
+            known = self._looks[token_id] = (self._rings, looking)
+        return await asyncio.shield(known[1])
+
+
+def _has_failed(looking: asyncio.Future[Look]) -> bool:
+    return looking.done() and (looking.cancelled() or looking.exception() is not None)
 
 
 _bells: WeakKeyDictionary[Server, Bell] = WeakKeyDictionary()
@@ -88,18 +124,21 @@ async def signals(
     """Stream hints until somebody has enough."""
     # Before the first look, so that nothing comes between.
     bell = _bell_of(server)
-    rung = bell.add()
+    token_id = session.grant.id
+    rung = bell.add(token_id, len(server.streams))
     gone = asyncio.ensure_future(_wait_until_gone(receive))
     stopping = asyncio.ensure_future(server.stopping.wait())
     try:
-        seen = await server.reading(_look, session)
+        seen = await bell.look(session, server)
         await send(START)
         await send(_event("beat", seen[0]))
+        loop = asyncio.get_running_loop()
+        beat_at = loop.time() + BEAT_SECONDS
         while not gone.done() and not stopping.done():
             waiting = asyncio.ensure_future(rung.wait())
             await asyncio.wait(
                 (waiting, gone, stopping),
-                timeout=BEAT_SECONDS,
+                timeout=max(0.0, beat_at - loop.time()),
                 return_when=asyncio.FIRST_COMPLETED,
             )
             is_rung = waiting.done()
@@ -112,16 +151,18 @@ async def signals(
                 rung.clear()
             if not await server.reading(_is_good, session, server):
                 break
-            now = await server.reading(_look, session)
+            now = await bell.look(session, server)
             # Of a hand edit that nobody has taken in yet no position tells.
             is_news = now[1] != seen[1] or (is_rung and now[0] == seen[0])
             seen = now
-            await send(_event("hint" if is_news else "beat", now[0]))
+            if is_news or not is_rung:
+                await send(_event("hint" if is_news else "beat", now[0]))
+                beat_at = loop.time() + BEAT_SECONDS
     except RealmconfError:
         # It ends: whoever listened asks again, and is told why.
         pass
     finally:
-        bell.remove(rung)
+        bell.remove(rung, token_id)
         gone.cancel()
         stopping.cancel()
     with suppress(OSError):
