@@ -19,6 +19,7 @@ from realmconf.runtime.lineages import Lineages
 from realmconf.runtime.locate import locate, locate_store, token_for
 from realmconf.runtime.runtime import ConfigRuntime
 from realmconf.runtime.world import WORLD
+from realmconf.stores.protocol import deciding
 from realmconf.stores.registry import open_store
 
 TYPE_CHECKING = False
@@ -537,13 +538,13 @@ class Client:
 
     def _default_author(self, options: WriteOptions) -> str:
         if self._author is None:
-            caller_name = getattr(self.store, "caller_name", None)
-            if caller_name is not None:
+            store = deciding(self.store)
+            if store is not None:
                 # A server knows its callers: only what somebody has stated is said besides.
                 from realmconf.runtime.locate import stated_author
 
                 deadline = self.deadline(options.get("timeout"))
-                self._author = stated_author() or caller_name(deadline=deadline) or None
+                self._author = stated_author() or store.caller_name(deadline=deadline) or None
         if self._author is None:
             # Looked up by the first write: a reader needs no name.
             from realmconf.runtime.locate import default_author

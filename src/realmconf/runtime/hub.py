@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from realmconf.stores.protocol import deciding
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -57,7 +59,7 @@ class Hub:
         self.store = store
         self.loop = loop
         self.closed = False
-        self.is_far = hasattr(store, "decide")
+        self.is_far = deciding(store) is not None
         """Whether a look may take a while, so that none is made on the loop: whoever is woken looks in a thread."""
         self._waiting: dict[Key, tuple[Looks, set[asyncio.Future[Look | None]]]] = {}
         self._wakes = 0

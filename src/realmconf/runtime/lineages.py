@@ -14,7 +14,7 @@ from realmconf.domain.names import GLOBAL
 from realmconf.domain.revision import DIGEST_SHOWN, GENESIS
 from realmconf.domain.schemas.shape import NOTHING, Shape
 from realmconf.errors import HistoryCompacted, InvalidArgument, RevisionNotFound
-from realmconf.stores.protocol import Head
+from realmconf.stores.protocol import Head, deciding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ class Lineages:
 
     def __init__(self, store: Store, *, limits: Limits) -> None:
         self._store = store
+        self._deciding = deciding(store)
         self._limits = limits
         self._points: dict[RealmName, Point] = {}
         self._schemas: dict[str, Document] = {}
@@ -126,10 +127,9 @@ class Lineages:
         """The newest point of *realm*; the same object as long as nothing in it has changed."""
         store = self._store
         found: dict[RealmName, Head] = {}
-        lineage = getattr(store, "lineage", None)
-        if lineage is not None:
+        if self._deciding is not None:
             # Where asking takes a while, it is asked for all of them at once.
-            return self.point_among(realm, lineage(realm))
+            return self.point_among(realm, self._deciding.lineage(realm))
 
         def head_of(name: RealmName) -> Head:
             head = found.get(name)

@@ -29,7 +29,7 @@ from realmconf.errors import (
     WriteIdReused,
     WriteIdVoid,
 )
-from realmconf.stores.protocol import Judgement
+from realmconf.stores.protocol import Judgement, deciding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def commit(
 
 def decides(store: Store, requests: Sequence[Request]) -> bool:
     """Whether *store* decides *requests* by itself."""
-    return hasattr(store, "decide") and not any(request.is_placed for request in requests)
+    return deciding(store) is not None and not any(request.is_placed for request in requests)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from realmconf.runtime.generic import Config, Generic
 from realmconf.runtime.origins import Origins
 from realmconf.runtime.snapshot import ConfigSnapshot
 from realmconf.runtime.source import RealmSource
+from realmconf.stores.protocol import deciding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,9 +145,9 @@ class ConfigRuntime(Generic[Config]):
         return self._current_anew()
 
     def _current_anew(self) -> Config:
-        remembered = getattr(self._store, "remembered", None)
-        if remembered is not None:
-            known = remembered(self.realm_id)
+        store = deciding(self._store)
+        if store is not None:
+            known = store.remembered(self.realm_id)
             point = self._client.lineages.point_among(self.realm_id, known.heads)
             config = self.snapshot_of(point).config
             self._held = (known.words, known.mark, config)
@@ -160,8 +161,8 @@ class ConfigRuntime(Generic[Config]):
     @property
     def current_age(self) -> float:
         """Seconds since ``current`` was shown to be the newest: 0.0 where the store proves it at every use."""
-        age_seconds = getattr(self._store, "remembered_age_seconds", None)
-        return 0.0 if age_seconds is None else float(age_seconds(self.realm_id))
+        store = deciding(self._store)
+        return 0.0 if store is None else store.remembered_age_seconds(self.realm_id)
 
     def get(self) -> ConfigSnapshot[Config]:
         """The head: the newest committed state, or a cached snapshot proved unchanged."""

@@ -7,6 +7,7 @@ Decides nothing about rights: what a server lets its callers do is for the serve
 from __future__ import annotations
 
 from realmconf.errors import InvalidArgument
+from realmconf.stores.protocol import deciding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def server_of(store: Store) -> str | None:
     """Where the server is whose store this is; None for a store in hand."""
-    if not hasattr(store, "operate"):
+    if deciding(store) is None:
         return None
     # Its options are about how it is trusted.
     return store.url.partition("?")[0]

@@ -510,6 +510,11 @@ class DecidingStore(Protocol):
         ...
 
 
+def deciding(store: Store) -> DecidingStore | None:
+    """*store* as one that decides by itself; None where what is written to it is decided here."""
+    return store if hasattr(store, "decide") else None  # type: ignore[return-value]
+
+
 class StandingView(Protocol):
     """What the views of such a store offer besides."""
 
