@@ -95,9 +95,14 @@ ORDINARY: dict[str, dict[str, Described]] = {
     "/v1/session": {
         "get": _plain("who asks, and what they may", _WHO, security=READING),
         "post": _plain(
-            "give a browser the token as a cookie that only reads", status="204", security=SECURITY
+            "give a browser a session of its own as a cookie that only reads",
+            status="204",
+            security=SECURITY,
+            more=(504,),
         ),
-        "delete": _plain("take the cookie away", status="204", security=[]),
+        "delete": _plain(
+            "end the session, and take its cookie away", status="204", security=[], more=(504,)
+        ),
     },
 }
 
