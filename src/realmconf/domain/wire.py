@@ -24,6 +24,9 @@ from realmconf.domain.write import (
 )
 from realmconf.errors import InvalidArgument
 
+COMPLETE = b"\nrealmconf-complete\n"
+"""How a long answer ends that nothing is missing of."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,6 +10,7 @@ import json
 import os
 from contextlib import contextmanager, suppress
 
+from realmconf.domain.wire import COMPLETE
 from realmconf.errors import InvalidArgument, StoreUnavailable
 from realmconf.stores.remote.codec import one_revision_of, realm_of
 from realmconf.stores.remote.connection import MISSHAPEN
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 BACKUP = "/v1/store/backup"
 CONTENTS = "/v1/store/contents"
 CHUNK_BYTES = 65_536
-COMPLETE = b"\nrealmconf-complete\n"
-"""How an answer ends that nothing is missing of."""
 
 
 def download(connection: Connection, path: str) -> None:

@@ -17,7 +17,8 @@ GLOBAL_OPTIONS = (
         names=("--store",),
         kind="text",
         label="URL",
-        help="the store: a folder, sqlite:///folder or memory:// (else $REALMCONF_STORE, the nearest "
+        help="the store: a folder, sqlite:///folder, memory://, or a server: http://localhost:port, https://host (else "
+        "$REALMCONF_STORE, the nearest "
         ".realmconf/ folder, the user's data folder)",
     ),
     Option(

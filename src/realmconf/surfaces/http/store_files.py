@@ -12,6 +12,7 @@ import tempfile
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from realmconf.domain.wire import COMPLETE
 from realmconf.errors import (
     InvalidArgument,
     LimitExceeded,
@@ -38,8 +39,6 @@ UPLOAD_BYTES_MAX = 4 * 1_073_741_824
 PART_SECONDS = 60.0
 """Until the next part of an upload must be there, of ``PACE_BYTES``."""
 LINES_AT_ONCE = 64
-COMPLETE = b"\nrealmconf-complete\n"
-"""How an answer ends that nothing is missing of."""
 
 
 def _start(media: bytes) -> Message:
