@@ -68,8 +68,6 @@ def test_followers_go_through_small_pages(client):
         )
     with team.watch(start, timeout=0) as steps:
         told = [(one.config["n"], one.config.get("both")) for one in steps]
-    assert told == [
-        pair for n in range(40) for pair in ((n, n - 1 if n else None), (n, n))
-    ]
+    assert told == [pair for n in range(40) for pair in ((n, n - 1 if n else None), (n, n))]
     with team.watch(start, view="own", timeout=0) as own:
         assert [one.generation for one in own] == list(range(2, 42))

@@ -442,7 +442,7 @@ def test_a_change_of_what_is_withheld_is_not_read():
     with pytest.raises(SecretWithheld, match="/password"):
         _ = secret.after
     with pytest.raises(SecretWithheld):
-        list(by_place["/keys"].after)
+        list(by_place["/keys"].after)  # type: ignore[arg-type]
     assert MARK not in repr(found)
     assert secret == pickle.loads(pickle.dumps(secret)) == copy.copy(secret) == secret.replace()
     assert hash(secret) == hash(secret.replace())

@@ -11,12 +11,12 @@ import time
 import pytest
 
 from realmconf.domain.names import LIMITS
+from realmconf.domain.wire import COMPLETE
 from realmconf.errors import InvalidArgument, OutcomeUnknown, StoreUnavailable
 from realmconf.runtime.client import Client
 from realmconf.stores.protocol import StoreInfo
 from realmconf.stores.registry import open_store
 from realmconf.stores.remote import connection as requests
-from realmconf.stores.remote import files
 from realmconf.stores.remote.address import Address
 from realmconf.stores.remote.transport import Transport, proxy_of
 
@@ -254,11 +254,11 @@ def test_what_a_proxy_says_of_what_was_sent(odd, client, status):
 def test_a_backup_is_waited_for(odd, client, tmp_path, monkeypatch):
     """A server may take its time to copy; once the copy has begun to come, it goes on or is given up."""
     monkeypatch.setattr(requests, "TRANSFER_SECONDS", 0.2)
-    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (4 + len(files.COMPLETE))
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (4 + len(COMPLETE))
 
     def copies(taken):
         odd.ended.wait(0.5)
-        taken.sendall(head + b"copy" + files.COMPLETE)
+        taken.sendall(head + b"copy" + COMPLETE)
 
     odd.answers["/v1/store/backup"] = copies
     client.backup(str(tmp_path / "one"))

@@ -122,16 +122,16 @@ class _VeiledElements(_List):
     __rmul__ = __mul__
 
     def __lt__(self, other: Any) -> bool:
-        return list(self) < other
+        return bool(list(self) < other)
 
     def __le__(self, other: Any) -> bool:
-        return list(self) <= other
+        return bool(list(self) <= other)
 
     def __gt__(self, other: Any) -> bool:
-        return list(self) > other
+        return bool(list(self) > other)
 
     def __ge__(self, other: Any) -> bool:
-        return list(self) >= other
+        return bool(list(self) >= other)
 
     __hash__ = None
 

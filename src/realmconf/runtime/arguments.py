@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         expected_generation: int | None
         """The generation this write was made against; 0 for a realm never written."""
         expected: ConfigSnapshot[Any] | str | tuple[str, ...] | None
-        """The same as a snapshot or an etag, which also tell a replaced store apart; several etags: any of them will do."""
+        """The same as a snapshot or an etag, which also tell a replaced store apart; of several etags any will do."""
         create: bool
         """The realm must have no live document."""
         must_exist: bool

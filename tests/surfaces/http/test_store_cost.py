@@ -53,7 +53,9 @@ def test_what_takes_too_long_says_so(server, monkeypatch):
     """A request that is too much is answered with that for what is left of it, and is not to be asked again."""
     server.client.realm("r").set({"n": 1})
     monkeypatch.setattr(
-        Patience.__init__, "__kwdefaults__", {**Patience.__init__.__kwdefaults__, "looks": 20}
+        Patience.__init__,
+        "__kwdefaults__",
+        {**(Patience.__init__.__kwdefaults__ or {}), "looks": 20},
     )
     with server.http("reader") as http:
         body = {"at": None, "calls": [{"call": "children", "realm": "r"}] * 30}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from realmconf.domain.archive import revision_fields
@@ -71,7 +73,7 @@ def test_nobody_inherits_from_what_they_may_not_read(server, local, kind):
     assert server.client.realm("a").get().document == {"n": 1}
 
 
-ODD = {
+ODD: dict[str, dict[str, Any]] = {
     "an unknown schema": {"schema_digest": "f" * 64},
     "no digest": {"schema_digest": "junk"},
     "its own parent": {"document": {"realm": {"a": {"parent": "a"}}}},
@@ -97,7 +99,7 @@ ODD = {
 @pytest.mark.parametrize("odd", ODD)
 def test_no_field_is_what_it_should_not_be(server, local, odd):
     """A revision that states what none of ours would is refused, and the realm is as it was."""
-    fields = {"document": {"n": 2}, **ODD[odd]}
+    fields: dict[str, Any] = {"document": {"n": 2}, **ODD[odd]}
     head = server.client.store.head(RealmName("a"))
     refused = local.post("/v1/store/apply", json=sealed(head, fields.pop("document"), **fields))
     assert refused.status_code in (400, 413, 422), refused.text

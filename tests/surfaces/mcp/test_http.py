@@ -134,6 +134,7 @@ def test_a_plan_is_carried_out_by_any_process(client, team, serving, token, mode
 def test_an_agent_s_author_tells_the_maker_of_its_token(client, team, serving, token, mode):
     """A token that was made with another one is told with that one's name, however it is called itself."""
     maker = Tokens(client).grant_of(token("admin", name="team").text)
+    assert maker is not None
     made = Tokens(client).create(
         realms=["*"], roles=["write"], name="x@alice", maker=maker, author="team", surface="http"
     )

@@ -72,7 +72,12 @@ def test_cancelling_what_waits_for_a_change(rpc):
     assert rpc.call("rpc/cancel", id=waiting) == {"cancelled": False}
     rpc.send(
         [
-            {"jsonrpc": "2.0", "id": "b", "method": "config/get", "params": {"after": 0, "wait": 60}},
+            {
+                "jsonrpc": "2.0",
+                "id": "b",
+                "method": "config/get",
+                "params": {"after": 0, "wait": 60},
+            },
             {"jsonrpc": "2.0", "id": "c", "method": "config/get"},
         ]
     )
