@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from realmconf.domain.document import ABSENT
+from realmconf.domain.unread import unread
 from realmconf.surfaces.cli.formats import toml_value
 from realmconf.surfaces.cli.history import shortened, since
 from realmconf.surfaces.cli.terminal import moment, printable
@@ -44,7 +45,7 @@ def _one_value(call: Call, found: Provenance, *, veil: Veil) -> Iterator[str]:
         yield from terminal.table(
             ("", *COLUMNS, "value"),
             (
-                (role, *_origin(one), _value(one.value, one.pointer, veil))
+                (role, *_origin(one), _value(unread(one, "value"), one.pointer, veil))
                 for role, one in (*stated, *others)
             ),
         )
@@ -54,8 +55,8 @@ def _one_value(call: Call, found: Provenance, *, veil: Veil) -> Iterator[str]:
 
 def _headline(found: Provenance, *, veil: Veil) -> str:
     name = found.pointer.dotted or "(everything)"
-    if found.value is not ABSENT:
-        return f"{name} = {_value(found.value, found.pointer, veil)}"
+    if unread(found, "value") is not ABSENT:
+        return f"{name} = {_value(unread(found, 'value'), found.pointer, veil)}"
     masked = "" if found.masked_by is None else f": {found.masked_by} masks what is inherited"
     return f"{name} has no value{masked}"
 
@@ -72,7 +73,7 @@ def _table_of_parts(call: Call, parts: Sequence[Provenance], *, veil: Veil) -> l
             (
                 *_origin(one),
                 ", ".join(str(other.realm) for other in one.shadowed),
-                f"{one.pointer.dotted} = {_value(one.value, one.pointer, veil)}",
+                f"{one.pointer.dotted} = {_value(unread(one, 'value'), one.pointer, veil)}",
             )
             for one in parts
         ),
