@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from realmconf.runtime.tokens import NewToken, Tokens
 
-HELD_SECONDS = 3_600.0
+HELD_SECONDS = 7_200.0
+"""So that a token for an hour can be made with it at any time."""
 RENEW_SECONDS = 1_200.0
 """How often a living process prolongs its own."""
 _MADE_BY = re.compile(
