@@ -22,9 +22,8 @@ HELD_SECONDS = 7_200.0
 """So that a token for an hour can be made with it at any time."""
 RENEW_SECONDS = 1_200.0
 """How often a living process prolongs its own."""
-_MADE_BY = re.compile(
-    r" \(realmconf serve, process (?P<number>\d+)\.(?P<began>\d+) at (?P<place>.+)\)"
-)
+_MARK = re.compile(r"(?P<number>\d+)\.(?P<began>\d+) at (?P<place>.+)")
+"""How a process is told from every other one: its number, when it began, and where."""
 
 
 def hold(tokens: Tokens, *, author: str, name: str, surface: str) -> NewToken:
@@ -35,21 +34,20 @@ def hold(tokens: Tokens, *, author: str, name: str, surface: str) -> NewToken:
         StoreError, LockTimeout, OutcomeUnknown: The store cannot be written, or what came of it is not known.
     """
     for token in tokens.all():
-        found = _MADE_BY.search(token.created_by)
-        # Whoever made it with a token has not the words to look like it.
-        if found is not None and token.created_by_id is None and _is_dead(found):
+        found = None if token.held_by is None else _MARK.fullmatch(token.held_by)
+        if found is not None and _is_dead(found):
             try:
                 tokens.revoke(token.id, author=author, surface=surface)
             except TokenNotFound:
                 pass
     number = os.getpid()
-    holder = f"realmconf serve, process {number}.{_began(number)} at {_place()}"
     return tokens.create(
         realms=["*"],
         roles=["admin"],
         name=name,
         expires_seconds=HELD_SECONDS,
-        author=f"{author} ({holder})",
+        held_by=f"{number}.{_began(number)} at {_place()}",
+        author=f"{author} (realmconf serve)",
         surface=surface,
     )
 

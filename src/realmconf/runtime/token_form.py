@@ -53,6 +53,8 @@ class Token(Record):
     """The token that it was made with, which it ends with; None: made by whoever has the store in hand."""
     expires_at: str | None = None
     """RFC 3339, UTC; None: never."""
+    held_by: str | None = None
+    """The process that prolongs it, and with which it ends; nobody is told of it."""
 
     @property
     def author(self) -> str:
@@ -107,6 +109,7 @@ def read(entry: Mapping[str, Any]) -> tuple[Token, Grant]:
         created_by=entry["created_by"],
         created_by_id=entry.get("created_by_id"),
         expires_at=entry.get("expires_at"),
+        held_by=entry.get("held_by"),
     )
     grant = Grant(
         id=token.id,

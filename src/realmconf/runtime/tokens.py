@@ -78,6 +78,7 @@ class Tokens:
         name: str | None = None,
         expires_seconds: float | None = None,
         maker: Grant = OWNER,
+        held_by: str | None = None,
         author: str,
         surface: str,
         timeout: float | None = None,
@@ -87,7 +88,7 @@ class Tokens:
 
         With a *maker* that is a token itself it ends with that one, also where no time is given; its name has
         letters, digits, ``. _ @ -`` and spaces alone, and it counts to the maker's share.  Whether the maker has the
-        rights that it gives was asked before.
+        rights that it gives was asked before.  *held_by* is the mark of a process that it is to end with.
 
         Raises:
             InvalidArgument: A role, pattern, path, name or time is none.
@@ -124,6 +125,7 @@ class Tokens:
             expires_at=maker.expires_at
             if expires_seconds is None
             else self.expiry(expires_seconds),
+            held_by=held_by,
         )
         token_form.refuse_long(token)
         text = token_form.PREFIX + token_form.letters(
@@ -136,6 +138,8 @@ class Tokens:
         if expires_seconds is None:
             # It ends with its maker, whose time may be another by then.
             entry.pop("expires_at", None)
+        if held_by is not None:
+            entry["held_by"] = held_by
         if maker.id and not maker.allows("admin", None):
             entry["share"] = maker.share
         self.ledger.update(
