@@ -218,31 +218,20 @@ def token_for(origin: str, *, environment: Mapping[str, str] | None = None) -> s
         return None
     from tomllib import TOMLDecodeError, loads
 
+    from realmconf.stores.registry import server_origin
+
     try:
         servers = loads(text)
     except (TOMLDecodeError, RecursionError):
         # The error would quote a line of it.
         raise InvalidArgument(f"{path} is not TOML") from None
     for name, entry in servers.items():
-        if _origin_of(name) == origin and isinstance(entry, dict):
+        if server_origin(name) == origin and isinstance(entry, dict):
             token = entry.get("token")
             if not isinstance(token, str):
                 raise InvalidArgument(f"{path}: the table of {origin} has no token")
             return token
     return None
-
-
-def _origin_of(name: str) -> str | None:
-    """The origin of the server that *name* is the URL of; None if it is of none."""
-    from realmconf.stores.remote.address import DEFAULT_PORTS, Address
-
-    scheme, _, location = name.strip().partition("://")
-    if scheme.lower() not in DEFAULT_PORTS:
-        return None
-    try:
-        return Address.parse(scheme.lower(), location, {}).origin
-    except InvalidArgument:
-        return None
 
 
 def credentials_path(environment: Mapping[str, str] | None = None) -> str:

@@ -12,6 +12,7 @@ from realmconf.errors import InvalidArgument, StoreNotInstalled
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from realmconf.domain.names import Limits
     from realmconf.stores.protocol import Store
@@ -115,15 +116,25 @@ def _options(query: str) -> dict[str, str]:
     return options
 
 
+def server_origin(url: str) -> str | None:
+    """The origin (scheme, host, port if it is not the usual one) of the server that *url* names; None if it is none."""
+    origin: str | None = _named("realmconf.stores.remote.address:origin_of")(url)
+    return origin
+
+
+def _named(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    # As import_module would, which a read would load for this line alone.
+    found: Callable[..., Any] = getattr(__import__(module, fromlist=[name]), name)
+    return found
+
+
 def _load(scheme: str) -> Factory:
-    module, _, name = FACTORIES[scheme].partition(":")
     try:
-        # As import_module would, which a read would load for this line alone.
-        factory: Factory = getattr(__import__(module, fromlist=[name]), name)
+        return _named(FACTORIES[scheme])
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] == "realmconf":
             raise
         raise StoreNotInstalled(
             f"the store {scheme}://", extra=EXTRAS.get(scheme, scheme)
         ) from missing
-    return factory

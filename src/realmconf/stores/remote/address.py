@@ -86,3 +86,14 @@ class Address(Record):
             return ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+def origin_of(url: str) -> str | None:
+    """The origin of the server that *url* names, however its usual port is written; None if it names none."""
+    scheme, _, location = url.strip().partition("://")
+    if scheme.lower() not in DEFAULT_PORTS:
+        return None
+    try:
+        return Address.parse(scheme.lower(), location, {}).origin
+    except InvalidArgument:
+        return None
