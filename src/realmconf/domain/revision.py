@@ -37,8 +37,8 @@ class Revision(Record):
     One generation of one realm: a document, or a tombstone (``document is None``).
 
     ``previous`` and ``digest`` are full SHA-256 hex digests; ``salt`` and
-    ``document_digest`` never leave the library, because a bare document digest
-    would confirm a guessed secret.  A purged revision keeps ``document_digest``
+    ``document_digest`` are shown to nobody, because a bare document digest would confirm
+    a guessed secret; only exports and stores that see secrets get them.  A purged revision keeps ``document_digest``
     and has neither document nor salt, so the chain stays verifiable.
     """
 

@@ -9,11 +9,11 @@ for the surface.
 from __future__ import annotations
 
 import re
-from hashlib import sha256
 
 from realmconf.domain.names import SESSIONS
 from realmconf.errors import LimitExceeded
 from realmconf.runtime.ledger import Ledger
+from realmconf.runtime.token_form import digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Sessions:
                 del kept[name]
             if len(kept) >= SESSIONS_MAX:
                 raise LimitExceeded("sessions", len(kept) + 1, maximum=SESSIONS_MAX)
-            kept[_digest(text)] = {"token": grant.id, "ends_at": ends_at}
+            kept[digest(text)] = {"token": grant.id, "ends_at": ends_at}
 
         self._ledger.update(
             add,
@@ -78,11 +78,11 @@ class Sessions:
 
     def end(self, text: str, *, surface: str) -> None:
         """End one: nothing is answered with it after this returns. What is none is none."""
-        digest = _digest(text)
-        if digest not in self._ledger.read():
+        known = digest(text)
+        if known not in self._ledger.read():
             return
         self._ledger.update(
-            lambda kept: kept.pop(digest, None),
+            lambda kept: kept.pop(known, None),
             author="session",
             surface=surface,
             message="a session ends",
@@ -93,7 +93,7 @@ class Sessions:
         """The rights of the token that began the session *text*; None if it is none, or one of both has ended."""
         if not _FORM.fullmatch(text):
             return None
-        kept: Mapping[str, Any] | None = self._ledger.read().get(_digest(text))
+        kept: Mapping[str, Any] | None = self._ledger.read().get(digest(text))
         if kept is None or kept["ends_at"] <= self._world.timestamp():
             return None
         return self._tokens.grant_by_id(kept["token"])
@@ -103,8 +103,3 @@ class Sessions:
         for name, one in list(kept.items()):
             if one["ends_at"] <= now or not self._tokens.is_good(one["token"]):
                 del kept[name]
-
-
-def _digest(text: str) -> str:
-    # 256 random bits: a slow hash would protect nothing that this one does not.
-    return sha256(text.encode()).hexdigest()

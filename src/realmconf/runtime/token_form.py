@@ -167,7 +167,8 @@ def refuse_long(token: Token) -> None:
 
 
 def digest(text: str) -> str:
-    # The token is 256 random bits: a slow hash would protect nothing that this one does not.
+    """What is kept of a token, or of a session: it leads nobody back to the text."""
+    # Either is 256 random bits: a slow hash would protect nothing that this one does not.
     return sha256(text.encode()).hexdigest()
 
 

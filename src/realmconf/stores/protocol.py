@@ -515,14 +515,6 @@ def deciding(store: Store) -> DecidingStore | None:
     return store if hasattr(store, "decide") else None  # type: ignore[return-value]
 
 
-class StandingView(Protocol):
-    """What the views of such a store offer besides."""
-
-    def standing(self) -> Mapping[RealmName, str]:
-        """The digests (empty: none) of the heads that were asked for."""
-        ...
-
-
 class WorkingCopyStore(Protocol):
     """What a store with working copies offers besides."""
 

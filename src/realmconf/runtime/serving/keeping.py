@@ -11,20 +11,19 @@ import json
 from realmconf.domain.archive import revision_fields
 from realmconf.domain.document import check_document
 from realmconf.domain.names import RealmName, is_system
-from realmconf.errors import InvalidArgument
 from realmconf.runtime import arguments
 from realmconf.runtime.access import require_settling
+from realmconf.runtime.serving.asked import whole
 from realmconf.runtime.serving.sealed import require_everything
 from realmconf.runtime.serving.writes import deadline_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from typing import Any
 
     from realmconf.runtime.operations.session import Session
-
-    Asked = Mapping[str, Any]
+    from realmconf.runtime.serving.asked import Asked
 
 
 def info(session: Session, _: Asked) -> dict[str, Any]:
@@ -60,7 +59,7 @@ def compact(session: Session, asked: Asked) -> list[Any]:
     """Remove old revisions: the new floor, and how many are gone."""
     realm = RealmName(asked.get("realm"))  # type: ignore[arg-type]
     require_everything(session, realm, action="compacting")
-    floor = _whole(asked, "floor")
+    floor = whole(asked, "floor")
     done = session.client.store.compact(realm, floor=floor, deadline=deadline_of(session, asked))
     return [done.floor, done.removed]
 
@@ -73,7 +72,7 @@ def purge(session: Session, asked: Asked) -> dict[str, Any]:
     limits = session.client.limits
     purged = session.client.store.purge(
         realm,
-        _whole(asked, "generation"),
+        whole(asked, "generation"),
         document=None if document is None else check_document(document, limits=limits),
         deadline=deadline_of(session, asked),
     )
@@ -96,10 +95,3 @@ def contents(session: Session, path: str) -> Iterator[str]:
     for revision in store.revisions_in(path):
         if not is_system(revision.realm):
             yield json.dumps({"revision": revision_fields(revision)}) + "\n"
-
-
-def _whole(asked: Asked, key: str) -> int:
-    value = asked.get(key)
-    if type(value) is not int or not -(2**63) <= value < 2**63:
-        raise InvalidArgument(f"{key} is a whole number")
-    return value

@@ -20,20 +20,20 @@ from realmconf.errors import (
     StoreUnavailable,
 )
 from realmconf.runtime.placeless import error_afar
+from realmconf.runtime.serving.asked import text, whole
 from realmconf.runtime.serving.patience import Patience
 from realmconf.runtime.serving.pinned import Pinned
 from realmconf.runtime.serving.shown import Showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from realmconf.domain.revision import Revision
     from realmconf.runtime.operations.session import Session
+    from realmconf.runtime.serving.asked import Asked
     from realmconf.stores.protocol import Head, ReadView, Step
-
-    Asked = Mapping[str, Any]
 
 CALLS_MAX = 256
 """Questions of one request."""
@@ -201,7 +201,7 @@ class _Reading:
 
     def revision(self, call: Asked) -> Any:
         realm = self._realm(call)
-        found = self._view.revision(realm, _whole(call, "generation"))
+        found = self._view.revision(realm, whole(call, "generation"))
         return self._taken(self._showing.revision_then(realm, found))
 
     def _taken(self, shown: Any) -> Any:
@@ -211,9 +211,9 @@ class _Reading:
     def revisions(self, call: Asked) -> Any:
         realm = self._realm(call)
         limit, before = call.get("limit"), call.get("before")
-        wanted = PAGE_MAX if limit is None else max(0, min(PAGE_MAX, _whole(call, "limit")))
-        after = _whole(call, "after")
-        before = None if before is None else _whole(call, "before")
+        wanted = PAGE_MAX if limit is None else max(0, min(PAGE_MAX, whole(call, "limit")))
+        after = whole(call, "after")
+        before = None if before is None else whole(call, "before")
         newest_first = call.get("newest_first") is True
 
         def batch(page: list[Any]) -> Sequence[Revision]:
@@ -239,8 +239,8 @@ class _Reading:
         after = call.get("after")
         if not isinstance(after, dict):
             raise InvalidArgument("after gives a generation for each realm")
-        stood = {self._looked_at(RealmName(name)): _whole(after, name) for name in after}
-        wanted = max(0, min(PAGE_MAX, _whole(call, "limit")))
+        stood = {self._looked_at(RealmName(name)): whole(after, name) for name in after}
+        wanted = max(0, min(PAGE_MAX, whole(call, "limit")))
 
         def batch(page: list[Any]) -> Sequence[Step]:
             for one in page[-BATCH:]:
@@ -294,17 +294,17 @@ class _Reading:
         return page, True
 
     def position(self, call: Asked) -> Any:
-        return self._view.position(self._realm(call), _whole(call, "generation"))
+        return self._view.position(self._realm(call), whole(call, "generation"))
 
     def as_of(self, call: Asked) -> Any:
         realm = self._realm(call)
-        return self._showing.revision_then(realm, self._view.as_of(realm, _whole(call, "position")))
+        return self._showing.revision_then(realm, self._view.as_of(realm, whole(call, "position")))
 
     def receipt(self, call: Asked) -> Any:
         realm = self._realm(call)
         # Nothing is composed of it.
         self._session.grant.require("read", realm, action="reading")
-        found = self._view.receipt(realm, _text(call, "write_id"))
+        found = self._view.receipt(realm, text(call, "write_id"))
         if found is None:
             return None
         return [found.request if self._showing.is_whole else "", found.outcome, found.generation]
@@ -312,7 +312,7 @@ class _Reading:
     # --- names and schemas -----------------------------------------------------------------
 
     def realms(self, call: Asked) -> Any:
-        after = None if call.get("after") is None else _text(call, "after")
+        after = None if call.get("after") is None else text(call, "after")
         client = self._session.client
         listed: list[list[Any]] = []
         # Of many realms a caller may be told of few; others are not even where a page ends.
@@ -354,7 +354,7 @@ class _Reading:
 
     def schema(self, call: Asked) -> Any:
         """Of a realm that the caller may look at; any other is not there."""
-        digest = _text(call, "digest")
+        digest = text(call, "digest")
         if not self._has_schema(digest):
             raise NotFound("there is no schema with this digest")
         return self._view.schema(digest)
@@ -407,17 +407,3 @@ _ANSWERS: dict[str, Callable[[_Reading, Asked], Any]] = {
 
 def _size(shown: Any) -> int:
     return len(json.dumps(shown, ensure_ascii=False))
-
-
-def _whole(call: Asked, key: str) -> int:
-    value = call.get(key)
-    if type(value) is not int or not -(2**63) <= value < 2**63:
-        raise InvalidArgument(f"{key} is a whole number")
-    return value
-
-
-def _text(call: Asked, key: str) -> str:
-    value = call.get(key)
-    if not isinstance(value, str) or len(value) > 1_024:
-        raise InvalidArgument(f"{key} is text")
-    return value
