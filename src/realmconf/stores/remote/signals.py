@@ -8,48 +8,23 @@ from __future__ import annotations
 
 import threading
 
+from realmconf.stores.bell import Bell
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Signal:
+class Signal(Bell):
     """One watcher's bell."""
 
     def __init__(self, on_close: Callable[[Signal], None]) -> None:
-        self._condition = threading.Condition()
-        self._hinted = False
-        self._closed = False
-        self._listeners: tuple[Callable[[], None], ...] = ()
+        super().__init__()
         self._on_close = on_close
-
-    def ring(self) -> None:
-        """Give the hint."""
-        with self._condition:
-            self._hinted = True
-            self._condition.notify_all()
-            listeners = self._listeners
-        for callback in listeners:
-            callback()
-
-    def wait(self, timeout_seconds: float | None) -> bool:
-        """Block until a hint came since the last call, or the time is over (False)."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._hinted or self._closed, timeout_seconds)
-            hinted, self._hinted = self._hinted or self._closed, False
-            return hinted
-
-    def listen(self, callback: Callable[[], None]) -> None:
-        """Call *callback* at every hint from now on, from the thread that hears of it."""
-        with self._condition:
-            self._listeners = (*self._listeners, callback)
 
     def close(self) -> None:
         """Wake every waiter for good."""
-        with self._condition:
-            self._closed = True
-            self._listeners = ()
-            self._condition.notify_all()
+        super().close()
         self._on_close(self)
 
 
