@@ -26,6 +26,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +169,20 @@ def end(shell: "subprocess.Popen[bytes]") -> None:
             os.killpg(shell.pid, number)
         with suppress(subprocess.TimeoutExpired):
             shell.wait(ENDED_SECONDS_MAX)
+    # What is killed goes on for as long as the kernel takes, and nobody here is its parent who could wait for it.
+    deadline = time.monotonic() + ENDED_SECONDS_MAX
+    while is_running(shell.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def is_running(group: int) -> bool:
+    """Whether a process of *group* is still there; one that has ended and was not asked after is not."""
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, its_group = place.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                return True
+    return False
 
 
 def agrees(expected: list[str], printed: list[str]) -> bool:
