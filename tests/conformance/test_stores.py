@@ -28,3 +28,11 @@ class TestEmbeddedStoreWithoutWorkingCopies(ConformanceSuite):
     @pytest.fixture
     def store_url(self, tmp_path: Path) -> str:
         return f"sqlite://{tmp_path}/root?working_copies=off"
+
+
+class TestMeerkatStore(ConformanceSuite):
+    """Meerkat's own files; what the format cannot give is declared."""
+
+    @pytest.fixture
+    def store_url(self, tmp_path: Path) -> str:
+        return f"meerkat://{tmp_path}/realms?global={tmp_path}/user"

@@ -23,11 +23,12 @@ MODULES = sorted((SOURCE / "realmconf").rglob("*.py"))
 RANK = {
     "errors": 0,
     "domain": 1,
-    "stores": 2,
-    "runtime": 3,
-    "surfaces": 4,
-    "testing": 4,
-    "__main__": 5,
+    "meerkat": 2,
+    "stores": 3,
+    "runtime": 4,
+    "surfaces": 5,
+    "testing": 5,
+    "__main__": 6,
 }
 """A layer imports from lower ranks; two layers of the same rank do not know each other."""
 

@@ -18,15 +18,16 @@ from tests.workingcopy.test_interleavings import (
     save_slowly,
 )
 
+from realmconf.stores import renaming
 from realmconf.stores.embedded import files as module
 from realmconf.stores.embedded.files import (
     LEASE_BUSY,
     LEASE_FREE,
     LEASE_UNKNOWN,
-    ExchangeUnsupportedError,
     Files,
     objection,
 )
+from realmconf.stores.renaming import ExchangeUnsupportedError
 
 FILES = Files()
 
@@ -122,7 +123,7 @@ def test_exchange_changes_two_names(folder, tmp_path):
 def test_move_takes_no_name_that_is_taken(folder, tmp_path, monkeypatch, exchange: bool):
     """A file is never moved over another one."""
     if not exchange:
-        monkeypatch.setattr(module, "_found", [None])
+        monkeypatch.setattr(renaming, "_found", [None])
     made(folder, "a", b"of a")
     made(folder, "b", b"of b")
     with pytest.raises(FileExistsError):
@@ -135,7 +136,7 @@ def test_move_takes_no_name_that_is_taken(folder, tmp_path, monkeypatch, exchang
 def test_system_without_exchange_is_declared(folder, monkeypatch):
     """Where names cannot be exchanged that is said, and ``StoreInfo`` declares the weaker form."""
     assert module.strength() == "exchange"
-    monkeypatch.setattr(module, "_found", [None])
+    monkeypatch.setattr(renaming, "_found", [None])
     made(folder, "a")
     made(folder, "b")
     with pytest.raises(ExchangeUnsupportedError):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FACTORIES = {
     "memory": "realmconf.stores.memory:open_store",
+    "meerkat": "realmconf.stores.meerkat:open_store",
     "sqlite": "realmconf.stores.embedded:open_store",
     "http": "realmconf.stores.remote:open_plain",
     "https": "realmconf.stores.remote:open_encrypted",

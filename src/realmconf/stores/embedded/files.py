@@ -15,6 +15,14 @@ import os
 import stat
 import sys
 
+from realmconf.stores.renaming import (
+    EXCHANGE,
+    NOREPLACE,
+    ExchangeUnsupportedError,
+    renameat2,
+    renameat2_function,
+)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
@@ -26,9 +34,6 @@ FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 
 _SAFE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-_RENAME_NOREPLACE = 1
-_RENAME_EXCHANGE = 2
-
 _OWN_SHA256 = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
 
 LEASE_FREE = "free"
@@ -37,10 +42,6 @@ LEASE_BUSY = "busy"
 """Refused: somebody has it open."""
 LEASE_UNKNOWN = "unknown"
 """Neither: this system or file system has no leases."""
-
-
-class ExchangeUnsupportedError(Exception):
-    """Two names cannot be exchanged here."""
 
 
 class Files:
@@ -169,12 +170,12 @@ class Files:
         Raises:
             ExchangeUnsupportedError: This system or file system cannot; nothing was done.
         """
-        _renameat2(folder, name, other_folder, other_name, _RENAME_EXCHANGE)
+        renameat2(folder, name, other_folder, other_name, EXCHANGE)
 
     def move(self, folder: int, name: str, other_folder: int, other_name: str) -> None:
         """Give a file a name that nobody has; ``EEXIST`` if it is taken."""
         try:
-            _renameat2(folder, name, other_folder, other_name, _RENAME_NOREPLACE)
+            renameat2(folder, name, other_folder, other_name, NOREPLACE)
         except ExchangeUnsupportedError:
             os.link(name, other_name, src_dir_fd=folder, dst_dir_fd=other_folder)
             os.unlink(name, dir_fd=folder)
@@ -271,30 +272,4 @@ def _lease(descriptor: int, kind: str) -> str:
 
 def strength() -> str:
     """``exchange``, or ``replace`` where this system cannot exchange two names; a file system may still refuse."""
-    return "replace" if _renameat2_function() is None else "exchange"
-
-
-_found: list[Any] = []
-
-
-def _renameat2_function() -> Any | None:
-    if not _found:
-        # ctypes costs milliseconds to import, and only those who render need it.
-        import ctypes
-
-        _found.append(getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None))
-    return _found[0]
-
-
-def _renameat2(folder: int, name: str, other_folder: int, other_name: str, flags: int) -> None:
-    function = _renameat2_function()
-    if function is None:
-        raise ExchangeUnsupportedError
-    if function(folder, os.fsencode(name), other_folder, os.fsencode(other_name), flags) == 0:
-        return
-    import ctypes
-
-    number = ctypes.get_errno()
-    if number in {errno.ENOSYS, errno.EINVAL}:
-        raise ExchangeUnsupportedError
-    raise OSError(number, os.strerror(number), other_name)
+    return "replace" if renameat2_function() is None else "exchange"

@@ -2,21 +2,20 @@
 Judging a text against the record, and committing an edit as a revision of its own.
 
 Decides who is the author of a hand edit and what its revision says; what the text
-means is decided in ``domain.workfile``, whether it may stand in ``workadmit``.
+means is decided in ``domain.workfile``, whether it may stand in ``stores.admission``.
 """
 
 from __future__ import annotations
-
-import os
 
 from realmconf.domain import workfile
 from realmconf.domain.names import LIMITS
 from realmconf.domain.revision import GENESIS, Policy, seal
 from realmconf.domain.write import Append
 from realmconf.errors import HistoryCompacted, RevisionNotFound
+from realmconf.stores.admission import Gate
 from realmconf.stores.embedded import workrecord
 from realmconf.stores.embedded.files import digest_of
-from realmconf.stores.embedded.workadmit import Gate
+from realmconf.stores.owner import name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ class Adopter:
         self, turn: Writing, head: Head, verdict: workfile.Adopt, *, digest: bytes, owner: int
     ) -> Revision:
         created_at, salt = self._stamp()
-        author = _name_of(owner)
+        author = name_of(owner)
         previous = head.revision
         reverts: tuple[str, ...] = ()
         # Who names the base they had loaded cannot undo what came after it: that is contested.
@@ -149,13 +148,3 @@ def _revision_at(rows: Reading, realm: RealmName) -> Callable[[int], Revision | 
             return None
 
     return revision_at
-
-
-def _name_of(owner: int) -> str:
-    try:
-        import pwd
-
-        user = pwd.getpwuid(owner).pw_name
-    except (ImportError, KeyError):
-        user = str(owner)
-    return f"{user}@{os.uname().nodename}"

@@ -16,7 +16,6 @@ from realmconf.stores.embedded import workrecord
 from realmconf.stores.embedded.files import (
     LEASE_BUSY,
     LEASE_FREE,
-    ExchangeUnsupportedError,
     digest_of,
     objection,
 )
@@ -25,6 +24,7 @@ from realmconf.stores.embedded.workdesk import Desk
 from realmconf.stores.embedded.workexamine import text_bytes_max
 from realmconf.stores.embedded.worklook import Absent, Finished, quiet
 from realmconf.stores.embedded.workrecord import Standing
+from realmconf.stores.renaming import ExchangeUnsupportedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from contextlib import contextmanager
 
-from realmconf.domain.archive import header_line, read_archive, revision_line, schema_line
 from realmconf.errors import InvalidArgument, StoreReadOnly, StoreUnavailable
+from realmconf.stores import archiving
 from realmconf.stores.memory.hints import Signal
 from realmconf.stores.memory.state import RECEIPTS_KEPT, ProofWords
 from realmconf.stores.memory.view import History, View
@@ -17,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from realmconf.domain.archive import Entry
     from realmconf.domain.document import Document
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
@@ -163,44 +161,14 @@ class MemoryStore:
 
     def backup(self, path: str) -> None:
         with self.view() as view:
-            lines = [header_line(store="memory")]
-            for entry in view.realms():
-                realm = entry.realm
-                lines += [
-                    schema_line(realm, digest, view.schema(digest))
-                    for digest in view.schemas(realm)
-                ]
-                revisions = view.revisions(realm, after=view.head(realm).floor - 1)
-                lines += [revision_line(realm, revision) for revision in revisions]
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError:
-            raise InvalidArgument(f"{path} exists; a backup is written to a new file") from None
-        except OSError as error:
-            raise StoreUnavailable(f"cannot write the backup {path}: {error.strerror}") from error
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.writelines(line + "\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
+            archiving.write_backup(path, view, store="memory")
 
     def revisions_in(self, path: str) -> Iterator[Revision]:
-        for entry in self._entries_in(path):
+        for entry in archiving.entries_in(path):
             yield entry.revision
 
     def schemas_in(self, path: str) -> Mapping[RealmName, Mapping[str, Document]]:
-        found: dict[RealmName, dict[str, Document]] = {}
-        for entry in self._entries_in(path):
-            if entry.schemas:
-                found.setdefault(entry.realm, {}).update(entry.schemas)
-        return found
-
-    @staticmethod
-    def _entries_in(path: str) -> Iterator[Entry]:
-        try:
-            with open(path, encoding="utf-8") as file:
-                yield from read_archive(file)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidArgument(f"{path} cannot be read as a backup") from error
+        return archiving.schemas_in(path)
 
     def close(self) -> None:
         with self._memory.guard:

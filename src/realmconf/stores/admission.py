@@ -18,14 +18,29 @@ from realmconf.errors import InvalidDocument, RealmconfError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Protocol
 
     from realmconf.domain.document import Document
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.secrets import Secrecy
     from realmconf.domain.workfile import Verdict
-    from realmconf.stores.embedded.workhost import Reading
     from realmconf.stores.protocol import Head
+
+    class Rows(Protocol):
+        """The state at one point, as far as it is asked here."""
+
+        def head(self, realm: RealmName) -> Head:
+            """As in ``ReadView``."""
+            ...
+
+        def schema(self, digest: str) -> Document:
+            """As in ``ReadView``."""
+            ...
+
+        def schemas(self, realm: RealmName) -> Sequence[str]:
+            """As in ``ReadView``."""
+            ...
 
 
 class Gate:
@@ -35,7 +50,7 @@ class Gate:
         self._request_key = request_key
         self._limits = limits
 
-    def admitted(self, rows: Reading, head: Head, verdict: Verdict) -> Verdict:
+    def admitted(self, rows: Rows, head: Head, verdict: Verdict) -> Verdict:
         """*verdict*, if it is no edit or one that may stand; marks in it are what they stand for. Else broken."""
         if not isinstance(verdict, workfile.Adopt):
             return verdict
@@ -59,20 +74,20 @@ class Gate:
             return workfile.Restyled()
         return verdict.replace(document=document)
 
-    def _without_marks(self, rows: Reading, head: Head, document: Document) -> Document:
+    def _without_marks(self, rows: Rows, head: Head, document: Document) -> Document:
         if MARK_BYTES not in canonical_bytes(document):
             return document
         stored = None if head.revision is None else head.revision.document
         return without_marks(document, stored or {}, lambda: self._secrecy(rows, head.realm))
 
-    def _secrecy(self, rows: Reading, realm: RealmName) -> Secrecy:
+    def _secrecy(self, rows: Rows, realm: RealmName) -> Secrecy:
         from realmconf.domain.secrets import Secrecy
 
         digests = schemas_in_reach(realm, rows, limits=self._limits)
         shape = Shape.of([rows.schema(digest) for digest in digests])
         return Secrecy(realm=realm, shape=shape, key=self._request_key)
 
-    def shape(self, rows: Reading, realm: RealmName) -> Shape:
+    def shape(self, rows: Rows, realm: RealmName) -> Shape:
         """What the schemas at or above *realm* say of its configuration; nothing, if its parents cannot be used."""
         chain = resolve(realm, rows.head, limits=self._limits)
         if chain.problem is not None or not any(
@@ -81,7 +96,7 @@ class Gate:
             return NOTHING
         return Composer(rows.schema).compose(chain.heads, chain.names).shape
 
-    def kept_by(self, rows: Reading, head: Head, document: Document) -> Mapping[str, Document]:
+    def kept_by(self, rows: Rows, head: Head, document: Document) -> Mapping[str, Document]:
         """The schemas to keep beside a realm that leaves its parents: what they called secret stays so."""
         before = None if head.revision is None else head.revision.document
         if before is None or own_section(head.realm, before) == own_section(head.realm, document):

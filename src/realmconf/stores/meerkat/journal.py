@@ -1,0 +1,624 @@
+"""
+What we know besides the files: revisions, receipts, schemas, and commits that were begun.
+
+Decides how that is kept (SQLite, in a folder that Meerkat leaves alone) and that each step of it is all or nothing.
+The files are the truth: whether a commit that was begun became one is ``standing``'s to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import threading
+import weakref
+from contextlib import contextmanager
+
+import apsw
+
+from realmconf.domain.archive import revision_fields, revision_from
+from realmconf.domain.names import RealmName, SystemName, is_system
+from realmconf.domain.record import Record
+from realmconf.errors import StoreCorrupt, StoreFull, StoreReadOnly, StoreTooNew, StoreUnavailable
+from realmconf.stores.protocol import Receipt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from realmconf.domain.document import Document
+    from realmconf.domain.names import Limits
+    from realmconf.domain.revision import Revision
+    from realmconf.errors import RealmconfError
+
+FORMAT = 1
+BUSY_MILLISECONDS = 5_000
+RECEIPTS_KEPT = 100_000
+"""Per realm; the oldest goes first."""
+KEY_SHOWN = 16
+
+_SCHEMA = """
+CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+-- A realm's floor, and nothing else that could be had from its revisions.
+CREATE TABLE realm(name TEXT PRIMARY KEY, folded TEXT NOT NULL UNIQUE, floor INTEGER NOT NULL DEFAULT 1);
+-- position is the order of commits: it never repeats.
+CREATE TABLE revision(
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    realm TEXT NOT NULL, generation INTEGER NOT NULL,
+    text TEXT NOT NULL, is_stamped INTEGER NOT NULL,
+    write_id TEXT NOT NULL, record TEXT NOT NULL,
+    UNIQUE(realm, generation)
+);
+CREATE INDEX revision_write ON revision(realm, write_id);
+-- A commit that was begun; one realm has one at most, since it is begun under the realm's lock.
+CREATE TABLE intent(
+    realm TEXT PRIMARY KEY, generation INTEGER NOT NULL, text TEXT NOT NULL,
+    write_id TEXT NOT NULL, record TEXT NOT NULL, receipt TEXT, schemas TEXT NOT NULL
+);
+CREATE TABLE receipt(
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    realm TEXT NOT NULL, write_id TEXT NOT NULL, request TEXT NOT NULL, outcome TEXT NOT NULL,
+    generation INTEGER NOT NULL, UNIQUE(realm, write_id)
+);
+CREATE TABLE schema(digest TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+-- position is that of the revision it came with.
+CREATE TABLE realm_schema(
+    number INTEGER PRIMARY KEY AUTOINCREMENT, realm TEXT NOT NULL, digest TEXT NOT NULL,
+    position INTEGER NOT NULL, UNIQUE(realm, digest)
+);
+"""
+
+ABSENT_TEXT = "absent"
+"""In place of the digest of a text: there is no file, which is what a tombstone looks like."""
+
+
+class Known(Record):
+    """The newest revision of a realm, and the text that it stood in."""
+
+    revision: Revision
+    text: str
+    """The keyed digest of the file's content."""
+    is_stamped: bool
+    """Whether we wrote it, with its digest beside the number."""
+    floor: int
+    position: int
+
+
+class Intent(Record):
+    """A commit that was begun."""
+
+    revision: Revision
+    text: str
+
+
+class Journal:
+    """One handle on a root's journal. Thread-safe; closed before a fork and opened again when it is next asked."""
+
+    def __init__(self, path: str, *, limits: Limits, read_only: bool) -> None:
+        self.path = path
+        self._limits = limits
+        self._read_only = read_only
+        self.lock = threading.RLock()
+        self._connection: apsw.Connection | None = None
+        self._inode: tuple[int, int] | None = None
+        self._keys: dict[str, bytes] = {}
+        self._changes = 0
+        _alive.add(self)
+
+    # --- being there --------------------------------------------------------------------
+
+    def version(self) -> tuple[object, ...] | None:
+        """What changes with every change of it, by whomever; None where there is none, or none that can be read."""
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            return (self._inode, connection.pragma("data_version"), self._changes)
+
+    def make(self) -> None:
+        """Make it if there is none."""
+        with self._writing():
+            pass
+
+    @property
+    def can_be_written(self) -> bool:
+        """Whether what is learned can be kept."""
+        return not self._read_only
+
+    def request_key(self) -> bytes:
+        """The secret under which requests are digested for receipts."""
+        return self._key("request_key")
+
+    def key_name(self) -> str:
+        """Which key texts are digested under; no secret."""
+        return hashlib.sha256(self._key("text_key")).hexdigest()[:KEY_SHOWN]
+
+    def digest(self, text: bytes | None) -> str:
+        """The keyed digest of a file's content: a bare one would confirm a guessed secret."""
+        if text is None:
+            return ABSENT_TEXT
+        return hmac.new(self._key("text_key"), text, "sha256").hexdigest()
+
+    def has_keys(self) -> bool:
+        """Whether digests can be made without making a journal."""
+        return bool(self._keys) or self.version() is not None
+
+    def _key(self, name: str) -> bytes:
+        found = self._keys.get(name)
+        if found is None:
+            with self._reading() as connection:
+                if connection is not None:
+                    self._read_keys(connection)
+            if name not in self._keys:
+                self.make()
+            found = self._keys[name]
+        return found
+
+    def _read_keys(self, connection: apsw.Connection) -> None:
+        for name in ("text_key", "request_key"):
+            self._keys[name] = connection.execute(
+                "SELECT value FROM meta WHERE name = ?", (name,)
+            ).get
+
+    # --- reading -----------------------------------------------------------------------
+
+    def newest(self, realm: RealmName) -> Known | None:
+        """The newest revision of *realm*."""
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            row = connection.execute(
+                "SELECT record, text, is_stamped, floor, position FROM revision JOIN realm ON realm.name = realm "
+                "WHERE realm = ? ORDER BY generation DESC LIMIT 1",
+                (realm,),
+            ).fetchone()
+            if row is None:
+                return None
+            return Known(
+                revision=self._revision(row[0]),
+                text=row[1],
+                is_stamped=bool(row[2]),
+                floor=row[3],
+                position=row[4],
+            )
+
+    def intent(self, realm: RealmName) -> Intent | None:
+        """The commit that was begun for *realm* and of which nobody has said yet what became of it."""
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            row = connection.execute(
+                "SELECT record, text FROM intent WHERE realm = ?", (realm,)
+            ).fetchone()
+            return None if row is None else Intent(revision=self._revision(row[0]), text=row[1])
+
+    def rows(self, statement: str, *bindings: object) -> list[tuple[object, ...]]:
+        """What a SELECT gives."""
+        with self._reading() as connection:
+            return [] if connection is None else list(connection.execute(statement, bindings))
+
+    def revisions(self, statement: str, *bindings: object) -> list[Revision]:
+        """The revisions whose records a SELECT gives."""
+        return [self._revision(row[0]) for row in self.rows(statement, *bindings)]
+
+    def realms(self) -> list[RealmName]:
+        """Every realm of which anything is known, system records too."""
+        found = [str(row[0]) for row in self.rows("SELECT name FROM realm ORDER BY name")]
+        return [SystemName(name) if is_system(name) else RealmName(name) for name in found]
+
+    def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:
+        """What is known of *write_id*; of a minted one its revision says it."""
+        for row in self.rows(
+            "SELECT request, outcome, generation FROM receipt WHERE realm = ? AND write_id = ?",
+            realm,
+            write_id,
+        ):
+            return Receipt(
+                realm=realm,
+                write_id=write_id,
+                request=str(row[0]),
+                outcome=str(row[1]),
+                generation=int(row[2]),  # type: ignore[call-overload]
+            )
+        for row in self.rows(
+            "SELECT generation FROM revision WHERE realm = ? AND write_id = ? ORDER BY generation LIMIT 1",
+            realm,
+            write_id,
+        ):
+            return Receipt(
+                realm=realm,
+                write_id=write_id,
+                request="",
+                outcome="committed",
+                generation=int(row[0]),  # type: ignore[call-overload]
+            )
+        return None
+
+    def schema(self, digest: str) -> Document:
+        """See ``ReadView``."""
+        for row in self.rows("SELECT body FROM schema WHERE digest = ?", digest):
+            found: Document = json.loads(str(row[0]))
+            return found
+        raise StoreCorrupt(f"the store has lost the schema {digest}")
+
+    def _revision(self, record: object) -> Revision:
+        try:
+            return revision_from(json.loads(str(record)), limits=self._limits, trusted=True)
+        except (KeyError, TypeError, ValueError) as problem:
+            raise StoreCorrupt(f"{self.path} has a revision that is none") from problem
+
+    # --- writing -------------------------------------------------------------------------
+
+    def begin(
+        self,
+        realm: RealmName,
+        revision: Revision,
+        *,
+        text: str,
+        receipt: Receipt | None,
+        schemas: Mapping[str, Document],
+    ) -> None:
+        """Keep what is about to be committed; the realm's lock is held."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO intent VALUES(?, ?, ?, ?, ?, ?, ?)",
+                (
+                    realm,
+                    revision.generation,
+                    text,
+                    revision.write_id,
+                    record_of(revision),
+                    None if receipt is None else json.dumps([receipt.request, receipt.outcome]),
+                    json.dumps(dict(schemas), ensure_ascii=False),
+                ),
+            )
+
+    def finish(self, realm: RealmName) -> None:
+        """What was begun is committed: the files say so. Of two who find that out, the second changes nothing."""
+        with self._writing() as connection:
+            row = connection.execute(
+                "SELECT generation, text, write_id, record, receipt, schemas FROM intent WHERE realm = ?",
+                (realm,),
+            ).fetchone()
+            if row is None:
+                return
+            generation, text, write_id, record, receipt, schemas = row
+            self._append(connection, realm, generation, text, True, write_id, record)
+            for digest, schema in json.loads(schemas).items():
+                _keep_schema(connection, realm, digest, schema)
+            if receipt is not None:
+                request, outcome = json.loads(receipt)
+                self._keep_receipt(connection, realm, write_id, request, outcome, generation)
+            connection.execute("DELETE FROM intent WHERE realm = ?", (realm,))
+
+    def drop_intent(self, realm: RealmName) -> None:
+        """What was begun was not done, and never will be; the realm's lock is held."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM intent WHERE realm = ?", (realm,))
+
+    def note(self, realm: RealmName, revision: Revision, *, text: str) -> bool:
+        """Keep a revision that somebody else wrote; whether it was new."""
+        with self._writing() as connection:
+            known = connection.execute(
+                "SELECT max(generation) FROM revision WHERE realm = ?", (realm,)
+            ).get
+            if known is not None and known >= revision.generation:
+                return False
+            self._append(
+                connection,
+                realm,
+                revision.generation,
+                text,
+                False,
+                revision.write_id,
+                record_of(revision),
+            )
+            if known is None or known + 1 != revision.generation:
+                # What came between nobody of ours has seen.
+                connection.execute(
+                    "UPDATE realm SET floor = ? WHERE name = ?", (revision.generation, realm)
+                )
+            return True
+
+    def restyled(self, realm: RealmName, generation: int, *, text: str) -> None:
+        """The newest revision stands in another text of the same document from now on."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE revision SET text = ? WHERE realm = ? AND generation = ?",
+                (text, realm, generation),
+            )
+
+    def keep_receipt(self, receipt: Receipt) -> None:
+        """Keep what became of a write id that appended nothing."""
+        with self._writing() as connection:
+            self._keep_receipt(
+                connection,
+                receipt.realm,
+                receipt.write_id,
+                receipt.request,
+                receipt.outcome,
+                receipt.generation,
+            )
+
+    def moved(self, old: RealmName, new: RealmName) -> None:
+        """The history of *old* is *new*'s from now on, with its places in the order; both keep the schemas."""
+        with self._writing() as connection:
+            floor = connection.execute("SELECT floor FROM realm WHERE name = ?", (old,)).get
+            # What the old name says from here on starts a history of its own.
+            connection.execute("DELETE FROM realm WHERE name = ?", (old,))
+            connection.execute(
+                "INSERT INTO realm VALUES(?, ?, ?)", (new, RealmName(new).folded, floor)
+            )
+            connection.execute("UPDATE revision SET realm = ? WHERE realm = ?", (new, old))
+            connection.execute(
+                "INSERT INTO realm_schema(realm, digest, position) "
+                "SELECT ?, digest, position FROM realm_schema WHERE realm = ? ORDER BY number",
+                (new, old),
+            )
+            connection.execute(
+                "INSERT OR IGNORE INTO receipt(realm, write_id, request, outcome, generation) "
+                "SELECT ?, write_id, request, outcome, generation FROM receipt WHERE realm = ? ORDER BY number",
+                (new, old),
+            )
+
+    def set_floor(self, realm: RealmName, floor: int) -> int:
+        """Remove what is below *floor*; how many revisions that were."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE realm SET floor = max(floor, ?) WHERE name = ?", (floor, realm)
+            )
+            connection.execute(
+                "DELETE FROM revision WHERE realm = ? AND generation < ?", (realm, floor)
+            )
+            return connection.changes()
+
+    def rewrite(self, realm: RealmName, revision: Revision) -> None:
+        """Put *revision* in place of the one of its generation (a purge)."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE revision SET record = ? WHERE realm = ? AND generation = ?",
+                (record_of(revision), realm, revision.generation),
+            )
+
+    def flush(self) -> None:
+        """Let nothing of what was overwritten stand in the log any more."""
+        with self.lock:
+            connection = self._opened()
+            if connection is not None:
+                try:
+                    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                except apsw.Error as error:
+                    raise explain(error, self.path) from error
+
+    def _append(
+        self,
+        connection: apsw.Connection,
+        realm: RealmName,
+        generation: int,
+        text: str,
+        is_stamped: bool,  # noqa: FBT001 - a column
+        write_id: str,
+        record: str,
+    ) -> None:
+        connection.execute(
+            "INSERT OR IGNORE INTO realm VALUES(?, ?, ?)", (realm, realm.folded, generation)
+        )
+        connection.execute(
+            "INSERT INTO revision(realm, generation, text, is_stamped, write_id, record) VALUES(?, ?, ?, ?, ?, ?)",
+            (realm, generation, text, is_stamped, write_id, record),
+        )
+
+    @staticmethod
+    def _keep_receipt(
+        connection: apsw.Connection,
+        realm: RealmName,
+        write_id: str,
+        request: str,
+        outcome: str,
+        generation: int,
+    ) -> None:
+        connection.execute(
+            "INSERT OR IGNORE INTO receipt(realm, write_id, request, outcome, generation) VALUES(?, ?, ?, ?, ?)",
+            (realm, write_id, request, outcome, generation),
+        )
+        connection.execute(
+            "DELETE FROM receipt WHERE realm = ? AND number <= (SELECT number FROM receipt WHERE realm = ? "
+            "ORDER BY number DESC LIMIT 1 OFFSET ?)",
+            (realm, realm, RECEIPTS_KEPT),
+        )
+
+    # --- the connection ------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self) -> Iterator[apsw.Connection | None]:
+        with self.lock:
+            try:
+                connection = self._opened()
+            except (StoreReadOnly, StoreUnavailable):
+                if not self._read_only:
+                    raise
+                # Without it the files are read as Meerkat reads them.
+                connection = None
+            try:
+                yield connection
+            except apsw.Error as error:
+                raise explain(error, self.path) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[apsw.Connection]:
+        if self._read_only:
+            raise StoreReadOnly("this handle was opened for reading only")
+        with self.lock:
+            connection = self._opened() or self._made()
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                self._changes += 1
+                connection.execute("COMMIT")
+            except apsw.Error as error:
+                raise explain(error, self.path) from error
+
+    def _opened(self) -> apsw.Connection | None:
+        """The connection; None if there is no journal."""
+        inode = _inode(self.path)
+        if self._connection is not None and inode == self._inode:
+            return self._connection
+        self.close()
+        if inode is None:
+            return None
+        try:
+            flags = apsw.SQLITE_OPEN_READONLY if self._read_only else apsw.SQLITE_OPEN_READWRITE
+            connection = apsw.Connection(self.path, flags=flags)
+            self._prepare(connection)
+            found = connection.execute("SELECT value FROM meta WHERE name = 'format'").get
+        except apsw.Error as error:
+            raise explain(error, self.path) from error
+        if found > FORMAT:
+            raise StoreTooNew(
+                f"{self.path} has format {found}, this program knows {FORMAT}: use a newer realmconf for it"
+            )
+        self._connection, self._inode = connection, inode
+        self._read_keys(connection)
+        return connection
+
+    def _made(self) -> apsw.Connection:
+        """A new journal, complete or not at all."""
+        folder = os.path.dirname(self.path)
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            temporary = f"{self.path}.{os.urandom(8).hex()}"
+            os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise _of_system(error, self.path) from error
+        try:
+            connection = apsw.Connection(temporary)
+            with connection:
+                connection.execute(_SCHEMA)
+                connection.executemany(
+                    "INSERT INTO meta VALUES(?, ?)",
+                    [
+                        ("format", FORMAT),
+                        ("text_key", os.urandom(32)),
+                        ("request_key", os.urandom(32)),
+                    ],
+                )
+            connection.close()
+            # Whoever was faster has made the one that counts.
+            os.link(temporary, self.path)
+        except FileExistsError:
+            pass
+        except apsw.Error as error:
+            raise explain(error, self.path) from error
+        except OSError as error:
+            raise _of_system(error, self.path) from error
+        finally:
+            os.unlink(temporary)
+        opened = self._opened()
+        assert opened is not None
+        return opened
+
+    def _prepare(self, connection: apsw.Connection) -> None:
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if not self._read_only:
+            connection.pragma("journal_mode", "wal")
+            connection.pragma("synchronous", 2)
+            # What was purged, and every intent, is overwritten where it stood.
+            connection.pragma("secure_delete", 1)
+
+    def close(self) -> None:
+        """Close the connection; the next question opens it again."""
+        with self.lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+def record_of(revision: Revision) -> str:
+    """A revision as it is kept."""
+    return json.dumps(revision_fields(revision), ensure_ascii=False, separators=(",", ":"))
+
+
+def _keep_schema(
+    connection: apsw.Connection, realm: RealmName, digest: str, schema: Document
+) -> None:
+    connection.execute(
+        "INSERT OR IGNORE INTO schema VALUES(?, ?)",
+        (digest, json.dumps(schema, ensure_ascii=False)),
+    )
+    connection.execute(
+        "INSERT OR IGNORE INTO realm_schema(realm, digest, position) "
+        "VALUES(?, ?, (SELECT max(position) FROM revision))",
+        (realm, digest),
+    )
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
+    return (found.st_dev, found.st_ino)
+
+
+# --- what an error means ---------------------------------------------------------------------
+
+
+def explain(error: apsw.Error, path: str) -> RealmconfError:
+    """What an error of SQLite means: nothing was changed."""
+    if isinstance(error, apsw.FullError):
+        return StoreFull(f"no space left for {path}; free some, reads go on meanwhile")
+    if isinstance(error, (apsw.ReadOnlyError, apsw.PermissionsError)):
+        return StoreReadOnly(f"{path} can be read but not written from here")
+    if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
+        return StoreCorrupt(
+            f"{path} is damaged; without it the realms go on from their files: move it away"
+        )
+    if isinstance(error, apsw.CantOpenError):
+        return StoreReadOnly(f"{path} cannot be opened from here")
+    return StoreUnavailable(f"{path} is held by another program, or cannot be used now")
+
+
+def _of_system(error: OSError, path: str) -> RealmconfError:
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(f"no space left for {path}; free some, reads go on meanwhile")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return StoreReadOnly(f"{path} cannot be written from here: {error.strerror}")
+    return StoreUnavailable(f"{path}: {error.strerror or type(error).__name__}")
+
+
+# --- forks -------------------------------------------------------------------------------------
+
+_alive: weakref.WeakSet[Journal] = weakref.WeakSet()
+_stopped: list[Journal] = []
+
+
+def _before_fork() -> None:
+    # A connection that a child inherits would take no kernel lock of its own.
+    for journal in list(_alive):
+        journal.lock.acquire()
+        journal.close()
+        _stopped.append(journal)
+
+
+def _after_fork() -> None:
+    while _stopped:
+        _stopped.pop().lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
+
+
+def sealed_salt(key: bytes, realm: RealmName, generation: int, text: bytes | None) -> str:
+    """The salt of a revision that somebody else wrote: the same for everybody who sees it, and no secret's oracle."""
+    stated = f"{realm}\0{generation}\0".encode() + (text or b"")
+    return hmac.new(key, stated, "sha256").hexdigest()[:32]
