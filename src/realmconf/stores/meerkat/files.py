@@ -53,6 +53,14 @@ def make_folder(path: str) -> None:
     os.makedirs(path, mode=FOLDER_MODE, exist_ok=True)
 
 
+def remove_if_empty(path: str) -> None:
+    """Remove a folder that was made for nothing."""
+    try:
+        os.rmdir(path)
+    except OSError:
+        pass
+
+
 def sync_folder(path: str) -> None:
     """Make the folder's names durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

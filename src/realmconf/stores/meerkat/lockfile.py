@@ -349,6 +349,8 @@ def _exchanged(path: str, found: Identity, *, age_seconds_min: float | None) -> 
         if not is_ours:
             _remove(candidate)
             os.close(descriptor)
+    if not is_ours:
+        return None
     held = Held(path, descriptor)
     # Whoever has looked at the old one just before may still remove what is there now by its name.
     time.sleep(RETRY_SECONDS)

@@ -265,6 +265,9 @@ class Settler:
     def _number(self, realm: RealmName, look: Look, held: Held, generation: int, text: str) -> None:
         """Put the number, with the digest of the text, into its file; nothing if it says so already."""
         state = look.state
+        if state is None and look.text is None:
+            # Nothing of the realm is there: no folder is made for a number alone.
+            return
         key = self._journal.key_name()
         if isinstance(state, Sidecar) and (state.generation, state.text, state.key) == (
             generation,

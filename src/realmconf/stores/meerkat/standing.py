@@ -66,6 +66,9 @@ def judge(
         return Standing(kind=UNFINISHED, generation=intent.revision.generation)
     if known is None:
         return _without_witness(state, number, stamped, text, is_there=is_there)
+    if state is None and not is_there and known.revision.tombstone:
+        # Deleted, and its folder with it: there is nothing to put a number beside.
+        return Standing(kind=CLEAN, generation=newest)
     if number is None or number < newest:
         same = text == known.text
         return Standing(

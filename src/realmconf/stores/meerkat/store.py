@@ -298,13 +298,17 @@ class MeerkatStore:
         if self._read_only:
             raise StoreReadOnly("this handle was opened for reading only")
         path = self._layout.lock(realm)
+        folder = self._layout.folder(realm)
         with _turn_of(path).held(deadline):
-            files.make_folder(self._layout.folder(realm))
+            was_there = os.path.isdir(folder)
+            files.make_folder(folder)
             held = lockfile.take(path, deadline, timing=self._timing)
             try:
                 yield held
             finally:
                 held.give_back()
+                if not was_there:
+                    files.remove_if_empty(folder)
 
     def _settle(self, realm: RealmName, held: Held) -> tuple[Notice, ...]:
         # A realm that nobody ever wrote needs no journal to say so.

@@ -1,0 +1,555 @@
+"""Meerkat's files as a store: what its own programs do to them, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import realmconf
+from realmconf.domain.names import LIMITS, RealmName
+from realmconf.errors import (
+    GenerationConflict,
+    LockTimeout,
+    OutcomeUnknown,
+    StoreCorrupt,
+    StoreFull,
+    WorkingCopyBroken,
+)
+from realmconf.runtime.tokens import Tokens
+from realmconf.stores.meerkat import files, lockfile
+from realmconf.stores.registry import open_store
+
+TEXT = """\
+# kept by hand
+max_tokens = 12000
+
+[agent]
+model = "m1"   # the good one
+temperature = 0.5
+
+[[tools.mcp_servers]]
+name = "tickets"
+command = "/opt/mcp/tickets"
+"""
+
+
+class Root:
+    """A root of Meerkat's with one realm, and what a program that follows its protocol would do there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.folder = path / "realms" / "team"
+        self.config = self.folder / "config.toml"
+        self.state = self.folder / "config_state.json"
+        self.lock = self.folder / "config_state.lock"
+        self.url = f"meerkat://{path}/realms?global={path}/user&lock_seconds=1&stale_seconds=2"
+
+    def write(self, text: str, generation: int | None) -> None:
+        """As ``rkat`` leaves it: nothing of ours beside the number."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(text)
+        if generation is not None:
+            self.state.write_text(json.dumps({"generation": generation}, indent=2))
+
+    def number(self) -> Any:
+        return json.loads(self.state.read_text())["generation"]
+
+    def connect(self, **options: Any) -> realmconf.Client:
+        return realmconf.connect(self.url, **options)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return Root(tmp_path)
+
+
+@pytest.fixture
+def client(root):
+    with root.connect(author="ada") as client:
+        yield client
+
+
+@pytest.fixture
+def team(client):
+    return client.realm("team")
+
+
+def test_what_is_there_is_read_as_it_is(root, team):
+    """The document and the generation of a realm that ``rkat`` wrote; nothing of its files changes by that."""
+    root.write(TEXT, 7)
+    before = (root.config.read_bytes(), root.state.read_bytes())
+    snapshot = team.get()
+    assert (snapshot.generation, snapshot.document["agent"]["model"]) == (7, "m1")
+    assert (root.config.read_bytes(), root.state.read_bytes()) == before
+    assert sorted(os.listdir(root.folder)) == ["config.toml", "config_state.json"]
+
+
+def test_a_write_changes_its_line_alone(root, team):
+    """W9, W10, G10: one key patched is one line changed: no default, comment, order or key is touched."""
+    root.write(TEXT, 7)
+    done = team.set_value("agent.model", "m2", expected_generation=7)
+    assert done.generation == 8 == root.number()
+    assert root.config.read_text() == TEXT.replace('"m1"', '"m2"')
+
+
+def test_other_members_beside_the_number_stay(root, team):
+    """What somebody else keeps in ``config_state.json`` is kept."""
+    root.write(TEXT, 7)
+    root.state.write_text('{"generation": 7, "else": [1, {"a": null}]}')
+    team.set_value("agent.model", "m2")
+    stated = json.loads(root.state.read_text())
+    assert (stated["generation"], stated["else"]) == (8, [1, {"a": None}])
+
+
+def test_a_write_of_another_program_is_its_own_generation(root, team, client):
+    """What ``rkat`` writes is a revision of the number that it gave, and wakes nobody for nothing."""
+    root.write(TEXT, 1)
+    team.get()
+    root.write(TEXT.replace("m1", "m2"), 2)
+    assert team.get().generation == 2
+    assert [(one.generation, one.author) for one in team.history()] == [
+        (2, "meerkat"),
+        (1, "meerkat"),
+    ]
+    with pytest.raises(GenerationConflict):
+        team.set_value("agent.model", "m3", expected_generation=1)
+
+
+def test_unseen_writes_leave_a_floor(root, team):
+    """G7: generations that nobody of ours has seen are below the floor, never silently missing."""
+    root.write(TEXT, 1)
+    team.get()
+    root.write(TEXT.replace("m1", "m5"), 5)
+    assert [one.generation for one in team.history()] == [5]
+    with pytest.raises(realmconf.HistoryCompacted):
+        team.at(1)
+
+
+def test_a_hand_edit_is_a_generation(root, team):
+    """W11, G8: an edit between a read and a write makes that write a conflict, and is not lost."""
+    root.write(TEXT, 3)
+    read = team.get()
+    root.config.write_text(TEXT.replace("m1", "edited"))
+    with pytest.raises(GenerationConflict) as conflict:
+        team.set_value("agent.model", "mine", expected_generation=read.generation)
+    assert (conflict.value.expected, conflict.value.current) == (3, 4)
+    assert root.number() == 4
+    assert team.get().document["agent"]["model"] == "edited"
+    assert team.history()[0].surface == "file"
+
+
+def test_other_words_for_the_same_are_no_generation(root, team):
+    """A comment that somebody adds is kept, and no generation."""
+    root.write(TEXT, 3)
+    team.set_value("agent.model", "m2")
+    root.config.write_text("# more\n" + root.config.read_text())
+    assert team.get().generation == 4
+    team.set_value("agent.model", "m3")
+    assert root.config.read_text() == "# more\n" + TEXT.replace("m1", "m3")
+
+
+def test_a_torn_commit_is_told_apart(root, team):
+    """W4: a program that died between its two renames has changed the text: that is a generation of its own."""
+    root.write(TEXT, 4)
+    stale = team.get()
+    root.config.write_text(TEXT.replace("m1", "torn"))  # and no number after it
+    with pytest.raises(GenerationConflict):
+        team.set_value("agent.model", "lost", expected_generation=stale.generation)
+    assert team.get().document["agent"]["model"] == "torn"
+    assert team.at(4).document["agent"]["model"] == "m1"
+
+
+@pytest.mark.parametrize("damage", [None, "", "null", "[]", '{"generation"', '{"generation": -1}'])
+def test_a_number_that_is_gone_is_never_set_back(root, team, damage):
+    """W12, W13, G2: whatever happens to ``config_state.json``, the number goes on where it was."""
+    root.write(TEXT, 7)
+    team.set_value("agent.model", "m2")
+    if damage is None:
+        root.state.unlink()
+    else:
+        root.state.write_text(damage)
+    assert team.get().generation == 8 == root.number()
+    with pytest.raises(GenerationConflict):
+        team.set_value("agent.model", "old", expected_generation=0)
+    assert team.set_value("agent.model", "m3", expected_generation=8).generation == 9
+
+
+def test_a_realm_made_anew_goes_on_counting(root, team):
+    """W12, G2: a folder that was removed and made again never uses a number twice; what was overwritten is told."""
+    root.write(TEXT, 7)
+    team.set_value("agent.model", "m2")
+    for name in os.listdir(root.folder):
+        (root.folder / name).unlink()
+    root.folder.rmdir()
+    assert not team.get().exists
+    assert not root.folder.exists()
+    root.write(TEXT.replace("m1", "anew"), 1)
+    snapshot = team.get()
+    assert (snapshot.document["agent"]["model"], snapshot.generation) == ("anew", 10)
+    assert root.number() == 10
+    assert team.at(8).document["agent"]["model"] == "m2"
+
+
+def test_a_damaged_number_without_a_witness_is_an_error(root, team):
+    """W13: nobody guesses a generation that nothing knows; the text says what to do."""
+    root.write(TEXT, 7)
+    root.state.write_text("")
+    with pytest.raises(StoreCorrupt, match="write the last one"):
+        team.get()
+    root.state.write_text('{"generation": 7}')
+    assert team.get().generation == 7
+
+
+def test_an_overwritten_write_is_found_and_told(root, team):
+    """W6: a holder that outlived its lock and overwrites our generation is found at the next look, and reported."""
+    root.write(TEXT, 4)
+    team.set_value("agent.model", "ours")
+    root.write(TEXT.replace("m1", "theirs"), 5)
+    snapshot = team.get()
+    assert (snapshot.generation, snapshot.document["agent"]["model"]) == (6, "theirs")
+    assert [one.code for one in snapshot.warnings] == ["working_copy_overwritten"]
+    assert "generation 5 was overwritten" in team.history()[0].message
+    assert team.at(5).document["agent"]["model"] == "ours"
+
+
+def test_a_broken_file_keeps_the_last_good_one(root, team):
+    """W14: reads go on, visibly; nothing is written over what somebody has yet to mend."""
+    root.write(TEXT, 4)
+    team.get()
+    root.config.write_text(TEXT + "x = [")
+    snapshot = team.get()
+    assert (snapshot.generation, snapshot.document["agent"]["model"]) == (4, "m1")
+    assert [one.code for one in snapshot.warnings] == ["working_copy_broken"]
+    with pytest.raises(WorkingCopyBroken):
+        team.set_value("agent.model", "m2")
+    root.config.write_text(TEXT)
+    assert team.set_value("agent.model", "m2").generation == 5
+
+
+def test_a_typed_refusal_of_what_was_never_good(root, team):
+    """A text that is no document, and of which nothing better is known, is an error and not the defaults."""
+    root.write("x = [", 4)
+    with pytest.raises(WorkingCopyBroken):
+        team.get()
+
+
+def test_reading_needs_no_right_to_write(root):
+    """W17: where nothing may be written everything can be read, and nothing is made."""
+    root.write(TEXT, 4)
+    with root.connect(read_only=True) as client:
+        assert client.realm("team").get().generation == 4
+        assert client.realm("ghost").get().generation == 0
+    assert sorted(os.listdir(root.path / "realms")) == ["team"]
+    assert sorted(os.listdir(root.folder)) == ["config.toml", "config_state.json"]
+
+
+def test_a_reader_makes_no_realm(root, client):
+    """W17: a name that was mistyped leaves no folder."""
+    root.write(TEXT, 4)
+    assert not client.realm("tema").get().exists
+    assert not (root.path / "realms" / "tema").exists()
+
+
+def test_mode_and_symlink_stay(root, team):
+    """W22: a private file stays private, and a link to somewhere else stays a link."""
+    kept = root.path / "dotfiles.toml"
+    kept.write_text(TEXT)
+    kept.chmod(0o640)
+    root.folder.mkdir(parents=True)
+    root.config.symlink_to(kept)
+    root.state.write_text('{"generation": 1}')
+    team.set_value("agent.model", "m2")
+    assert root.config.is_symlink()
+    assert kept.read_text() == TEXT.replace("m1", "m2")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o640
+
+
+def test_what_is_new_is_private(root, team):
+    """W22: nobody else can read a file that was made here."""
+    team.set({"agent": {"model": "m"}})
+    for path in (root.config, root.state, root.path / "realms" / ".realmconf-records/journal.db"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+
+
+def test_a_full_disk_changes_nothing(root, team, monkeypatch):
+    """W4, W23: the text and the number are written before either takes its place; what is left over is removed."""
+    import errno
+
+    root.write(TEXT, 4)
+    team.get()
+    real, calls = os.fsync, []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "no space")
+        real(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(StoreFull):
+        team.set_value("agent.model", "m2")
+    monkeypatch.setattr(files.os, "fsync", real)
+    assert root.config.read_text() == TEXT
+    assert team.get().generation == 4
+    assert sorted(os.listdir(root.folder)) == ["config.toml", "config_state.json"]
+
+
+def test_a_commit_that_was_cut_short_is_finished(root, team, monkeypatch):
+    """W4, G6: text in its place and no number yet: the outcome is unknown, and the next look finishes it."""
+    root.write(TEXT, 4)
+    team.get()
+    calls = []
+
+    def failing(self):
+        calls.append(self)
+        raise OSError(5, "input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files.Replacement, "put", failing)
+        with pytest.raises(OutcomeUnknown):
+            team.set_value("agent.model", "m2", write_id="mine")
+    assert calls
+    assert type(team.settle("mine")).__name__ == "Committed"
+    assert team.get().generation == 5 == root.number()
+
+
+def test_an_edit_at_the_last_instant_is_kept(root, team, monkeypatch):
+    """G8: what an editor saves between the last look and the exchange is back in its place, and adopted first."""
+    root.write(TEXT, 4)
+    team.get()
+    real, saved = files.exchange_paths, []
+
+    def saving_first(path, other):
+        if not saved:
+            saved.append(other)
+            root.config.write_text(TEXT.replace("0.5", "0.75"))
+        real(path, other)
+
+    monkeypatch.setattr(files, "exchange_paths", saving_first)
+    assert team.set_value("agent.model", "m2").generation == 6
+    assert root.config.read_text() == TEXT.replace("m1", "m2").replace("0.5", "0.75")
+
+
+def test_a_lock_is_waited_for(root, team):
+    """A lock that is held excludes us: ``lock_timeout`` after its time, and nothing is changed."""
+    root.write(TEXT, 4)
+    root.lock.write_text("config-runtime-lock")
+    with pytest.raises(LockTimeout):
+        team.set_value("agent.model", "m2", timeout=0.2)
+    assert root.lock.read_text() == "config-runtime-lock"
+    assert root.config.read_text() == TEXT
+
+
+def test_a_stale_lock_is_taken_over(root, team):
+    """W7: a lock that was left behind is taken over when it is stale, and given back."""
+    root.write(TEXT, 4)
+    root.lock.write_text("config-runtime-lock")
+    os.utime(root.lock, (time.time() - 60,) * 2)
+    assert team.set_value("agent.model", "m2").generation == 5
+    assert not root.lock.exists()
+
+
+def test_a_thing_that_is_no_lock_is_no_spin(root, team):
+    """W15: what cannot be taken over is waited for with sleeps, and no longer than the deadline."""
+    root.write(TEXT, 4)
+    root.lock.mkdir()
+    os.utime(root.lock, (time.time() - 60,) * 2)
+    before = time.process_time()
+    with pytest.raises(LockTimeout):
+        team.set_value("agent.model", "m2", timeout=0.5)
+    assert time.process_time() - before < 0.4
+    assert root.lock.is_dir()
+
+
+def test_a_lock_from_the_future_becomes_stale(root, team):
+    """W16: a clock that went back does not lock a realm for ever: what stands unchanged for so long is stale."""
+    root.write(TEXT, 4)
+    root.lock.write_text("config-runtime-lock")
+    os.utime(root.lock, (time.time() + 86_400,) * 2)
+    for _ in range(20):
+        try:
+            team.set_value("agent.model", "m2", timeout=1)
+            break
+        except LockTimeout:
+            continue
+    assert team.get().generation == 5
+
+
+def test_one_takes_over(root):
+    """W5: of many who find the same stale lock one at a time is inside."""
+    root.folder.mkdir(parents=True)
+    inside, most, failures = [0], [0], []
+    guard = threading.Lock()
+    timing = lockfile.Timing(timeout_seconds=10, stale_seconds=2)
+    for _ in range(5):
+        root.lock.write_text("config-runtime-lock")
+        os.utime(root.lock, (time.time() - 60,) * 2)
+        ready = threading.Barrier(6)
+
+        def enter(ready=ready):
+            ready.wait()
+            try:
+                held = lockfile.take(str(root.lock), time.monotonic() + 10, timing=timing)
+            except LockTimeout as failure:
+                failures.append(failure)
+                return
+            with guard:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+            held.prove()
+            with guard:
+                inside[0] -= 1
+            held.give_back()
+
+        threads = [threading.Thread(target=enter) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert (most[0], failures) == (1, [])
+    assert os.listdir(root.folder) == []
+
+
+def test_a_strangers_lock_is_put_back(root, monkeypatch):
+    """W5: whoever is found in place of the stale lock keeps it: what came out is given back."""
+    root.folder.mkdir(parents=True)
+    root.lock.write_text("config-runtime-lock")
+    os.utime(root.lock, (time.time() - 60,) * 2)
+    real, done = lockfile.exchange_paths, []
+
+    def replaced_first(path, other):
+        if not done:
+            done.append(other)
+            root.lock.unlink()
+            root.lock.write_text("a live one")
+        real(path, other)
+
+    monkeypatch.setattr(lockfile, "exchange_paths", replaced_first)
+    timing = lockfile.Timing(timeout_seconds=0.6, stale_seconds=2)
+    with pytest.raises(LockTimeout):
+        lockfile.take(str(root.lock), time.monotonic() + 5, timing=timing)
+    assert done
+    assert root.lock.read_text() == "a live one"
+    assert os.listdir(root.folder) == ["config_state.lock"]
+
+
+def test_a_lost_lock_is_neither_written_under_nor_removed(root):
+    """W6: a holder whose lock was taken over notices before it writes, and leaves the other's lock alone."""
+    root.folder.mkdir(parents=True)
+    held = lockfile.take(str(root.lock), time.monotonic() + 1)
+    root.lock.unlink()
+    root.lock.write_text("another's")
+    with pytest.raises(lockfile.LostLockError):
+        held.prove()
+    held.give_back()
+    assert root.lock.read_text() == "another's"
+
+
+HOLD = """
+import os, signal, sys, time
+from realmconf.stores.meerkat import lockfile
+held = lockfile.take(sys.argv[1], time.monotonic() + 5)
+print("held", flush=True)
+signal.pause()
+"""
+
+
+def test_a_dead_holder_is_known_for_dead(root, team):
+    """W7: after ``kill -9`` of one of ours the next does not wait for its lock to become stale."""
+    root.write(TEXT, 4)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(root.lock)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        found = lockfile.holder_of(str(root.lock))
+        assert found is not None
+        assert (found.is_ours, found.process) == (True, holder.pid)
+        holder.send_signal(signal.SIGKILL)
+    assert team.set_value("agent.model", "m2").generation == 5
+
+
+def test_a_child_is_not_the_holder(root):
+    """G1: after a fork the lock is the parent's: the child neither removes it nor keeps it alive."""
+    root.folder.mkdir(parents=True)
+    held = lockfile.take(str(root.lock), time.monotonic() + 1)
+    child = os.fork()
+    if child == 0:
+        held.give_back()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    held.prove()
+    held.give_back()
+    assert not root.lock.exists()
+
+
+def test_a_fork_leaves_both_with_a_store(root, client, team):
+    """G3: parent and child go on, each with a journal of its own."""
+    root.write(TEXT, 4)
+    team.get()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if team.set_value("agent.model", "child").generation == 5 else 1
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert team.get().document["agent"]["model"] == "child"
+    assert team.set_value("agent.model", "parent").generation == 6
+
+
+def test_a_watch_sees_what_others_write(root, team):
+    """G7: another program's write and a hand edit arrive, in order."""
+    root.write(TEXT, 1)
+    watch = team.watch(after=team.get(), view="own", timeout=20)
+    root.write(TEXT.replace("m1", "m2"), 2)
+    assert next(watch).generation == 2
+    root.config.write_text(TEXT.replace("m1", "m3"))
+    snapshot = next(watch)
+    assert (snapshot.generation, snapshot.document["agent"]["model"]) == (3, "m3")
+
+
+def test_global_has_a_folder_of_its_own(root, client):
+    """The root of every lineage has its files where the URL says, and in ``~/.rkat`` without."""
+    client.realm("global").set({"a": 1})
+    assert (root.path / "user" / "config.toml").read_text().strip() == "a = 1"
+    root.write(TEXT, 1)
+    assert client.realm("team").get().config["a"] == 1
+    store = open_store("meerkat:///srv/realms", limits=LIMITS, read_only=True)
+    assert store.paths(RealmName("global"))["config_path"] == os.path.expanduser(
+        "~/.rkat/config.toml"
+    )
+
+
+def test_tokens_are_out_of_sight(root, client):
+    """What realmconf keeps for itself is no folder among the realms."""
+    root.write(TEXT, 1)
+    Tokens(client).create(realms=["*"], roles=["read"], author="ada", surface="sdk")
+    assert sorted(os.listdir(root.path / "realms")) == [".realmconf-records", "team"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "meerkat://relative/path",
+        "meerkat:///srv/realms?unknown=1",
+        "meerkat:///srv/realms?global=relative",
+        "meerkat:///srv/realms?stale_seconds=soon",
+    ],
+)
+def test_a_url_that_cannot_be_understood(url):
+    """A typed error says what is wrong with it."""
+    with pytest.raises(realmconf.InvalidArgument):
+        realmconf.connect(url)
