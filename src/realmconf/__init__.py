@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from realmconf.domain.diff import Change as Change
     from realmconf.domain.document import ABSENT as ABSENT
+    from realmconf.domain.metadata import ConfigResolvedPaths as ConfigResolvedPaths
+    from realmconf.domain.metadata import ConfigStoreMetadata as ConfigStoreMetadata
     from realmconf.domain.names import Limits as Limits
     from realmconf.domain.pointer import Pointer as Pointer
     from realmconf.domain.revision import Policy as Policy
@@ -74,8 +76,6 @@ if TYPE_CHECKING:
     from realmconf.runtime.client import connect as connect
     from realmconf.runtime.client import open as open  # noqa: A004 - realmconf.open reads as it should
     from realmconf.runtime.envelope import ConfigEnvelope as ConfigEnvelope
-    from realmconf.runtime.envelope import ConfigResolvedPaths as ConfigResolvedPaths
-    from realmconf.runtime.envelope import ConfigStoreMetadata as ConfigStoreMetadata
     from realmconf.runtime.envelope import EnvelopePolicy as EnvelopePolicy
     from realmconf.runtime.explaining import Provenance as Provenance
     from realmconf.runtime.history import Revision as Revision
@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.sources import SecretSources as SecretSources
     from realmconf.runtime.sources import reveal as reveal
     from realmconf.stores.protocol import StoreInfo as StoreInfo
+    from realmconf.stores.tagged import TaggedStore as TaggedStore
 
 _HOMES = {
     "ABSENT": "realmconf.domain.document",
@@ -100,10 +101,10 @@ _HOMES = {
     "Client": "realmconf.runtime.client",
     "Committed": "realmconf.runtime.outcome",
     "ConfigEnvelope": "realmconf.runtime.envelope",
-    "ConfigResolvedPaths": "realmconf.runtime.envelope",
+    "ConfigResolvedPaths": "realmconf.domain.metadata",
     "ConfigRuntime": "realmconf.runtime.runtime",
     "ConfigSnapshot": "realmconf.runtime.snapshot",
-    "ConfigStoreMetadata": "realmconf.runtime.envelope",
+    "ConfigStoreMetadata": "realmconf.domain.metadata",
     "connect": "realmconf.runtime.client",
     "EnvelopePolicy": "realmconf.runtime.envelope",
     "ForkedInTransaction": "realmconf.errors",
@@ -157,6 +158,7 @@ _HOMES = {
     "StoreReadOnly": "realmconf.errors",
     "StoreTooNew": "realmconf.errors",
     "StoreUnavailable": "realmconf.errors",
+    "TaggedStore": "realmconf.stores.tagged",
     "TimelineChanged": "realmconf.errors",
     "TokenNotFound": "realmconf.errors",
     "Unauthenticated": "realmconf.errors",

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from realmconf.runtime.snapshot import ConfigSnapshot
     from realmconf.runtime.sources import SecretSources
     from realmconf.runtime.world import World
-    from realmconf.stores.protocol import StoreInfo
+    from realmconf.stores.protocol import Store, StoreInfo
 
 Config = TypeVar("Config")
 Parameters = ParamSpec("Parameters")
@@ -552,7 +552,7 @@ class Connecting:
 
 @described_by(connect)
 def aconnect(
-    store: str | None = None,
+    store: str | Store | None = None,
     *,
     author: str | None = None,
     surface: str = "sdk",

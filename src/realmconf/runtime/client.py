@@ -19,7 +19,7 @@ from realmconf.runtime.lineages import Lineages
 from realmconf.runtime.locate import locate, locate_store, token_for
 from realmconf.runtime.runtime import ConfigRuntime
 from realmconf.runtime.world import WORLD
-from realmconf.stores.protocol import deciding
+from realmconf.stores.protocol import deciding, is_store
 from realmconf.stores.registry import open_store
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ class Imported(Record):
 
 
 def connect(
-    store: str | None = None,
+    store: str | Store | None = None,
     *,
     author: str | None = None,
     surface: str = "sdk",
@@ -77,22 +77,19 @@ def connect(
     """
     Open a store by URL or folder; without one, as ``REALMCONF_STORE``, the project or the user's own folder says.
 
+    A *store* that is open already, such as a ``TaggedStore``, is taken as it is, and closed with the client.
+
     *secrets* says where references lead that this process reveals.  A client that does not *sees_secrets* has
     writes refused that would copy, move or test one; what it reads is for its caller to redact.
 
     Raises:
-        InvalidArgument: No such kind of store; or the file of tokens for servers can be read by others.
+        InvalidArgument: No such kind of store; or the file of tokens for servers can be read by others; or an open
+            store is to be *read_only*, which was decided when it was opened.
         StoreNotInstalled: It needs an optional package, which the text names.
         StoreError: It cannot be opened; or nothing is there, and it is to be opened *read_only*.
     """
-    url = locate_store() if store is None else _path(store)
     return Client(
-        open_store(
-            url,
-            limits=limits,
-            read_only=arguments.flag(read_only, name="read_only"),
-            token_for=token_for,
-        ),
+        _opened(store, limits=limits, read_only=arguments.flag(read_only, name="read_only")),
         author=author,
         surface=surface,
         timeout=timeout,
@@ -104,13 +101,24 @@ def connect(
     )
 
 
+def _opened(store: str | Store | None, *, limits: Limits, read_only: bool) -> Store:
+    if is_store(store):
+        if read_only:
+            raise InvalidArgument(
+                "this store is open already: it is for its opener to be read_only"
+            )
+        return store
+    url = locate_store() if store is None else _path(store)
+    return open_store(url, limits=limits, read_only=read_only, token_for=token_for)
+
+
 if TYPE_CHECKING:
 
     @overload
     def open(  # noqa: A001
         name: str | None = None,
         *,
-        store: str | None = None,
+        store: str | Store | None = None,
         schema: Mapping[str, Any] | None = None,
         on_invalid: str = "raise",
         invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
@@ -123,7 +131,7 @@ if TYPE_CHECKING:
     def open(  # noqa: A001
         name: str | None = None,
         *,
-        store: str | None = None,
+        store: str | Store | None = None,
         schema: type[Schema],
         on_invalid: str = "raise",
         invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
@@ -137,7 +145,7 @@ if TYPE_CHECKING:
 def open(  # noqa: A001 - realmconf.open reads as it should
     name: str | None = None,
     *,
-    store: str | None = None,
+    store: str | Store | None = None,
     schema: Any = None,
     on_invalid: str = "raise",
     invalid_call: Callable[[SchemaViolation, ConfigSnapshot[Any]], object] | None = None,
@@ -151,9 +159,14 @@ def open(  # noqa: A001 - realmconf.open reads as it should
 
     What is not named is found as ``connect`` and the command line find it.
     """
-    located = locate(store=store, realm=name)
+    opened = store if is_store(store) else None
+    located = locate(store=None if is_store(store) else store, realm=name)
     client = connect(
-        located.store, author=author, timeout=timeout, read_only=read_only, secrets=secrets
+        opened or located.store,
+        author=author,
+        timeout=timeout,
+        read_only=read_only,
+        secrets=secrets,
     )
     try:
         return client.realm(

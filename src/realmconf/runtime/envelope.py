@@ -1,5 +1,5 @@
 """
-The wire form of a snapshot, and which store it came from.
+The wire form of a snapshot.
 
 Decides the fields of an envelope and who is shown paths; redaction is a surface's part.
 """
@@ -14,27 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-
-class ConfigResolvedPaths(Record):
-    """Where a realm lives on this machine."""
-
-    root: str
-    config_path: str | None = None
-    database_path: str | None = None
-
-    def to_dict(self) -> dict[str, str]:
-        """The paths that there are."""
-        named = {name: getattr(self, name) for name in self.__fields__}
-        return {name: path for name, path in named.items() if path is not None}
-
-
-class ConfigStoreMetadata(Record):
-    """Which store a snapshot comes from. ``instance_id`` is the reading process's own, not a writer's."""
-
-    realm_id: str
-    instance_id: str | None = None
-    backend: str
-    resolved_paths: ConfigResolvedPaths | None = None
+    from realmconf.domain.metadata import ConfigResolvedPaths
 
 
 class EnvelopePolicy(Enum):

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from realmconf.domain import revision as stored
     from realmconf.domain.document import Document
+    from realmconf.domain.metadata import ConfigStoreMetadata
     from realmconf.domain.names import RealmName
     from realmconf.domain.pointer import Pointer
-    from realmconf.runtime.envelope import ConfigStoreMetadata
     from realmconf.runtime.history import Revision
     from realmconf.runtime.lineages import Point
     from realmconf.runtime.source import Source

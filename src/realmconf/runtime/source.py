@@ -12,8 +12,8 @@ import operator
 from realmconf.domain.document import ABSENT
 from realmconf.domain.withheld import refuse_withheld
 from realmconf.errors import InvalidArgument, ValueNotFound
-from realmconf.runtime.envelope import ConfigResolvedPaths, ConfigStoreMetadata
 from realmconf.runtime.generic import Config, Generic
+from realmconf.stores.protocol import description
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.domain import revision as stored
+    from realmconf.domain.metadata import ConfigStoreMetadata
     from realmconf.domain.names import RealmName
     from realmconf.domain.pointer import Pointer
     from realmconf.errors import RealmconfError
@@ -187,14 +188,10 @@ class RealmSource(Source[Config]):
 
     def store_metadata(self) -> ConfigStoreMetadata:
         """Which store this is."""
-        store = self._client.store
-        paths = store.paths(self._realm)
-        return ConfigStoreMetadata(
-            realm_id=self._realm,
-            instance_id=self._client.instance_id,
-            backend=store.info.name,
-            resolved_paths=ConfigResolvedPaths(**paths) if paths else None,
-        )
+        found = description(self._client.store, self._realm)
+        if found.instance_id is None:
+            return found.replace(instance_id=self._client.instance_id)
+        return found
 
 
 def _secret(

@@ -10,6 +10,7 @@ nothing.  Everything here is synchronous; times are monotonic deadlines in secon
 
 from __future__ import annotations
 
+from realmconf.domain.metadata import ConfigResolvedPaths, ConfigStoreMetadata
 from realmconf.domain.record import Record
 
 TYPE_CHECKING = False
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Protocol
+
+    from typing_extensions import TypeIs
 
     from realmconf.domain.document import Document
     from realmconf.domain.names import RealmName
@@ -315,7 +318,7 @@ class Store(Protocol):
         ...
 
     def paths(self, realm: RealmName) -> Mapping[str, str]:
-        """Where *realm* lives on this machine (``root``, ``config_path``, ``database_path``); empty without files."""
+        """Where *realm* lives on this machine: what ``ConfigResolvedPaths`` has, by name; empty without files."""
         ...
 
     def view(self) -> AbstractContextManager[ReadView]:
@@ -407,6 +410,11 @@ class Store(Protocol):
     def close(self) -> None:
         """Finish what is pending (publish working copies) and release everything. Idempotent."""
         ...
+
+
+def is_store(found: object) -> TypeIs[Store]:
+    """Whether *found*, which may be the name of one, is an open store."""
+    return hasattr(found, "apply") and hasattr(found, "view")
 
 
 class Decided(Record):
@@ -513,6 +521,32 @@ class DecidingStore(Protocol):
 def deciding(store: Store) -> DecidingStore | None:
     """*store* as one that decides by itself; None where what is written to it is decided here."""
     return store if hasattr(store, "decide") else None  # type: ignore[return-value]
+
+
+class DescribingStore(Protocol):
+    """What a store offers besides that knows more of itself than its name and its paths."""
+
+    def metadata(self, realm: RealmName) -> ConfigStoreMetadata:
+        """
+        What readers of *realm* are told of where it comes from; ``instance_id`` None is for the client to say.
+
+        Asked for with every envelope: it waits for nothing, and what cannot be told is None, never an error.
+        """
+        ...
+
+
+def description(store: Store, realm: RealmName) -> ConfigStoreMetadata:
+    """What *store* says of itself to readers of *realm*: its name and paths, unless it is one that describes itself."""
+    describe = getattr(store, "metadata", None)
+    if describe is not None:
+        described: ConfigStoreMetadata = describe(realm)
+        return described
+    paths = store.paths(realm)
+    return ConfigStoreMetadata(
+        realm_id=realm,
+        backend=store.info.name,
+        resolved_paths=ConfigResolvedPaths(**paths) if paths else None,
+    )
 
 
 class WorkingCopyStore(Protocol):
