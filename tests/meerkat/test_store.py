@@ -26,6 +26,7 @@ from realmconf.errors import (
     WorkingCopyBroken,
 )
 from realmconf.runtime.tokens import Tokens
+from realmconf.stores import renaming
 from realmconf.stores.meerkat import files, lockfile
 from realmconf.stores.registry import open_store
 
@@ -327,7 +328,8 @@ def test_an_edit_at_the_last_instant_is_kept(root, team, monkeypatch):
     """G8: what an editor saves between the last look and the exchange is back in its place, and adopted first."""
     root.write(TEXT, 4)
     team.get()
-    real, saved = files.exchange_paths, []
+    real = renaming.exchange_paths
+    saved: list[str] = []
 
     def saving_first(path, other):
         if not saved:
@@ -425,7 +427,8 @@ def test_a_strangers_lock_is_put_back(root, monkeypatch):
     root.folder.mkdir(parents=True)
     root.lock.write_text("config-runtime-lock")
     os.utime(root.lock, (time.time() - 60,) * 2)
-    real, done = lockfile.exchange_paths, []
+    real = renaming.exchange_paths
+    done: list[str] = []
 
     def replaced_first(path, other):
         if not done:

@@ -19,7 +19,7 @@ from realmconf.errors import InvalidArgument, RealmconfError, StoreTooNew
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from realmconf.domain.document import Document
     from realmconf.domain.names import Limits
@@ -174,10 +174,16 @@ def _entry(
 
 
 def revision_from(
-    found: Mapping[str, object], *, limits: Limits = LIMITS, trusted: bool = False
+    found: Mapping[str, object],
+    *,
+    limits: Limits = LIMITS,
+    trusted: bool = False,
+    name: Callable[[str], RealmName] = RealmName,
 ) -> Revision:
     """
     The revision that ``revision_fields`` took apart; its document is checked unless it comes from where all are.
+
+    *name* makes a realm's name of a text; without it no record of realmconf itself comes out of an archive.
 
     Raises:
         KeyError, TypeError, RealmconfError: It is none.
@@ -188,7 +194,7 @@ def revision_from(
     if not isinstance(policy, dict) or not isinstance(reverts, list):
         raise TypeError
     return Revision(
-        realm=RealmName(_text(found["written_as"])),
+        realm=name(_text(found["written_as"])),
         generation=_count(found["generation"]),
         kind=_text(found["kind"]),
         document=document  # type: ignore[arg-type]

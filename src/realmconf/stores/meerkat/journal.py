@@ -204,7 +204,7 @@ class Journal:
     def realms(self) -> list[RealmName]:
         """Every realm of which anything is known, system records too."""
         found = [str(row[0]) for row in self.rows("SELECT name FROM realm ORDER BY name")]
-        return [SystemName(name) if is_system(name) else RealmName(name) for name in found]
+        return [_name(name) for name in found]
 
     def receipt(self, realm: RealmName, write_id: str) -> Receipt | None:
         """What is known of *write_id*; of a minted one its revision says it."""
@@ -243,7 +243,9 @@ class Journal:
 
     def _revision(self, record: object) -> Revision:
         try:
-            return revision_from(json.loads(str(record)), limits=self._limits, trusted=True)
+            return revision_from(
+                json.loads(str(record)), limits=self._limits, trusted=True, name=_name
+            )
         except (KeyError, TypeError, ValueError) as problem:
             raise StoreCorrupt(f"{self.path} has a revision that is none") from problem
 
@@ -536,6 +538,11 @@ class Journal:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+
+def _name(text: str) -> RealmName:
+    """A name that was kept here; what realmconf keeps for itself is kept too."""
+    return SystemName(text) if is_system(text) else RealmName(text)
 
 
 def record_of(revision: Revision) -> str:
