@@ -296,10 +296,10 @@ def test_a_full_disk_changes_nothing(root, team, monkeypatch):
             raise OSError(errno.ENOSPC, "no space")
         real(descriptor)
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreFull):
         team.set_value("agent.model", "m2")
-    monkeypatch.setattr(files.os, "fsync", real)
+    monkeypatch.setattr(os, "fsync", real)
     assert root.config.read_text() == TEXT
     assert team.get().generation == 4
     assert sorted(os.listdir(root.folder)) == ["config.toml", "config_state.json"]
