@@ -22,6 +22,7 @@ PAGES = (
     "docs/remote.md",
     "docs/agents.md",
     "docs/json-rpc.md",
+    "docs/meerkat.md",
 )
 LINEAGE = """\
 refused: /agent/modle there is no such key; did you mean "model"?
