@@ -101,6 +101,7 @@ SECTIONS: list[tuple[str, list[Any]]] = [
             protocol.WorkingCopyState,
         ],
     ),
+    ("A store", [realmconf.TaggedStore]),
     ("Secrets", [realmconf.Secret, realmconf.SecretSources, realmconf.reveal]),
     ("Places and limits", [realmconf.Pointer, realmconf.Limits]),
 ]
@@ -114,7 +115,7 @@ INTERNAL = {
 }
 """Public to the library's own modules only."""
 
-CONSTRUCTED = (realmconf.Secret, realmconf.SecretSources)
+CONSTRUCTED = (realmconf.Secret, realmconf.SecretSources, realmconf.TaggedStore)
 """Classes of which users make instances."""
 
 

@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from realmconf.errors import PatchTestFailed as PatchTestFailed
     from realmconf.errors import PlanInvalid as PlanInvalid
     from realmconf.errors import RateLimited as RateLimited
+    from realmconf.errors import RealmBackendMismatch as RealmBackendMismatch
     from realmconf.errors import RealmconfError as RealmconfError
     from realmconf.errors import RealmMoved as RealmMoved
     from realmconf.errors import RealmNotFound as RealmNotFound
+    from realmconf.errors import RealmSplitBrain as RealmSplitBrain
     from realmconf.errors import RevisionNotFound as RevisionNotFound
     from realmconf.errors import SchemaViolation as SchemaViolation
     from realmconf.errors import SecretError as SecretError
@@ -137,9 +139,11 @@ _HOMES = {
     "Policy": "realmconf.domain.revision",
     "Provenance": "realmconf.runtime.explaining",
     "RateLimited": "realmconf.errors",
+    "RealmBackendMismatch": "realmconf.errors",
     "RealmconfError": "realmconf.errors",
     "RealmMoved": "realmconf.errors",
     "RealmNotFound": "realmconf.errors",
+    "RealmSplitBrain": "realmconf.errors",
     "reveal": "realmconf.runtime.sources",
     "Revision": "realmconf.runtime.history",
     "RevisionNotFound": "realmconf.errors",

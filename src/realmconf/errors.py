@@ -572,6 +572,44 @@ class HistoryMissing(StoreError):
     code = "history_missing"
 
 
+class RealmSplitBrain(StoreError):
+    """
+    A realm of Meerkat's is in both folders where it may be; which of the two is meant, only a person can say.
+
+    ``roots`` are the two state roots, the project's first.
+    """
+
+    code = "realm_split_brain"
+    realm: str
+    roots: tuple[str, ...]
+
+    def __init__(self, *, realm: str, roots: Sequence[str]) -> None:
+        super().__init__(
+            f"realm {realm} is in both {' and '.join(roots)}: name the one that is meant as the state root, "
+            "or let `rkat storage doctor` show both and `rkat storage migrate` put one of them away",
+            realm=realm,
+            roots=tuple(roots),
+        )
+
+
+class RealmBackendMismatch(RealmconfError):
+    """A realm of Meerkat's keeps its sessions in the backend that its manifest was made with; nothing was changed."""
+
+    code = "realm_backend_mismatch"
+    realm: str
+    requested: str
+    existing: str
+
+    def __init__(self, *, realm: str, requested: str, existing: str) -> None:
+        super().__init__(
+            f"realm {realm} is pinned to the backend {existing}, and {requested} was asked for; "
+            "a backend is chosen once, when the realm is made",
+            realm=realm,
+            requested=requested,
+            existing=existing,
+        )
+
+
 class OutcomeUnknown(RealmconfError):
     """
     The write may or may not have been applied.

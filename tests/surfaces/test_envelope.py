@@ -64,6 +64,13 @@ def test_missing_row_is_seen():
         (errors.LockTimeout(waited_seconds=1), 503, -32054, 6),
         (errors.StoreFull("no"), 503, -32055, 6),
         (errors.HistoryMissing("no"), 500, -32056, 6),
+        (errors.RealmSplitBrain(realm="a", roots=["/a", "/b"]), 500, -32056, 6),
+        (
+            errors.RealmBackendMismatch(realm="a", requested="jsonl", existing="redb"),
+            409,
+            -32062,
+            4,
+        ),
         (errors.OutcomeUnknown("w"), 504, -32057, 7),
         (errors.WorkingCopyContested(realm="a", path="p"), 409, -32058, 3),
         (errors.WorkingCopyBroken(realm="a", path="p", reason="r"), 422, -32058, 4),

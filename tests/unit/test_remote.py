@@ -168,6 +168,8 @@ RAISED = [
     errors.StoreCorrupt("no"),
     errors.StoreTooNew("no"),
     errors.HistoryMissing("no"),
+    errors.RealmSplitBrain(realm="r", roots=["/a", "/b"]),
+    errors.RealmBackendMismatch(realm="r", requested="jsonl", existing="redb"),
     errors.OutcomeUnknown("w", realm="r", reason="x"),
     errors.WorkingCopyContested(realm="r", path="p", pointers=["/a"]),
     errors.WorkingCopyBroken(realm="r", path="p", reason="x", line=1),

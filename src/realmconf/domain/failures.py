@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _NO_FIELDS = frozenset(("code", "message", "retryable", "type", "title", "status", "detail"))
 """What every error has, and what RFC 9457 adds."""
-_TUPLES = frozenset(("contested", "violations", "chain", "pointers"))
+_TUPLES = frozenset(("contested", "violations", "chain", "pointers", "roots"))
 """Fields that are tuples in Python."""
 
 

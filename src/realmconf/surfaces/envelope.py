@@ -83,6 +83,8 @@ ANSWERS: dict[type[errors.RealmconfError], Answer] = {
     errors.StoreCorrupt: _STORE_UNUSABLE,
     errors.StoreTooNew: _STORE_UNUSABLE,
     errors.HistoryMissing: _STORE_UNUSABLE,
+    errors.RealmSplitBrain: _STORE_UNUSABLE,
+    errors.RealmBackendMismatch: Answer(status=409, rpc=-32062, exit=4),
     errors.OutcomeUnknown: Answer(status=504, rpc=-32057, exit=7),
     errors.WorkingCopyContested: Answer(status=409, rpc=-32058, exit=3),
     errors.WorkingCopyBroken: Answer(status=422, rpc=-32058, exit=4),

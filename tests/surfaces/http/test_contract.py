@@ -57,6 +57,8 @@ ERRORS = [
     errors.StoreCorrupt("no"),
     errors.StoreTooNew("no"),
     errors.HistoryMissing("no"),
+    errors.RealmSplitBrain(realm="r", roots=["/a", "/b"]),
+    errors.RealmBackendMismatch(realm="r", requested="jsonl", existing="redb"),
     errors.OutcomeUnknown("w", realm="r"),
     errors.WorkingCopyContested(realm="r", path="config.toml"),
     errors.WorkingCopyBroken(realm="r", path="config.toml", reason="no"),
