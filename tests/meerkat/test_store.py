@@ -556,3 +556,33 @@ def test_a_url_that_cannot_be_understood(url):
     """A typed error says what is wrong with it."""
     with pytest.raises(realmconf.InvalidArgument):
         realmconf.connect(url)
+
+
+def test_a_doctor_explains_a_root(root, client, monkeypatch):
+    """``doctor`` names a lock left behind, a damaged number, secrets that others may read, leftovers, a split brain."""
+    root.write(TEXT + '[providers.api_keys]\nopenai = "sk-placeholder"\n', 4)
+    client.realm("team").get()
+    root.config.chmod(0o644)
+    root.state.write_text("")
+    left = root.folder / ".config.tmp.018f0000-0000-7000-8000-000000000000"
+    for path in (root.lock, left):
+        path.write_text("config-runtime-lock")
+        os.utime(path, (time.time() - 3_600,) * 2)
+    monkeypatch.setenv("XDG_DATA_HOME", str(root.path / "data"))
+    other = root.path / "data" / "meerkat" / "realms" / "team"
+    other.mkdir(parents=True)
+    (other / "config.toml").touch()
+    store = open_store(root.url, limits=LIMITS, read_only=True)
+    told = {(one.level, one.text) for one in store.examine()}  # type: ignore[attr-defined]
+    store.close()
+    assert {level for level, _ in told} == {"note", "warning"}
+    for words in (
+        "left its lock behind",
+        "says no generation",
+        "there are secrets in it",
+        f"{left} was left behind",
+        "split brain",
+    ):
+        assert any(words in text for _, text in told), words
+    assert "sk-placeholder" not in repr(told)
+    assert client.realm("team").get().generation == 4 == root.number()

@@ -18,6 +18,7 @@ from realmconf.domain.withheld import Withheld
 from realmconf.errors import RealmconfError, SecretWithheld
 from realmconf.runtime.project import RECORD_FOLDER, WORKING_COPY
 from realmconf.runtime.results import document_of
+from realmconf.stores.protocol import examinable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +82,12 @@ def examine_realms(client: Client) -> Iterator[Finding]:
             level=NOTE,
             subject="watch",
             text="the kernel tells of no changes here, so watchers poll",
+        )
+    # Before any read: that mends what can be mended.
+    looked_at = examinable(client.store)
+    for trouble in () if looked_at is None else looked_at.examine():
+        yield Finding(
+            level=trouble.level, subject=trouble.subject, text=trouble.text, advice=trouble.advice
         )
     for entry in client.realms():
         realm = client.realm(entry.realm)

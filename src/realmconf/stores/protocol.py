@@ -549,6 +549,29 @@ def description(store: Store, realm: RealmName) -> ConfigStoreMetadata:
     )
 
 
+class Trouble(Record):
+    """One thing that is wrong or weak about a store's own files, and what to do about it."""
+
+    level: str
+    """note | warning | problem"""
+    subject: str
+    text: str
+    advice: str = ""
+
+
+class ExaminableStore(Protocol):
+    """What a store offers besides that can be looked at from outside."""
+
+    def examine(self) -> Iterator[Trouble]:
+        """What is worth telling a person; changes nothing, and takes no lock."""
+        ...
+
+
+def examinable(store: Store) -> ExaminableStore | None:
+    """*store* as one that can be looked at from outside; None where there is nothing to look at."""
+    return store if hasattr(store, "examine") else None  # type: ignore[return-value]
+
+
 class WorkingCopyStore(Protocol):
     """What a store with working copies offers besides."""
 

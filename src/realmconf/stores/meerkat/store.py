@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from realmconf.stores.meerkat.lockfile import Held, Timing
     from realmconf.stores.meerkat.look import Look
     from realmconf.stores.meerkat.standing import Standing
-    from realmconf.stores.protocol import Judgement, Proof, ReadView
+    from realmconf.stores.protocol import Judgement, Proof, ReadView, Trouble
 
 ADOPT_SECONDS = 1.0
 """How long a reader who has found an edit waits for the lock; without it the edit is only told of."""
@@ -569,6 +569,12 @@ class MeerkatStore:
     def schemas_in(self, path: str) -> Mapping[RealmName, Mapping[str, Document]]:
         """See the protocol."""
         return archiving.schemas_in(path)
+
+    def examine(self) -> Iterator[Trouble]:
+        """What is wrong or weak about the root's files; changes nothing."""
+        from realmconf.stores.meerkat.examining import examine
+
+        return examine(self._layout, self._journal, limits=self._limits, timing=self._timing)
 
     def close(self) -> None:
         """See the protocol."""
