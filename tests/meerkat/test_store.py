@@ -324,6 +324,17 @@ def test_a_commit_that_was_cut_short_is_finished(root, team, monkeypatch):
     assert team.get().generation == 5 == root.number()
 
 
+def test_what_the_dead_left_behind_is_removed(root, team):
+    """W23: the next write removes the temporary files of those of ours who were killed; others' stay."""
+    root.write(TEXT, 4)
+    ours = Path(files.temporary(str(root.folder), "config.toml"))
+    others = root.folder / ".config.tmp.018f0000-0000-7000-8000-000000000000"
+    for path in (ours, others):
+        path.write_text("secret")
+    team.set_value("agent.model", "m2")
+    assert (ours.exists(), others.exists()) == (False, True)
+
+
 def test_an_edit_at_the_last_instant_is_kept(root, team, monkeypatch):
     """G8: what an editor saves between the last look and the exchange is back in its place, and adopted first."""
     root.write(TEXT, 4)

@@ -70,6 +70,26 @@ def sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
+OURS = ".realmconf"
+"""How our temporary files end, which are otherwise called as the other program calls its own."""
+
+
+def temporary(folder: str, name: str) -> str:
+    """A path beside the file *name* that nobody has."""
+    return os.path.join(folder, f".{name.partition('.')[0]}.tmp.{_uuid7()}{OURS}")
+
+
+def sweep(folder: str) -> None:
+    """Remove what those of ours who died left behind: the caller holds the lock, so nobody of ours is at work."""
+    for name in os.listdir(folder):
+        if name.startswith(".") and name.endswith(OURS):
+            try:
+                os.unlink(os.path.join(folder, name))
+            except OSError:
+                # Somebody else's to remove.
+                pass
+
+
 def take_away(path: str, expected: bytes) -> str:
     """
     Remove the file at *path* if its content is *expected*; the folder that it was in.
@@ -81,7 +101,7 @@ def take_away(path: str, expected: bytes) -> str:
     """
     path = os.path.realpath(path) if os.path.islink(path) else path
     folder, name = os.path.split(path)
-    aside = os.path.join(folder, f".{name.partition('.')[0]}.tmp.{_uuid7()}")
+    aside = temporary(folder, name)
     try:
         os.rename(path, aside)
     except FileNotFoundError:
@@ -110,8 +130,7 @@ class Replacement:
         self._path = os.path.realpath(path) if os.path.islink(path) else path
         folder, name = os.path.split(self._path)
         self.folder = folder
-        stem = name.partition(".")[0]
-        self._temporary = os.path.join(folder, f".{stem}.tmp.{_uuid7()}")
+        self._temporary = temporary(folder, name)
         self._is_there = False
         self._write(content)
 

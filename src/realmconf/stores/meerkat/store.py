@@ -314,6 +314,7 @@ class MeerkatStore:
         # A realm that nobody ever wrote needs no journal to say so.
         self._journal.make()
         rows = self._point({realm: self._own(realm)})
+        files.sweep(self._layout.folder(realm))
         seen = self._look(realm, is_locked_by_us=True)
         return self._settler.settle(realm, seen, held, rows)
 
