@@ -339,6 +339,7 @@ class Store(Protocol):
         The schemas that come with an append are kept beside its realm, for ever.
 
         *judge* may be called again (after a lost race, or a COMMIT that failed) and must have no effects.
+        It is asked about realms that have moved, too; what it makes of one is refused, no-ops and receipts included.
         What it raises is raised here, after the state it was judged on is known to be committed; nothing
         was changed then.  A judgement with a given write id is recorded in the receipts in the same
         transaction, also when nothing changes.  Hand edits of the named realms are adopted, as revisions of
@@ -349,12 +350,16 @@ class Store(Protocol):
 
         Raises:
             LockTimeout, OutcomeUnknown, StoreUnavailable, StoreFull, StoreReadOnly: See above.
+            RealmMoved: One of the realms that were judged lives in another store; nothing was changed.
         """
         ...
 
     def void(self, realm: RealmName, write_id: str, *, deadline: float) -> Receipt:
         """
         Settle *write_id*: its receipt if it was applied, else record it as void, so that a late commit is refused.
+
+        Raises:
+            RealmMoved: It was not applied, and whether it ever is will be decided in another store.
         """
         ...
 
@@ -452,6 +457,117 @@ class Remembered(Record):
     heads: Mapping[RealmName, Head]
     words: Sequence[int]
     mark: int
+
+
+class Arrival(Record):
+    """
+    What is taken in of realms that move here: a part of their history, as it is, and all that hangs on it.
+    """
+
+    source: str
+    """Where they live until their cut-over: a URL without secrets."""
+    floors: Mapping[RealmName, int]
+    """Every realm that something is brought for, and the oldest generation that is kept of it there."""
+    steps: Sequence[Step] = ()
+    """Revisions in the order in which they were committed there; the positions are that store's and mean nothing here."""
+    receipts: Sequence[Receipt] = ()
+    """``request`` as ``key_name`` and digest with a colon between: made under one of *keys*."""
+    schemas: Mapping[RealmName, Mapping[str, Document]] = {}
+    """By digest, oldest first: to be kept beside the realm, before anything names them."""
+    keys: Mapping[str, bytes] = {}
+    """By ``key_name``: what the requests of *receipts* were digested under."""
+
+
+class MovingStore(Protocol):
+    """
+    What a store offers besides whose realms can move into another one, or from there.
+
+    A realm lives in one store at a time.  Where it does not live its head has ``moved_to``: the store that it has left
+    has one for good, and the store that it comes to has one until the cut-over, which names the store it comes from.
+    Such a realm is read as any other, and is written by nobody (``apply``, ``void``, ``rename``, adoption, ``resolve``)
+    but ``receive``; compaction and purges go on.  Every change of ``moved_to`` takes proofs back and wakes watchers.
+    """
+
+    def request_keys(self) -> Mapping[str, bytes]:
+        """Every key that requests of receipts in this store were digested under, by ``key_name``: its own first."""
+        ...
+
+    def receipts(
+        self,
+        realm: RealmName,
+        *,
+        since: int = 0,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Receipt]:
+        """
+        Receipts of *realm* whose generation is *since* or newer, by write id, from behind the id *after* on.
+
+        The generation of a receipt is the head's after its write; so whatever was added since a head was looked at is
+        at its generation or above.  A revision under a minted id may have none: it is one.  Inside *finish* of
+        ``depart`` it answers from the state that is marked.
+        """
+        ...
+
+    def receive(self, arrival: Arrival, *, deadline: float) -> None:
+        """
+        Take *arrival* in, all or nothing; its realms do not live here before (never written, or moved) nor after.
+
+        A step follows its realm's head (next generation, ``previous`` its digest); or it is the first above the head
+        that is kept there (its generation is the floor): then all below it is removed here, and that is the floor.  One
+        that is here already is passed over.  A receipt that is here stays, unless it tells nothing of its request.
+
+        Raises:
+            InvalidArgument: One of the realms lives here.
+            TimelineChanged: Another history stands here under its name; or a step does not follow.
+            InvalidRealm: The name differs from another one's by case alone.
+        """
+        ...
+
+    def depart(
+        self,
+        realm: RealmName,
+        to: str,
+        *,
+        finish: Callable[[ReadView], None],
+        deadline: float,
+    ) -> Head:
+        """
+        Mark *realm* as moved to *to*, a URL without secrets, by compare-and-swap on the state that *finish* has seen.
+
+        Hand edits are adopted first.  *finish* is called on the newest state, and may be called again after a lost
+        race, so what it does must bear that; what it raises is raised here, and nothing was marked.  Between its look
+        and the marker nothing is appended to the realm, no receipt included.  A realm that is marked so already is
+        left as it is, without a call.
+
+        Raises:
+            RealmNotFound: It was never written.
+            RealmMoved: It is marked as moved elsewhere.
+        """
+        ...
+
+    def arrive(self, realm: RealmName, *, digest: str, deadline: float) -> Head:
+        """
+        Let *realm* live here from now on: its head, which has this *digest*, is written on, watched and rendered.
+
+        One that lives here already is left as it is.
+
+        Raises:
+            TimelineChanged: Its head is another one.
+        """
+        ...
+
+
+def moving(store: Store) -> MovingStore | None:
+    """*store* as one whose realms can move; None where they cannot."""
+    return store if hasattr(store, "depart") else None  # type: ignore[return-value]
+
+
+def key_name(key: bytes) -> str:
+    """What a key of requests is called in other stores: 16 hex digits that tell nothing of it."""
+    from hashlib import sha256
+
+    return sha256(b"realmconf receipts\0" + key).hexdigest()[:16]
 
 
 class DecidingStore(Protocol):

@@ -117,6 +117,27 @@ def _options(query: str) -> dict[str, str]:
     return options
 
 
+_SECRET_OPTIONS = frozenset(("password", "passwd", "token", "secret"))
+
+
+def public_url(url: str) -> str:
+    """*url* without what nobody else may learn: a password before the host, or among the options."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    location, _, query = rest.partition("?")
+    host, slash, path = location.partition("/")
+    credentials, at, host = host.rpartition("@")
+    kept = [
+        option
+        for option in query.split("&")
+        if option and option.partition("=")[0].lower() not in _SECRET_OPTIONS
+    ]
+    user = credentials.partition(":")[0]
+    shown = f"{user}{at if user else ''}{host}{slash}{path}"
+    return f"{scheme}://{shown}" + (f"?{'&'.join(kept)}" if kept else "")
+
+
 def server_origin(url: str) -> str | None:
     """The origin (scheme, host, port if it is not the usual one) of the server that *url* names; None if it is none."""
     origin: str | None = _named("realmconf.stores.remote.address:origin_of")(url)
