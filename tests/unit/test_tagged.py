@@ -146,7 +146,7 @@ def test_a_tagged_store_that_decides_goes_on_deciding() -> None:
         def decide(self) -> None: ...
 
     inner: Any = Server()
-    tagged = TaggedStore(inner, ConfigStoreMetadata())
+    tagged: Any = TaggedStore(inner, ConfigStoreMetadata())
     assert protocol.deciding(tagged) is tagged
 
 
