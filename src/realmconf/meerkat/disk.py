@@ -55,13 +55,15 @@ def read_file(path: str) -> bytes | None:
         return None
     except OSError as error:
         raise unreadable(error, path) from error
-    with open(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise StoreCorrupt(f"{path} is not a file")
-        try:
+        with open(descriptor, "rb", closefd=False) as file:
             raw = file.read(FILE_BYTES_MAX + 1)
-        except OSError as error:
-            raise unreadable(error, path) from error
+    except OSError as error:
+        raise unreadable(error, path) from error
+    finally:
+        os.close(descriptor)
     if len(raw) > FILE_BYTES_MAX:
         raise StoreCorrupt(f"{path} is too large for what it is")
     return raw
