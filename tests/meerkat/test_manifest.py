@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from realmconf import (
+    EnvelopePolicy,
     InvalidArgument,
     InvalidRealm,
     LockTimeout,
@@ -23,6 +24,7 @@ from realmconf import (
     StoreReadOnly,
     StoreTooNew,
     StoreUnavailable,
+    connect,
     meerkat,
 )
 from realmconf.meerkat import disk, manifestlock
@@ -563,3 +565,25 @@ def test_a_folder_tells_its_backend_and_its_paths(
         sessions: str(tmp_path / names[sessions]),
         "sessions_jsonl_dir": str(tmp_path / "sessions_jsonl"),
     }
+
+
+def test_an_envelope_of_a_store_of_meerkats_is_the_originals(tmp_path: Path) -> None:
+    """Over ``meerkat://`` the backend is the realm's own, the instance the reader's, and the paths are the realm's."""
+    folder = tmp_path / "realms" / REALM
+    url = f"meerkat://{tmp_path}/realms?global={tmp_path}/user"
+    with connect(url, instance_id="server-1") as client:
+        realm = client.realm(REALM)
+        realm.set({"agent": {"model": "m"}})
+        assert realm.envelope().to_dict() | {"config": None} == {
+            "config": None,
+            "generation": 1,
+            "realm_id": REALM,
+            "instance_id": "server-1",
+            "backend": None,
+            "view": "own",
+        }
+        put(folder, OLD)
+        told = realm.envelope(policy=EnvelopePolicy.DIAGNOSTIC).to_dict()
+        assert told["backend"] == "redb"
+        assert told["resolved_paths"]["manifest_path"] == str(folder / "realm_manifest.json")
+        assert told["resolved_paths"]["sessions_redb_path"] == str(folder / "sessions.redb")

@@ -28,6 +28,7 @@ from realmconf.errors import (
     Unsupported,
     WorkingCopyBroken,
 )
+from realmconf.meerkat.folder import realm_metadata
 from realmconf.stores import archiving
 from realmconf.stores.fairness import Turn
 from realmconf.stores.meerkat import files, lockfile, standing
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from realmconf.domain.document import Document
+    from realmconf.domain.metadata import ConfigStoreMetadata
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
     from realmconf.stores.meerkat.journal import Known
@@ -127,6 +129,10 @@ class MeerkatStore:
     def paths(self, realm: RealmName) -> Mapping[str, str]:
         """See the protocol."""
         return {"root": self._layout.folder(realm), "config_path": self._layout.config(realm)}
+
+    def metadata(self, realm: RealmName) -> ConfigStoreMetadata:
+        """The backend is the one that the realm's manifest has pinned."""
+        return realm_metadata(self._layout.folder(realm), realm)
 
     @contextmanager
     def view(self) -> Iterator[ReadView]:
