@@ -98,7 +98,7 @@ EXAMPLES: dict[str, Any] = {
     "requested": 7,
     "floor": 8,
     "depth_max": 16,
-    "roots": ["/work/.rkat/realms", "/home/me/realms"],
+    "roots": ["/srv/app/.rkat/realms", "/srv/realms"],
     "line": 9,
     "column": 10,
     "waited_seconds": 1.5,
