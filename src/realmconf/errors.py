@@ -118,10 +118,14 @@ class TimelineChanged(RealmconfError):
     realm: str
     generation: int
 
-    def __init__(self, *, realm: str, generation: int) -> None:
+    def __init__(self, *, realm: str, generation: int, reason: str = "") -> None:
         super().__init__(
-            f"generation {generation} of realm {realm} is not the one this etag or cursor was made from: "
-            "the store was replaced by another copy, or the etag is mistyped; read again",
+            f"generation {generation} of realm {realm} is not the one "
+            + (
+                reason
+                or "this etag or cursor was made from: "
+                "the store was replaced by another copy, or the etag is mistyped; read again"
+            ),
             realm=realm,
             generation=generation,
         )

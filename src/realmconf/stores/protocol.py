@@ -469,7 +469,7 @@ class Arrival(Record):
     floors: Mapping[RealmName, int]
     """Every realm that something is brought for, and the oldest generation that is kept of it there."""
     steps: Sequence[Step] = ()
-    """Revisions in the order in which they were committed there; the positions are that store's and mean nothing here."""
+    """Revisions in the order in which they were committed there; positions are that store's and mean nothing here."""
     receipts: Sequence[Receipt] = ()
     """``request`` as ``key_name`` and digest with a colon between: made under one of *keys*."""
     schemas: Mapping[RealmName, Mapping[str, Document]] = {}
@@ -733,7 +733,7 @@ class WorkingCopyState(Record):
     """
     What the file means: one word of the protocol's table, and what a person needs to act on it.
 
-    ``state``: clean stale saving absent broken refused restored edited contested none
+    ``state``: clean stale saving absent broken refused restored edited contested moved none
     """
 
     realm: RealmName

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 
-from realmconf.errors import OutcomeUnknown
+from realmconf.errors import OutcomeUnknown, RealmMoved
 from realmconf.stores.protocol import Applied, Receipt
 
 TYPE_CHECKING = False
@@ -67,6 +67,8 @@ class Work:
         self._judgements = ()
         try:
             self._judgements = tuple(self.judge(pending))
+            for judgement in self._judgements:
+                self._refuse_moved(pending.head(judgement.write.realm))
         except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
             self.error = error
             return
@@ -90,6 +92,11 @@ class Work:
                         generation=head.generation,
                     )
                 )
+
+    @staticmethod
+    def _refuse_moved(head: Head) -> None:
+        if head.moved_to is not None:
+            raise RealmMoved(head.moved_to, realm=head.realm)
 
     def result(self) -> Sequence[Applied]:
         """What was applied, or the error, raised in the caller's thread."""

@@ -20,6 +20,7 @@ from realmconf.errors import (
     InvalidArgument,
     OutcomeUnknown,
     RealmconfError,
+    RealmMoved,
     StoreFull,
     StoreReadOnly,
     StoreUnavailable,
@@ -50,7 +51,14 @@ if TYPE_CHECKING:
     from realmconf.stores.embedded.turn import Turn
     from realmconf.stores.embedded.turns import Held
     from realmconf.stores.embedded.workcopy import WorkingCopies
-    from realmconf.stores.protocol import Compaction, Judgement, Notice, Proof, ReadView
+    from realmconf.stores.protocol import (
+        Arrival,
+        Compaction,
+        Judgement,
+        Notice,
+        Proof,
+        ReadView,
+    )
 
 CREATE_SECONDS = 30.0
 """How long an operation that needs the store to exist waits for its turn to make it."""
@@ -58,6 +66,11 @@ CREATE_SECONDS = 30.0
 
 _SETTLED = frozenset({"working_copy_broken", "working_copy_contested"})
 """Warnings that ``resolve`` makes untrue."""
+
+
+def _refuse_moved(head: Head) -> None:
+    if head.moved_to is not None:
+        raise RealmMoved(head.moved_to, realm=head.realm)
 
 
 class EmbeddedStore:
@@ -461,6 +474,7 @@ class EmbeddedStore:
             found = turn.receipt(realm, write_id)
             if found is not None:
                 return found
+            _refuse_moved(turn.head(realm))
             receipt = Receipt(
                 realm=realm,
                 write_id=write_id,
@@ -527,6 +541,8 @@ class EmbeddedStore:
         from realmconf.stores.embedded import maintenance
 
         with self._turns.hold(deadline) as turn:
+            for realm in (old, new):
+                _refuse_moved(turn.head(realm))
             warnings = self._settle_working_copies(turn, (old, new))
             return maintenance.rename(turn, old, new, judge, warnings, self._working)
 
@@ -594,6 +610,7 @@ class EmbeddedStore:
         """See the protocol."""
         self._turns.refuse_misuse()
         with self._turns.hold(deadline) as turn:
+            _refuse_moved(turn.head(realm))
             self._settle_working_copies(turn, (realm,))
             if self._working is not None:
                 self._working.restyle(turn, realm, text)
@@ -633,6 +650,83 @@ class EmbeddedStore:
                     shown=shown,
                 )
         return work.result()
+
+    # --- moving ---------------------------------------------------------------------------------
+
+    @typed
+    def request_keys(self) -> Mapping[str, bytes]:
+        """See the protocol."""
+        from realmconf.stores.embedded import moving
+        from realmconf.stores.embedded.view import Rows
+
+        own = self.request_key()
+        with self.view() as rows:
+            return moving.request_keys(rows.connection, own) if isinstance(rows, Rows) else {}
+
+    @typed
+    def receipts(
+        self,
+        realm: RealmName,
+        *,
+        since: int = 0,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Receipt]:
+        """See the protocol."""
+        from realmconf.stores.embedded import moving
+        from realmconf.stores.embedded.view import Rows
+
+        with self.view() as rows:
+            if not isinstance(rows, Rows):
+                return ()
+            return moving.receipts(rows.connection, realm, since=since, after=after, limit=limit)
+
+    @typed
+    def receive(self, arrival: Arrival, *, deadline: float) -> None:
+        """See the protocol."""
+        from realmconf.stores.embedded import moving
+
+        with self._turns.hold(deadline) as turn:
+            moving.receive(turn, arrival)
+
+    @typed
+    def depart(
+        self,
+        realm: RealmName,
+        to: str,
+        *,
+        finish: Callable[[ReadView], None],
+        deadline: float,
+    ) -> Head:
+        """See the protocol."""
+        from realmconf.stores.embedded import moving
+        from realmconf.stores.embedded.pending import Pending
+
+        with self._turns.hold(deadline) as turn:
+            head = turn.head(realm)
+            if head.moved_to == to:
+                return head
+            _refuse_moved(head)
+            self._settle_working_copies(turn, (realm,))
+
+            def finish_here() -> None:
+                self._turns.judging = True
+                try:
+                    finish(Pending(turn))
+                finally:
+                    self._turns.judging = False
+                if self._turns.dead:
+                    raise ForkedInTransaction
+
+            return moving.depart(turn, realm, to, finish_here)
+
+    @typed
+    def arrive(self, realm: RealmName, *, digest: str, deadline: float) -> Head:
+        """See the protocol."""
+        from realmconf.stores.embedded import moving
+
+        with self._turns.hold(deadline) as turn:
+            return moving.arrive(turn, realm, digest)
 
     # --- the end, and forks ---------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ its own.  Never changes the file itself: that is ``workplace``.
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 
 from realmconf.domain import workfile
 from realmconf.domain.names import LIMITS
@@ -76,8 +77,9 @@ class Finding(Record):
 
     @property
     def no_file_wanted(self) -> bool:
-        """Whether the head has no document, so that no file is its rendering."""
-        return self.head.revision is None or self.head.revision.document is None
+        """Whether no file is to be rendered: the head has no document, or the realm lives elsewhere."""
+        head = self.head
+        return head.moved_to is not None or head.revision is None or head.revision.document is None
 
 
 class ContestedEdit(Record):
@@ -116,6 +118,9 @@ class Examiner:
         The turn is held.  After return the verdict is never ``Adopt`` or ``Restyled``
         (unless somebody saves faster than we can take in).
         """
+        if turn.head(realm).moved_to is not None:
+            # Nobody writes to it here, whoever edits its file included: the edit waits in the file.
+            return self.observe(realm, lambda: nullcontext(turn))
         for _ in range(ROUNDS_MAX):
             try:
                 with Desk(self._files, self._root, realm) as desk:
@@ -157,7 +162,7 @@ class Examiner:
         head = rows.head(realm)
         standing = workrecord.load(rows.connection, realm)
         verdict = None
-        if isinstance(seen, Finished):
+        if isinstance(seen, Finished) and head.moved_to is None:
             verdict = self._adopter.judge(
                 rows,
                 head,

@@ -147,6 +147,8 @@ class Renderer:
 
     def wanted(self, found: Finding) -> bool:
         """Whether the file is to be rendered, now or when somebody lets go of it."""
+        if found.head.moved_to is not None:
+            return False
         if isinstance(found.look, Saving):
             return True
         if found.missing:
@@ -200,6 +202,8 @@ class Renderer:
 
     def _wait_before(self, memory: Memory, found: Finding) -> float | None:
         """None: render now. 0: nothing to do. Else: look again after so many seconds."""
+        if found.head.moved_to is not None:
+            return 0.0
         if found.missing and not found.no_file_wanted:
             known_before = found.standing is not None and found.standing.digest is not None
             if isinstance(found.look, Absent) and not known_before:

@@ -87,6 +87,10 @@ def state(
         fields["reason"] = (
             f"it is of generation {verdict.generation}, and there is no history of this realm"
         )
+    if found.head.moved_to is not None:
+        fields["reason"] = (
+            f"the realm lives in {found.head.moved_to}: what is edited here is not taken in"
+        )
     if contested is not None:
         fields |= _contested_fields(found, path, contested)
     return WorkingCopyState(
@@ -100,6 +104,8 @@ def state(
 def state_word(found: Finding) -> str:
     """The word of the protocol's table."""
     look, verdict = found.look, found.verdict
+    if found.head.moved_to is not None:
+        return "moved"
     if isinstance(look, Refused):
         return "refused"
     if isinstance(look, Saving):

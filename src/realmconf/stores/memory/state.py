@@ -13,7 +13,7 @@ from collections import OrderedDict
 
 from realmconf.domain.names import case_twin
 from realmconf.domain.write import Append
-from realmconf.errors import ForkedInTransaction, GenerationConflict
+from realmconf.errors import ForkedInTransaction, GenerationConflict, RealmMoved
 from realmconf.stores.fairness import Turn
 from realmconf.stores.memory.view import History
 from realmconf.stores.protocol import Applied, Head, Receipt
@@ -79,6 +79,8 @@ class Memory:
         self.empty: dict[str, Head] = {}
         self.signals: weakref.WeakSet[Signal] = weakref.WeakSet()
         self.key = os.urandom(32)
+        self.keys: dict[str, bytes] = {}
+        """Under which requests of receipts were digested that came with realms from elsewhere."""
         _alive.add(self)
 
     def head(self, realm: RealmName) -> Head:
@@ -128,6 +130,7 @@ class Memory:
         for judgement in judgements:
             write, decision = judgement.write, judgement.decision
             realm = write.realm
+            self.refuse_moved(realm)
             if isinstance(decision, Append):
                 before = next_histories.get(realm) or self.histories.get(realm)
                 if before is None:
@@ -177,6 +180,12 @@ class Memory:
         if append.schemas:
             schemas = tuple(dict.fromkeys((*schemas, *append.schemas)))
         return History(realm, revisions, positions, floor=before.floor, schemas=schemas)
+
+    def refuse_moved(self, realm: RealmName) -> None:
+        """Raise if *realm* lives elsewhere."""
+        history = self.histories.get(realm)
+        if history is not None and history.head.moved_to is not None:
+            raise RealmMoved(history.head.moved_to, realm=realm)
 
     def refuse_case_twin(self, realm: RealmName, *, and_of: Iterable[str] = ()) -> None:
         """Raise if the name differs by case alone from one that was written."""

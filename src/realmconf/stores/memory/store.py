@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 from realmconf.errors import InvalidArgument, StoreReadOnly, StoreUnavailable
 from realmconf.stores import archiving
+from realmconf.stores.memory import moving
 from realmconf.stores.memory.hints import Signal
 from realmconf.stores.memory.state import RECEIPTS_KEPT, ProofWords
 from realmconf.stores.memory.view import History, View
-from realmconf.stores.protocol import Compaction, Proof, Receipt, StoreInfo
+from realmconf.stores.protocol import Compaction, Proof, Receipt, StoreInfo, key_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
     from realmconf.stores.memory.state import Memory
-    from realmconf.stores.protocol import Applied, Head, Judgement, ReadView
+    from realmconf.stores.protocol import Applied, Arrival, Head, Judgement, ReadView
 
 
 class MemoryStore:
@@ -92,8 +93,13 @@ class MemoryStore:
             known = self._live().receipt(realm, write_id)
             if known is not None:
                 return known
+            self._memory.refuse_moved(realm)
             voided = Receipt(
-                realm=realm, write_id=write_id, request="", outcome="void", generation=0
+                realm=realm,
+                write_id=write_id,
+                request="",
+                outcome="void",
+                generation=self._memory.head(realm).generation,
             )
             self._memory.publish({}, [voided])
             return voided
@@ -158,6 +164,43 @@ class MemoryStore:
             copied.revisions[copied.index(generation)] = purged
             self._memory.publish({realm: copied}, every_word=True)
             return purged
+
+    # --- moving ------------------------------------------------------------------------
+
+    def request_keys(self) -> Mapping[str, bytes]:
+        return {key_name(self._memory.key): self._memory.key, **self._memory.keys}
+
+    def receipts(
+        self,
+        realm: RealmName,
+        *,
+        since: int = 0,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Receipt]:
+        self._check_open()
+        return moving.receipts(self._memory, realm, since=since, after=after, limit=limit)
+
+    def receive(self, arrival: Arrival, *, deadline: float) -> None:
+        with self._writing(deadline):
+            moving.receive(self._memory, arrival)
+
+    def depart(
+        self,
+        realm: RealmName,
+        to: str,
+        *,
+        finish: Callable[[ReadView], None],
+        deadline: float,
+    ) -> Head:
+        with self._writing(deadline):
+            return moving.depart(self._memory, realm, to, lambda: finish(self._live()))
+
+    def arrive(self, realm: RealmName, *, digest: str, deadline: float) -> Head:
+        with self._writing(deadline):
+            return moving.arrive(self._memory, realm, digest)
+
+    # --- copies ------------------------------------------------------------------------
 
     def backup(self, path: str) -> None:
         with self.view() as view:

@@ -24,7 +24,8 @@ class History:
     """
     One realm's revisions.  A history is replaced, never changed: *revisions* only grows and *count* says how
     much of it belongs to this one, so a view that holds it stays at its point.  *positions* are those of the
-    revisions, index by index; *schemas* the digests of all that the realm ever had.
+    revisions, index by index; *schemas* the digests of all that the realm ever had.  *moved_to* is where it lives, if
+    not here.
     """
 
     __slots__ = ("count", "floor", "head", "parent", "positions", "revisions", "schemas")
@@ -37,13 +38,14 @@ class History:
         *,
         floor: int = 1,
         schemas: tuple[str, ...] = (),
+        moved_to: str | None = None,
     ) -> None:
         self.revisions = revisions
         self.positions = positions
         self.count = len(revisions)
         self.floor = floor
         self.schemas = schemas
-        self.head = Head(realm=realm, revision=revisions[-1], floor=floor)
+        self.head = Head(realm=realm, revision=revisions[-1], floor=floor, moved_to=moved_to)
         self.parent = parent_of(realm, revisions[-1].document)
 
     def since(self, floor: int) -> History:
@@ -55,6 +57,18 @@ class History:
             self.positions[first : self.count],
             floor=floor,
             schemas=self.schemas,
+            moved_to=self.head.moved_to,
+        )
+
+    def living(self, moved_to: str | None) -> History:
+        """This history as that of a realm that lives there; here, if None."""
+        return History(
+            self.head.realm,
+            self.revisions[: self.count],
+            self.positions[: self.count],
+            floor=self.floor,
+            schemas=self.schemas,
+            moved_to=moved_to,
         )
 
     def index(self, generation: int) -> int:

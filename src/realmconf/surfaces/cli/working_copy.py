@@ -39,6 +39,10 @@ MEANINGS = {
         "the edit overlaps with newer changes; reads and writes go on with the newest generation",
         "realmconf resolve --edit (both sides in your editor), --head (drop the edit) or --file FILE",
     ),
+    "moved": (
+        "the realm lives in another store; what is edited here is not taken in",
+        "edit it there",
+    ),
     "refused": (
         "it is not a regular file of this user; it is neither read nor written",
         "move it away",

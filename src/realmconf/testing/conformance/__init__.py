@@ -25,13 +25,23 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{part}"
-        for part in ("base", "reading", "writing", "keeping", "kinship", "order", "client")
+        for part in (
+            "base",
+            "reading",
+            "writing",
+            "keeping",
+            "kinship",
+            "moving",
+            "order",
+            "client",
+        )
     )
 )
 
 from realmconf.testing.conformance.client import ClientSuite  # noqa: E402
 from realmconf.testing.conformance.keeping import KeepingSuite  # noqa: E402
 from realmconf.testing.conformance.kinship import KinshipSuite  # noqa: E402
+from realmconf.testing.conformance.moving import MovingSuite  # noqa: E402
 from realmconf.testing.conformance.order import OrderSuite  # noqa: E402
 from realmconf.testing.conformance.reading import ReadingSuite  # noqa: E402
 from realmconf.testing.conformance.writing import WritingSuite  # noqa: E402
@@ -40,6 +50,6 @@ __all__ = ["ConformanceSuite"]
 
 
 class ConformanceSuite(
-    ReadingSuite, WritingSuite, KeepingSuite, KinshipSuite, OrderSuite, ClientSuite
+    ReadingSuite, WritingSuite, KeepingSuite, KinshipSuite, MovingSuite, OrderSuite, ClientSuite
 ):
     """Every claim that the contract of ``stores.protocol`` makes, and the client's over the store."""
