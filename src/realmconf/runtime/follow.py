@@ -18,6 +18,7 @@ from realmconf.errors import (
     HistoryCompacted,
     InvalidArgument,
     InvalidRealm,
+    RealmMoved,
     RevisionNotFound,
 )
 from realmconf.runtime import arguments, pages
@@ -199,6 +200,7 @@ class OwnFollower(Generic[Config]):
         generation = head.generation
         if generation == self._generation and not self._reset_due:
             if self._matches(GENESIS if newest is None else newest.digest):
+                _refuse_moved(head)
                 return None
             return self._reset(head)
         if newest is not None and generation == self._generation + 1 and not self._reset_due:
@@ -362,6 +364,7 @@ class EffectiveFollower(Generic[Config]):
         if moved == ():
             # Heads that are newer objects of the same revisions: nobody need compare them again.
             self._point = now
+            _refuse_moved(now.head)
             return None
         if moved is not None and len(moved) == 1 and now.watched == self._point.watched:
             before, after = moved[0]
@@ -482,6 +485,12 @@ class EffectiveFollower(Generic[Config]):
         self._ready.clear()
         self._reset_due = False
         return self._deliver(point, point.head.revision, reset=True)
+
+
+def _refuse_moved(head: Head) -> None:
+    """Raise, once all that was written here is told, if the realm goes on elsewhere."""
+    if head.moved_to is not None:
+        raise RealmMoved(head.moved_to, realm=head.realm)
 
 
 class _LostError(Exception):

@@ -13,7 +13,7 @@ from realmconf.domain.lineage import own_section, resolve, schemas_in_reach
 from realmconf.domain.names import GLOBAL
 from realmconf.domain.revision import DIGEST_SHOWN, GENESIS
 from realmconf.domain.schemas.shape import NOTHING, Shape
-from realmconf.errors import HistoryCompacted, InvalidArgument, RevisionNotFound
+from realmconf.errors import HistoryCompacted, InvalidArgument, RealmMoved, RevisionNotFound
 from realmconf.stores.protocol import Head, deciding
 
 TYPE_CHECKING = False
@@ -82,10 +82,15 @@ class Point:
         Raises:
             LineageCycle, LineageTooDeep, ParentNotFound: The chain cannot be used.
             HistoryCompacted: What a member stated then is erased.
+            RealmMoved: A member lives in another store.
         """
         if self.problem is not None:
             raise self.problem
         if self._composed is None:
+            for name, head in zip(self.names, self.heads, strict=True):
+                moved_to = getattr(head, "moved_to", None)
+                if moved_to is not None:
+                    raise RealmMoved(moved_to, realm=name)
             self._composed = self._lineages.composer.compose(self.heads, self.names)
         return self._composed
 

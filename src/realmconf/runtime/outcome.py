@@ -25,11 +25,12 @@ from realmconf.errors import (
     InvalidArgument,
     LockTimeout,
     OutcomeUnknown,
+    RealmMoved,
     RevisionNotFound,
     WriteIdReused,
     WriteIdVoid,
 )
-from realmconf.stores.protocol import Judgement, deciding
+from realmconf.stores.protocol import Judgement, deciding, moving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -341,6 +342,11 @@ class _Judging:
         if answers:
             raise WriteIdReused(realm=answers[0].realm, write_id=self._requests[0].write_id)
         self._searched = True
+        for request in self._requests:
+            head = view.head(request.realm)
+            if head.moved_to is not None:
+                # Whatever else is wrong with it: it is to be asked for where the realm lives.
+                raise RealmMoved(head.moved_to, realm=request.realm)
         created_at = self._world.timestamp()
         decided: list[tuple[Request, Write, Append | Unchanged]] = []
         for request, salt in zip(self._requests, self._salts, strict=True):
@@ -408,7 +414,7 @@ class _Judging:
                 if receipt.outcome == "void":
                     raise WriteIdVoid(realm=request.realm, write_id=request.write_id)
                 # A minted id has no request digest on record; nobody else can have it.
-                if receipt.request and self._digest and receipt.request != self._digest:
+                if receipt.request and self._digest and not self._is_same(receipt.request):
                     raise WriteIdReused(realm=request.realm, write_id=request.write_id)
                 if self._may_be_guessed(request, receipt, view):
                     # That it is the same request would tell that the secret in it is.
@@ -422,6 +428,16 @@ class _Judging:
         if self.attempts:
             return self._found_in_history(request, view)
         return None
+
+    def _is_same(self, request: str) -> bool:
+        """Whether the *request* of a receipt is the one that is asked for now."""
+        name, separator, digest = request.rpartition(":")
+        if not separator:
+            return request == self._digest
+        # Of a realm that has moved here: it was made under the key of the store that took the write.
+        able = moving(self._store)
+        key = None if able is None else able.request_keys().get(name)
+        return key is not None and digest == _digest_under(key, self._requests)
 
     def _may_be_guessed(self, request: Request, receipt: Receipt, view: ReadView) -> bool:
         """Whether a known id is asked about by somebody else, who states secrets that they may not see."""
@@ -477,10 +493,14 @@ def _request_digest(store: Store, requests: Sequence[Request]) -> str:
 
     The author and the surface are no part of it: a retry may come another way.
     """
+    return _digest_under(store.request_key(), requests)
+
+
+def _digest_under(key: bytes, requests: Sequence[Request]) -> str:
     from hmac import digest
 
     stated = [[str(request.realm), _alike(request.identity())] for request in requests]
-    return digest(store.request_key(), canonical_bytes(stated), "sha256").hex()
+    return digest(key, canonical_bytes(stated), "sha256").hex()
 
 
 def _alike(value: Any) -> object:

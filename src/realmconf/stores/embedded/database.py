@@ -40,6 +40,9 @@ FORMAT = 1
 PAGE_BYTES = 8192
 """A 2 KB document costs 2.7 KB a row at 8192, 4.1 KB at 4096."""
 
+REALMS_AT_ONCE = 400
+"""Realms that are named in one statement; SQLite takes no more than 500 parts of one."""
+
 CHECKPOINT_PAGES = 1000
 BUSY_MILLISECONDS = 10_000
 """How long a statement waits for SQLite's own locks; our queue makes every other wait ours."""
@@ -331,12 +334,15 @@ def select_as_of(
 def select_floors(connection: apsw.Connection, realms: Iterable[str]) -> dict[str, tuple[int, int]]:
     """Key and floor of each of *realms* that was ever written."""
     names = [str(realm) for realm in realms]
-    marks = ", ".join("?" * len(names))
-    rows = connection.execute(
-        f"SELECT name, id, floor FROM realm WHERE name IN ({marks})",  # noqa: S608 - question marks
-        names,
-    )
-    found = {name: (key, floor) for name, key, floor in rows}
+    found: dict[str, tuple[int, int]] = {}
+    for first in range(0, len(names), REALMS_AT_ONCE):
+        part = names[first : first + REALMS_AT_ONCE]
+        marks = ", ".join("?" * len(part))
+        rows = connection.execute(
+            f"SELECT name, id, floor FROM realm WHERE name IN ({marks})",  # noqa: S608 - question marks
+            part,
+        )
+        found |= {name: (key, floor) for name, key, floor in rows}
     return {name: found[name] for name in names if name in found}
 
 
@@ -344,6 +350,8 @@ def select_steps(
     connection: apsw.Connection, after: Mapping[int, int], *, limit: int
 ) -> list[tuple[int, int, Revision]]:
     """Position, realm's key and revision of what follows a generation of each realm, in the store-wide order."""
+    if len(after) > REALMS_AT_ONCE:
+        return _select_steps_of_many(connection, after, limit=limit)
     # Of each realm no more than can be asked for, and that from the index alone; then the rows that it comes to.
     following = " UNION ALL ".join(
         [
@@ -356,6 +364,32 @@ def select_steps(
     ]
     rows = connection.execute(
         f"{_SELECT_STEP} WHERE seq IN ({following}) ORDER BY seq LIMIT ?", (*bound, limit)
+    )
+    return [(row[0], row[2], to_revision(row)) for row in rows]
+
+
+def _select_steps_of_many(
+    connection: apsw.Connection, after: Mapping[int, int], *, limit: int
+) -> list[tuple[int, int, Revision]]:
+    """The same, of more realms than one statement can name: from the first that follows on, whose soever it is."""
+    first: int | None = connection.execute(
+        "SELECT min((SELECT seq FROM revision WHERE realm = CAST(each.key AS INTEGER) AND generation > each.value "
+        "ORDER BY generation LIMIT 1)) FROM json_each(?) AS each",
+        (json.dumps(after),),
+    ).get
+    if first is None:
+        return []
+    found: list[int] = []
+    for seq, realm, generation in connection.execute(
+        "SELECT seq, realm, generation FROM revision WHERE seq >= ? ORDER BY seq", (first,)
+    ):
+        if len(found) == limit:
+            break
+        if generation > after.get(realm, generation):
+            found.append(seq)
+    rows = connection.execute(
+        f"{_SELECT_STEP} WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq",  # noqa: S608 - built from constants
+        (json.dumps(found),),
     )
     return [(row[0], row[2], to_revision(row)) for row in rows]
 
