@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from realmconf.meerkat.roots import single_root as single_root
     from realmconf.meerkat.roots import user_root as user_root
     from realmconf.meerkat.roots import workspace_folder as workspace_folder
+    from realmconf.meerkat.schema import OPEN_SCHEMA as OPEN_SCHEMA
+    from realmconf.meerkat.schema import SCHEMA as SCHEMA
 
 _HOMES = {
     "Candidates": "realmconf.meerkat.roots",
@@ -50,6 +52,7 @@ _HOMES = {
     "Lease": "realmconf.meerkat.instances",
     "LeaseFile": "realmconf.meerkat.instances",
     "Manifest": "realmconf.meerkat.manifest",
+    "OPEN_SCHEMA": "realmconf.meerkat.schema",
     "parse_manifest": "realmconf.meerkat.manifest",
     "project_root": "realmconf.meerkat.roots",
     "read_leases": "realmconf.meerkat.instances",
@@ -58,6 +61,7 @@ _HOMES = {
     "realm_paths": "realmconf.meerkat.folder",
     "RealmSelection": "realmconf.meerkat.instances",
     "sanitised": "realmconf.meerkat.instances",
+    "SCHEMA": "realmconf.meerkat.schema",
     "select_realm": "realmconf.meerkat.instances",
     "selection_from_dict": "realmconf.meerkat.instances",
     "single_root": "realmconf.meerkat.roots",

@@ -30,7 +30,7 @@ def _filled(config: Document, shape: Shape, above: frozenset[int]) -> Document:
         place = shape.member(key)
         value = found.get(key, ABSENT)
         if value is ABSENT:
-            value = _copied(place.default)
+            value = ABSENT if place.default_unless in config else _copied(place.default)
             # What refers to itself has a section in each section, without end.
             if value is ABSENT and place.types == _OBJECT and not place.sources & above:
                 value = _filled({}, place, above | place.sources) or ABSENT

@@ -191,6 +191,10 @@ def _check_own_keywords(schema: Subschema) -> None:
         )
     if not isinstance(said.get("x-secret", False), bool):
         _refuse("x-secret is true or false", schema.where.child("x-secret"))
+    if not isinstance(said.get("x-default-unless", ""), str):
+        _refuse(
+            "x-default-unless is the name of another member", schema.where.child("x-default-unless")
+        )
     structures = [value for value in said.get("enum", ()) if isinstance(value, (dict, list))]
     if len(structures) > STRUCTURES_MAX:
         _refuse(

@@ -159,6 +159,11 @@ class Shape:
         return ABSENT if value is None else value
 
     @property
+    def default_unless(self) -> str | None:
+        """The member beside this one that, where it is stated, is in the default's stead (``x-default-unless``)."""
+        return self._last("x-default-unless")
+
+    @property
     def title(self) -> str | None:
         """What a person calls the place."""
         return self._last("title")

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from realmconf.surfaces.cli.call import Call
 
-BUILT_IN: dict[str, str] = {}
+BUILT_IN: dict[str, str] = {
+    "meerkat": "realmconf.meerkat.schema:SCHEMA",
+    "meerkat-open": "realmconf.meerkat.schema:OPEN_SCHEMA",
+}
 """Schemas that come with the program: name -> ``module:name`` of the schema."""
 
 EXIT_INVALID = 4
