@@ -47,6 +47,7 @@ NO_OPERATION = {
     "import": "for whoever has the store in hand",
     "backup": "for whoever has the store in hand",
     "restore": "for whoever has the store in hand",
+    "migrate": "between two stores, for whoever has both in hand",
     "compact": "for whoever has the store in hand",
     "verify": "for whoever has the store in hand",
     "doctor": "about this machine",

@@ -252,6 +252,7 @@ CASES: dict[str, list[list[str]]] = {
     "import": [["export"], ["export", "-o", "json"]],
     "backup": [["copy"], ["copy", "-o", "json"]],
     "restore": [["copy"], ["copy", "-o", "json"]],
+    "migrate": [["store", "new"], ["store", "new", "--dry-run"], ["store", "new", "-o", "json"]],
     "compact": [["--keep", "1"], ["--keep", "1", "-o", "json"]],
     "verify": [[], ["-o", "json"]],
     "doctor": [[], ["-o", "json"]],

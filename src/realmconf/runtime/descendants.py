@@ -176,7 +176,7 @@ def _heirs(client: Client, result: WriteResult[Any]) -> Iterator[Heir]:
             # Both points need the same heads, and heirs share most of their ancestors.
             head_of = cache(view.head)
             for name in names[start : start + HEIRS_AT_ONCE]:
-                if not is_live(head_of(name)):
+                if not is_live(head_of(name)) or head_of(name).moved_to is not None:
                     continue
                 before, after = (
                     _under(lineages.point_of, composers[place], head_of, name, realm, revision)

@@ -56,7 +56,9 @@ class Point:
         self.names: tuple[RealmName, ...] = chain.names
         self.watched: tuple[RealmName, ...] = chain.watched
         self.watched_heads = watched_heads
-        self.problem: LineageError | HistoryCompacted | None = chain.problem
+        self.problem: LineageError | HistoryCompacted | RealmMoved | None = (
+            chain.problem or _moved_from(chain)
+        )
         self._composed: Composed | None = None
 
     @property
@@ -82,15 +84,11 @@ class Point:
         Raises:
             LineageCycle, LineageTooDeep, ParentNotFound: The chain cannot be used.
             HistoryCompacted: What a member stated then is erased.
-            RealmMoved: A member lives in another store.
+            RealmMoved: One that it inherits from lives in another store.
         """
         if self.problem is not None:
             raise self.problem
         if self._composed is None:
-            for name, head in zip(self.names, self.heads, strict=True):
-                moved_to = getattr(head, "moved_to", None)
-                if moved_to is not None:
-                    raise RealmMoved(moved_to, realm=name)
             self._composed = self._lineages.composer.compose(self.heads, self.names)
         return self._composed
 
@@ -105,6 +103,15 @@ class Point:
             f"{name}@{etag_of(head.revision)}"
             for name, head in zip(self.watched, self.watched_heads, strict=True)
         )
+
+
+def _moved_from(chain: Chain) -> RealmMoved | None:
+    """Why there is no composition where somebody that the realm inherits from lives in another store."""
+    for name, head in zip(chain.names[1:], chain.heads[1:], strict=True):
+        moved_to = getattr(head, "moved_to", None)
+        if moved_to is not None:
+            return RealmMoved(moved_to, realm=name)
+    return None
 
 
 def etag_of(revision: Revision | None) -> str:

@@ -185,10 +185,8 @@ class _Move:
         for entry in view.realms():
             if is_system(entry.realm):
                 continue
-            head = view.head(entry.realm)
-            if head.moved_to is None:
-                document = None if head.revision is None else head.revision.document
-                living[entry.realm] = parent_of(entry.realm, document)
+            if entry.moved_to is None:
+                living[entry.realm] = entry.parent
         families = families_of(living)
         if wanted is None:
             return families

@@ -103,6 +103,8 @@ class RealmEntry(Record):
     exists: bool
     parent: RealmName | None = None
     """The parent that its document names, be it there or not."""
+    moved_to: str | None = None
+    """The store that it lives in, if not in this one."""
 
 
 class Step(Record):

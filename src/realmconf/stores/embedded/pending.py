@@ -151,6 +151,7 @@ class Pending(Rows):
                     generation=head.generation,
                     exists=not head.revision.tombstone,
                     parent=parent_of(realm, head.revision.document),
+                    moved_to=head.moved_to,
                 )
         return [entries[name] for name in sorted(entries)][:limit]
 

@@ -121,7 +121,7 @@ class Rows:
         rows = self.connection.execute(
             f"SELECT name, {'parent' if kept else 'NULL'}, "  # noqa: S608 - built from constants
             "(SELECT generation FROM revision WHERE realm = realm.id ORDER BY generation DESC LIMIT 1), "
-            "(SELECT tombstone FROM revision WHERE realm = realm.id ORDER BY generation DESC LIMIT 1) "
+            "(SELECT tombstone FROM revision WHERE realm = realm.id ORDER BY generation DESC LIMIT 1), moved_to "
             "FROM realm WHERE name > ? COLLATE BINARY ORDER BY name COLLATE BINARY LIMIT ?",
             ("" if after is None else str(after), -1 if limit is None else limit),
         )
@@ -131,8 +131,9 @@ class Rows:
                 generation=generation,
                 exists=not tombstone,
                 parent=stated.get(name) if parent is None else database.trusted_name(parent),
+                moved_to=moved_to,
             )
-            for name, parent, generation, tombstone in rows
+            for name, parent, generation, tombstone, moved_to in rows
             if generation is not None
         ]
 

@@ -155,7 +155,11 @@ class View:
         revision = head.revision
         exists = revision is not None and not revision.tombstone
         return RealmEntry(
-            realm=head.realm, generation=head.generation, exists=exists, parent=history.parent
+            realm=head.realm,
+            generation=head.generation,
+            exists=exists,
+            parent=history.parent,
+            moved_to=head.moved_to,
         )
 
     def children(self, realm: RealmName) -> Sequence[RealmName]:

@@ -573,6 +573,27 @@ COMMANDS: tuple[Command, ...] = (
         options=(MESSAGE,),
     ),
     Command(
+        name="migrate",
+        group=STORE,
+        summary="move every realm, or one, into another store, with its history, while both are in use",
+        details="Numbers, digests, authors, schemas and write ids stay as they are. Whoever asks the old store "
+        "afterwards is told where to go. After an interruption the same command goes on. --realm moves one realm.",
+        run=_MODULES + "moving:migrate",
+        operands=(
+            Operand(
+                destination="source", label="FROM", kind="text", help="the store to move out of"
+            ),
+            Operand(destination="target", label="TO", kind="text", help="the store to move into"),
+        ),
+        options=(
+            Option(
+                names=("--live",),
+                help="let writers go on while history is copied; they wait for the last few generations only",
+            ),
+            Option(names=("--dry-run",), help="say what would move, and what stands in the way"),
+        ),
+    ),
+    Command(
         name="compact",
         group=STORE,
         summary="remove old generations",

@@ -29,12 +29,16 @@ def realms(call: Call) -> None:
     call.print(
         *call.terminal.table(
             ("realm", "generation", "document"),
-            (
-                (str(one.realm), str(one.generation), "yes" if one.exists else "deleted")
-                for one in found.entries
-            ),
+            ((str(one.realm), str(one.generation), _document(one)) for one in found.entries),
         )
     )
+
+
+def _document(entry: Any) -> str:
+    """What a line of the list says of a realm's document."""
+    if entry.moved_to is not None:
+        return f"in {entry.moved_to}"
+    return "yes" if entry.exists else "deleted"
 
 
 def _page(call: Call, *, after: str | None, limit: int | None) -> Page:

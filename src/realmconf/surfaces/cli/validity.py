@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from realmconf.domain.admit import violations_of
 from realmconf.domain.record import Record
+from realmconf.errors import RealmMoved
 from realmconf.surfaces.cli.terminal import printable, violation_lines
 
 TYPE_CHECKING = False
@@ -30,6 +31,8 @@ class Validity(Record):
     @property
     def state(self) -> str:
         """One word for it."""
+        if isinstance(self.problem, RealmMoved):
+            return "moved"
         if self.problem is not None:
             return "lineage_error"
         return "invalid" if self.violations else "valid"
@@ -38,6 +41,8 @@ class Validity(Record):
 def validity_of(call: Call, realm: RealmName) -> Validity:
     """How it stands with *realm* now; changes nothing, so a hand edit that waits is not part of it."""
     point = call.client.lineages.point(realm, adopt=False)
+    if point.head.moved_to is not None:
+        return Validity(problem=RealmMoved(point.head.moved_to, realm=realm))
     if point.problem is not None:
         return Validity(problem=point.problem)
     return Validity(violations=violations_of(point.composed))
