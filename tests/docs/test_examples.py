@@ -23,6 +23,7 @@ PAGES = (
     "docs/agents.md",
     "docs/json-rpc.md",
     "docs/meerkat.md",
+    "docs/migrating.md",
 )
 LINEAGE = """\
 refused: /agent/modle there is no such key; did you mean "model"?

@@ -64,6 +64,8 @@ def validity_lines(call: Call, validity: Validity) -> list[str]:
     if validity.problem is not None:
         what = printable(str(validity.problem))
         advice = "realmconf parent set NAME, or parent unset"
+        if isinstance(validity.problem, RealmMoved):
+            advice = f"ask the store {printable(validity.problem.to)}"
     elif validity.violations:
         what = "it does not fit its schema"
         advice = "change these here, or where they come from: realmconf explain PATH"

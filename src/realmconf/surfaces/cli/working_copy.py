@@ -40,7 +40,7 @@ MEANINGS = {
         "realmconf resolve --edit (both sides in your editor), --head (drop the edit) or --file FILE",
     ),
     "moved": (
-        "the realm lives in another store; what is edited here is not taken in",
+        "the realm lives in another store",
         "edit it there",
     ),
     "refused": (
