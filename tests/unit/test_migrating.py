@@ -23,7 +23,7 @@ from realmconf.errors import (
 )
 from realmconf.runtime.client import connect
 from realmconf.runtime.families import families_of
-from realmconf.runtime.migrating import migrate
+from realmconf.runtime.migrating import family_of, migrate
 from realmconf.runtime.outcome import Committed, Void
 from realmconf.stores.embedded import database
 from realmconf.stores.registry import public_url
@@ -294,7 +294,9 @@ def test_a_family_is_not_torn_apart(source, target):
     assert [(one.realm, one.state) for one in done.realms] == [("other", "moved")]
     assert done.tokens == "left"
     assert source.realm("team").patch({"x": 1}).generation == 5
-    migrate(source, target, realms=["company", "team"])
+    assert family_of(source, "company") == ["team", "company"]
+    assert family_of(source, "other") == ["other"]
+    migrate(source, target, realms=family_of(source, "company"))
     assert target.realm("team").get().config["retries"] == 3
 
 

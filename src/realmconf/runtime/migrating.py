@@ -116,6 +116,23 @@ def migrate(
     return move.carried_out(wanted, live=live)
 
 
+def family_of(client: Client, realm: str) -> list[RealmName]:
+    """*realm* and all who can only move with it; itself alone, where it does not live in the store of *client*."""
+    name = RealmName(realm)
+    with client.store.view() as view:
+        families = families_of(_living(view))
+    return next((family for family in families if name in family), [name])
+
+
+def _living(view: ReadView) -> dict[RealmName, RealmName | None]:
+    """The realms that live in a store, and the parent of each."""
+    return {
+        entry.realm: entry.parent
+        for entry in view.realms()
+        if not is_system(entry.realm) and entry.moved_to is None
+    }
+
+
 def _names(realms: Iterable[str]) -> list[RealmName]:
     if isinstance(realms, (str, bytes)):
         raise InvalidArgument("realms must be a list of names")
@@ -181,13 +198,7 @@ class _Move:
         Raises:
             InvalidArgument: *wanted* has a part of one.
         """
-        living: dict[RealmName, RealmName | None] = {}
-        for entry in view.realms():
-            if is_system(entry.realm):
-                continue
-            if entry.moved_to is None:
-                living[entry.realm] = entry.parent
-        families = families_of(living)
+        families = families_of(_living(view))
         if wanted is None:
             return families
         found = []

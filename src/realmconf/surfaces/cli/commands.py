@@ -575,9 +575,10 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="migrate",
         group=STORE,
-        summary="move every realm, or one, into another store, with its history, while both are in use",
+        summary="move realms into another store, with its history, while both are in use",
         details="Numbers, digests, authors, schemas and write ids stay as they are. Whoever asks the old store "
-        "afterwards is told where to go. After an interruption the same command goes on. --realm moves one realm.",
+        "afterwards is told where to go. After an interruption the same command goes on. --realm moves one realm, "
+        "and those that it inherits from or that inherit from it.",
         run=_MODULES + "moving:migrate",
         operands=(
             Operand(

@@ -33,11 +33,12 @@ def migrate(call: Call) -> None:
     Raises:
         TimelineChanged: Of a dry run, when all is told: something would be refused.
     """
+    from realmconf.runtime.migrating import family_of
     from realmconf.runtime.migrating import migrate as moved
 
     request = call.request
-    realms = None if request.realm is None else [request.realm]
     with _client(call, request.source) as source, _client(call, request.target) as target:
+        realms = None if request.realm is None else family_of(source, request.realm)
         done = moved(
             source,
             target,
