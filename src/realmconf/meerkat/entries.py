@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from realmconf.meerkat.fields import I32, U64, Key, Section, SkillName, Uuid
+from realmconf.meerkat.kinds import I32, U64, Key, Section, SkillName, Uuid
 
 # --- providers ---------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from realmconf.meerkat.entries import (
     SkillRemap,
     SkillRepository,
 )
-from realmconf.meerkat.fields import (
+from realmconf.meerkat.kinds import (
     U16,
     U32,
     U64,
