@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from realmconf.domain.names import LIMITS
+from realmconf.domain.revision import Revision
 from realmconf.domain.write import Append
 from realmconf.errors import GenerationConflict, LockTimeout
 from realmconf.stores.memory import MemoryStore
@@ -281,6 +282,79 @@ class TakesChildrenAlong(MemoryStore):
         return applied
 
 
+class TakesLateWrites(MemoryStore):
+    """Looks for the marker when a judgement appends, and not when it does nothing or is to be fenced off."""
+
+    def void(self, realm, write_id, *, deadline):
+        moved_to = self._memory.head(realm).moved_to
+        if moved_to is None:
+            return super().void(realm, write_id, deadline=deadline)
+        self._live_again(realm, None)
+        try:
+            return super().void(realm, write_id, deadline=deadline)
+        finally:
+            self._live_again(realm, moved_to)
+
+    def _live_again(self, realm, moved_to):
+        self._memory.histories[realm] = self._memory.histories[realm].living(moved_to)
+
+
+class MarksWhatItHasNotSeen(MemoryStore):
+    """Sets the marker first, and then lets the rest be copied."""
+
+    def depart(self, realm, to, *, finish, deadline):
+        head = super().depart(realm, to, finish=lambda _: None, deadline=deadline)
+        with self.view() as view:
+            finish(view)
+        return head
+
+
+class OpensWhatArrives(MemoryStore):
+    """Lets a realm live here as soon as something of it is here."""
+
+    def receive(self, arrival, *, deadline):
+        super().receive(arrival, deadline=deadline)
+        for realm in arrival.floors:
+            self._memory.publish({realm: self._memory.histories[realm].living(None)})
+
+
+class OpensAnything(MemoryStore):
+    """Lets a realm live here whatever its head is."""
+
+    def arrive(self, realm, *, digest, deadline):
+        revision = cast(Revision, self.head(realm).revision)
+        return super().arrive(realm, digest=revision.digest, deadline=deadline)
+
+
+class NumbersAnew(MemoryStore):
+    """Takes for known what has a known number."""
+
+    def receive(self, arrival, *, deadline):
+        steps = [
+            step
+            for step in arrival.steps
+            if step.revision.generation > self.head(step.realm).generation
+        ]
+        super().receive(arrival.replace(steps=steps), deadline=deadline)
+
+
+class LosesKeys(MemoryStore):
+    """Keeps receipts that it can never compare with anything."""
+
+    def receive(self, arrival, *, deadline):
+        super().receive(arrival.replace(keys={}), deadline=deadline)
+
+
+class SleepsThroughMoves(MemoryStore):
+    """Moves no word when a realm leaves."""
+
+    def depart(self, realm, to, *, finish, deadline):
+        with self._writing(deadline):
+            finish(self._live())
+            self._memory.histories[realm] = self._memory.histories[realm].living(to)
+        return self._memory.head(realm)
+
+
 def altered(name, **methods):
     """A store whose views answer otherwise in these methods."""
     kind = type("AlteredView", (View,), methods)
@@ -372,6 +446,13 @@ PLANTED = [
     (CutBeforeSorting, SUITE.test_steps_agree_with_a_replay),
     (SkipsWhatIsGone, SUITE.test_order_below_the_floor),
     (RenamesPositions, SUITE.test_order_of_a_renamed_realm),
+    (TakesLateWrites, SUITE.test_a_moved_realm_is_written_no_more),
+    (MarksWhatItHasNotSeen, SUITE.test_the_marker_is_set_on_what_was_seen),
+    (OpensWhatArrives, SUITE.test_what_arrives_is_written_by_nobody),
+    (OpensAnything, SUITE.test_what_arrives_is_written_by_nobody),
+    (NumbersAnew, SUITE.test_another_history_is_refused),
+    (LosesKeys, SUITE.test_what_hangs_on_it_comes_along),
+    (SleepsThroughMoves, SUITE.test_a_proof_and_a_sleeper_hear_of_the_marker),
 ]
 
 

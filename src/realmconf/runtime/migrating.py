@@ -31,7 +31,7 @@ from realmconf.errors import (
 from realmconf.runtime.carrying import Carrier
 from realmconf.runtime.families import families_of
 from realmconf.stores.protocol import moving
-from realmconf.stores.registry import public_url
+from realmconf.stores.registry import public_url, server_origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,6 +114,19 @@ def migrate(
     if dry_run:
         return move.planned(wanted)
     return move.carried_out(wanted, live=live)
+
+
+def refuse_server(url: str) -> None:
+    """
+    Raise for the URL of a server, before anybody asks it.
+
+    Raises:
+        Unsupported: It is one: realms are moved by whoever has their store in hand.
+    """
+    if server_origin(url) is not None:
+        raise Unsupported(
+            "the realms of a server are moved where its store is in hand: name that store instead"
+        )
 
 
 def family_of(client: Client, realm: str) -> list[RealmName]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from realmconf.domain.names import LIMITS
+from realmconf.errors import RealmMoved
 from realmconf.surfaces.cli.formats import toml_value
 from realmconf.surfaces.cli.terminal import moment, printable
 
@@ -146,7 +147,11 @@ def _add_changes(call: Call, realm: Any, found: History, shown: dict[str, Any]) 
 def _looked_at(call: Call) -> ConfigRuntime[Mapping[str, Any]]:
     """The realm, after a look at its head: a hand edit that was not taken in yet belongs to the history too."""
     realm = call.realm()
-    head = realm.get()
+    try:
+        head = realm.get()
+    except RealmMoved as moved:
+        call.say(f"{moved}: this is what was written here")
+        return realm
     call.warn(head.warnings)
     if not head.generation:
         call.say(f"realm {head.realm_id} was never written")

@@ -33,10 +33,12 @@ def migrate(call: Call) -> None:
     Raises:
         TimelineChanged: Of a dry run, when all is told: something would be refused.
     """
-    from realmconf.runtime.migrating import family_of
+    from realmconf.runtime.migrating import family_of, refuse_server
     from realmconf.runtime.migrating import migrate as moved
 
     request = call.request
+    for url in (request.source, request.target):
+        refuse_server(url)
     with _client(call, request.source) as source, _client(call, request.target) as target:
         realms = None if request.realm is None else family_of(source, request.realm)
         done = moved(

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from realmconf.errors import RateLimited, StoreUnavailable, Unauthenticated
+from realmconf.errors import RateLimited, RealmMoved, StoreUnavailable, Unauthenticated
 from realmconf.runtime.access import EVERYWHERE, Grant
 from realmconf.runtime.hub import Hub
 from realmconf.runtime.operations import reading
@@ -222,7 +222,10 @@ class Streams:
 
     def _failed(self, steps: Steps, failure: Exception) -> None:
         """End the streams of a view that cannot be read now; their readers ask again, which says why."""
-        LOG.error("the streams of realm %s were ended", steps.realm, exc_info=failure)
+        if isinstance(failure, RealmMoved):
+            LOG.info("the streams of realm %s were ended: it lives elsewhere", steps.realm)
+        else:
+            LOG.error("the streams of realm %s were ended", steps.realm, exc_info=failure)
         self._drop(steps)
         for reader in list(steps.readers):
             reader.end()

@@ -282,7 +282,7 @@ class MovingSuite(StoreSuite):
             able.receive(arrival_of([steps[0], steps[2]]), deadline=soon())
         assert store.head(TWO).generation == 0
         able.receive(arrival_of(steps[:1]), deadline=soon())
-        for wrong in (others, others[1:], [steps[1], others[1]]):
+        for wrong in (others, others[:1], others[1:], [steps[1], others[1]]):
             with pytest.raises(TimelineChanged):
                 able.receive(arrival_of(wrong), deadline=soon())
             assert store.head(TWO).generation == 1
