@@ -38,7 +38,8 @@ HOOK_POINTS = (
 )
 HOOK_RUNTIME = {"type": "in_process", "name": "noop"}
 I32_MAX = 2**31 - 1
-NANOS_MAX = 10**9 - 1
+NANOS_MAX = 2**32 - 1
+"""More than a second of them are carried over."""
 
 CLOSED = frozenset(("mcp_server", "mob_host"))
 """Where the original refuses unknown keys as well."""

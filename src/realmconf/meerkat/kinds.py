@@ -10,7 +10,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 from realmconf.meerkat.durations import (
     FORM,
@@ -48,7 +56,16 @@ U16 = Annotated[int, Field(ge=0, le=U16_MAX)]
 U32 = Annotated[int, Field(ge=0, le=U32_MAX)]
 U64 = Annotated[int, Field(ge=0, le=U64_MAX)]
 I32 = Annotated[int, Field(ge=-I32_MAX - 1, le=I32_MAX)]
-Uuid = Annotated[str, Field(pattern=UUID)]
+
+
+def _canonical(uuid: str) -> str:
+    digits = uuid.lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+Uuid = Annotated[str, Field(pattern=UUID), AfterValidator(_canonical)]
+"""Written in small letters with dashes, as the original writes it."""
+
 SkillName = Annotated[str, Field(pattern=SKILL_NAME)]
 
 Key = Annotated[str, Field(json_schema_extra={"writeOnly": True})]

@@ -36,10 +36,13 @@ UNITS = (
 """What each unit of a duration may be called, the smallest unit first."""
 
 _UNIT = "|".join(name for names in UNITS for name in names)
-# Blanks may stand anywhere but inside of a unit, and a unit ends where the next number or a blank begins.
-DURATION = rf"^\s*[0-9][0-9\s]*(\.\s*[0-9][0-9\s]*)?({_UNIT})(\s*[0-9][0-9\s]*(\.\s*[0-9][0-9\s]*)?({_UNIT}))*\s*$"
+# Blanks may stand anywhere but inside of a unit; a unit ends where a blank or the next number begins.
+_SPAN = rf"[0-9][0-9\s]*(\.\s*[0-9][0-9\s]*)?({_UNIT})"
+DURATION = rf"^(0|\s*{_SPAN}(\s*{_SPAN})*\s*)$"
+
 _UUID_DIGITS = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-UUID = rf"^([0-9a-fA-F]{{32}}|(urn:uuid:)?{_UUID_DIGITS}|\{{{_UUID_DIGITS}\}})$"
+_UUID_NAMESPACE = "[uU][rR][nN]:[uU][uU][iI][dD]:"
+UUID = rf"^([0-9a-fA-F]{{32}}|({_UUID_NAMESPACE})?{_UUID_DIGITS}|\{{{_UUID_DIGITS}\}})$"
 SKILL_NAME = "^[a-z0-9]+(-[a-z0-9]+)*$"
 
 
