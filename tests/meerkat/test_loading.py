@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from realmconf.meerkat import Config, load, merge
 
 def test_no_key_is_dropped():
     """What the original loses on the way, the temperature for one, arrives."""
-    stated = {
+    stated: dict[str, Any] = {
         "agent": {
             "system_prompt_file": "p.md",
             "temperature": 0.5,
