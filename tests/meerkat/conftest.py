@@ -1,4 +1,4 @@
-"""Processes of the program that stands for Meerkat's: started, watched until they stop themselves, ended in any case."""
+"""Processes of the program that stands for Meerkat's: started, waited for until they stop themselves, ended."""
 
 from __future__ import annotations
 
