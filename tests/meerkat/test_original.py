@@ -74,7 +74,7 @@ def test_a_conflict_changes_nothing(originals: Originals) -> None:
 
 
 def test_what_it_does_not_know_is_dropped(originals: Originals) -> None:
-    """Comments, unknown sections and unknown members of config_state.json are gone after a write; defaults are there."""
+    """A write drops comments, unknown sections and unknown members of config_state.json, and states every default."""
     originals.folder.mkdir(parents=True)
     (originals.folder / "config.toml").write_text("# why\n[novel]\nx = 1\n[limits]\nbudget = 3\n")
     (originals.folder / "config_state.json").write_text('{"generation": 4, "other": 1}')

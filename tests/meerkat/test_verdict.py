@@ -63,7 +63,7 @@ class Story:
     ) -> None:
         """A write of our side, and its revision."""
         said = {**counters, writer: value}
-        common = {"writer": writer, "side": "ours", "value": value}
+        common: dict[str, Any] = {"writer": writer, "side": "ours", "value": value}
         self._say(at, **common, do="write", expected=generation - 1, counters=said)
         self._say(at + 1, **common, done=done, generation=generation)
         if done == "written" and recorded:

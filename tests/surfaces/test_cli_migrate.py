@@ -70,6 +70,20 @@ def test_the_old_store_says_where_to_go(stores):
     assert stores.ok("verify").code == 0
 
 
+def test_an_edit_that_cannot_be_taken_in_is_told_of(stores):
+    """G8: a finished edit moves as a generation; a broken one stays in the old file, and a warning says so."""
+    with stores.file.open("a") as file:
+        file.write("by_hand = 1\n")
+    broken = stores.root / "other" / "config.toml"
+    broken.write_text(broken.read_text() + "broken = [\n")
+    done = stores.raw("migrate", "store", "new")
+    assert done.code == 0
+    assert "warning: stays behind: " in done.err
+    assert "other" in done.err
+    assert stores.raw("--store", "new", "--realm", "team", "get", "by_hand").out == "1\n"
+    assert "broken = [" in broken.read_text()
+
+
 def test_a_server_cannot_be_moved(stores):
     """A URL of a server is ``unsupported`` on either side, and said so before anything is asked of the other."""
     for words in (["http://localhost:1", "new"], ["store", "http://localhost:1"]):

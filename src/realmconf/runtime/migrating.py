@@ -64,6 +64,8 @@ class Migrated(Record):
     """Carried by this call, or still to be carried."""
     reason: str = ""
     """Why it is refused, or where it lives."""
+    warnings: tuple[str, ...] = ()
+    """What of hand edits could not be taken in: it stays beside the old store."""
 
 
 class Migration(Record):
@@ -295,6 +297,7 @@ class _Move:
             generation=head.generation,
             revisions=self._counts.get(realm, 0),
             reason=head.moved_to or "" if state == "elsewhere" else "",
+            warnings=tuple(notice.message for notice in head.warnings),
         )
 
     def _finished_before(self, wanted: Sequence[RealmName] | None) -> dict[RealmName, Migrated]:

@@ -537,10 +537,10 @@ class MovingStore(Protocol):
         """
         Mark *realm* as moved to *to*, a URL without secrets, by compare-and-swap on the state that *finish* has seen.
 
-        Hand edits are adopted first.  *finish* is called on the newest state, and may be called again after a lost
-        race, so what it does must bear that; what it raises is raised here, and nothing was marked.  Between its look
-        and the marker nothing is appended to the realm, no receipt included.  A realm that is marked so already is
-        left as it is, without a call.
+        Hand edits are adopted first; warnings of the head that is returned tell of those that could not be.  *finish*
+        is called on the newest state, and may be called again after a lost race, so what it does must bear that; what
+        it raises is raised here, and nothing was marked.  Between its look and the marker nothing is appended to the
+        realm, no receipt included.  A realm that is marked so already is left as it is, without a call.
 
         Raises:
             RealmNotFound: It was never written.

@@ -707,7 +707,7 @@ class EmbeddedStore:
             if head.moved_to == to:
                 return head
             _refuse_moved(head)
-            self._settle_working_copies(turn, (realm,))
+            warnings = self._settle_working_copies(turn, (realm,)).get(realm, ())
 
             def finish_here() -> None:
                 self._turns.judging = True
@@ -718,7 +718,7 @@ class EmbeddedStore:
                 if self._turns.dead:
                     raise ForkedInTransaction
 
-            return moving.depart(turn, realm, to, finish_here)
+            return moving.depart(turn, realm, to, finish_here).replace(warnings=warnings)
 
     @typed
     def arrive(self, realm: RealmName, *, digest: str, deadline: float) -> Head:

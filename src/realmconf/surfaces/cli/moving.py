@@ -52,6 +52,8 @@ def migrate(call: Call) -> None:
         # The working copies that are new there are rendered when it is closed.
     _tell(call, done)
     for one in done.realms:
+        call.say(*(f"warning: stays behind: {message}" for message in one.warnings))
+    for one in done.realms:
         if one.state == "refused":
             raise TimelineChanged(
                 realm=one.realm, generation=one.generation, reason="that the other store has"
