@@ -11,14 +11,17 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import sys
 import time
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.meerkat.letter import Log, counters
 
 import realmconf
+from realmconf.stores.meerkat import files, lockfile
 
 if TYPE_CHECKING:
     from realmconf import ConfigRuntime, Revision
@@ -41,7 +44,7 @@ def work(realm: ConfigRuntime[Any], log: Log, asked: argparse.Namespace) -> None
         except realmconf.RealmconfError as error:
             log.line(done="failed", reason=f"{error.code}: {error}")
             continue
-        seen = counters(snapshot.document or {})
+        seen = counters(dict(snapshot.document or {}))
         told = [one.code for one in snapshot.warnings]
         log.line(done="read", generation=snapshot.generation, counters=seen, warnings=told)
         value += 1
@@ -93,6 +96,41 @@ def revisions(realm: ConfigRuntime[Any], seen: set[int]) -> list[Revision]:
         before = page[-1].generation
 
 
+def stop_inside(log: Log, chance: random.Random, share: float) -> None:
+    """Let this process stop itself at a *share* of its steps inside the lock, where a stop by chance is rare."""
+    for owner, name in (
+        (lockfile.Held, "prove"),
+        (files.Replacement, "put_over"),
+        (files.Replacement, "put"),
+        (lockfile.Held, "give_back"),
+    ):
+        step = getattr(owner, name)
+
+        @wraps(step)
+        def stopping(*given: Any, step: Any = step, name: str = name) -> Any:
+            if chance.random() < share:
+                log.line(at_step=name, signal="SIGSTOP")
+                os.kill(os.getpid(), signal.SIGSTOP)
+            return step(*given)
+
+        setattr(owner, name, stopping)
+
+
+def be_blind() -> None:
+    """The planted bug: a lock that is never proved, and a text that is put over whatever is there."""
+    lockfile.Held.prove = _seeing_nothing  # type: ignore[method-assign, assignment]
+    files.Replacement.put_over = _putting  # type: ignore[method-assign, assignment]
+
+
+def _seeing_nothing(held: lockfile.Held) -> None:
+    """In place of a proof."""
+
+
+def _putting(replacement: files.Replacement, _: bytes | None) -> None:
+    """In place of an exchange."""
+    replacement.put()
+
+
 def look_below(realm: ConfigRuntime[Any], generation: int, seen: set[int], log: Log) -> None:
     """Log where the history begins, if it does not have what was before *generation*."""
     if generation == 1 or generation - 1 in seen:
@@ -113,7 +151,7 @@ def stated(revision: Revision) -> dict[str, Any]:
         "write_id": revision.write_id,
         "reverts": list(revision.reverts),
         "digest": revision.digest,
-        "counters": counters(revision.document or {}),
+        "counters": counters(dict(revision.document or {})),
     }
 
 
@@ -127,8 +165,16 @@ def main(words: list[str]) -> int:
     parser.add_argument("--writer", default="ours")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=3_600.0)
+    parser.add_argument(
+        "--stop-share", type=float, default=0.0, help="of the steps inside the lock"
+    )
+    parser.add_argument("--blind", dest="is_blind", action="store_true", help="with a planted bug")
     asked = parser.parse_args(words)
     log = Log(asked.log, writer=asked.writer, side="ours", pid=os.getpid())
+    if asked.is_blind:
+        be_blind()
+    if asked.stop_share:
+        stop_inside(log, random.Random(asked.seed), asked.stop_share)
     with realmconf.connect(asked.url, author=asked.writer) as client:
         (work if asked.verb == "work" else witness)(client.realm(asked.realm), log, asked)
     return 0

@@ -335,6 +335,28 @@ def test_what_the_dead_left_behind_is_removed(root, team):
     assert (ours.exists(), others.exists()) == (False, True)
 
 
+def test_a_lock_that_is_lost_half_way_is_no_refusal(root, team, monkeypatch):
+    """G6: where another program has gone on from a text of ours without its number, the outcome is unknown."""
+    root.write(TEXT, 4)
+    team.get()
+    real = files.Replacement.put_over
+    done: list[files.Replacement] = []
+
+    def overtaken(self, expected):
+        real(self, expected)
+        if not done:
+            done.append(self)
+            root.lock.unlink()
+            root.write(root.config.read_text() + "[limits]\nbudget = 3\n", 5)
+
+    monkeypatch.setattr(files.Replacement, "put_over", overtaken)
+    with pytest.raises(OutcomeUnknown):
+        team.set_value("agent.model", "m2", expected_generation=4)
+    snapshot = team.get()
+    assert (snapshot.generation, snapshot.document["agent"]["model"]) == (5, "m2")
+    assert root.number() == 5
+
+
 def test_an_edit_at_the_last_instant_is_kept(root, team, monkeypatch):
     """G8: what an editor saves between the last look and the exchange is back in its place, and adopted first."""
     root.write(TEXT, 4)

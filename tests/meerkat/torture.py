@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,11 @@ class Profile:
     """Of these every other one is aimed at whoever of ours holds the lock."""
     stop_seconds: tuple[float, float] = (0.0, 0.0)
     planned_share: float = 0.0
-    """How many of the originals stop or kill themselves at one of their points."""
+    """How many of the originals stop and kill themselves at their points."""
+    stop_share: float = 0.0
+    """How many of their steps inside the lock those of ours stop themselves at."""
+    is_blind: bool = False
+    """Whether ours have a planted bug, which has to be found."""
 
 
 @dataclass
@@ -115,12 +119,10 @@ class Torture:
     def _start(self, side: str, index: int) -> None:
         self._made += 1
         name = f"{side}-{index}-{self._made}"
-        process = subprocess.Popen(
-            self._command(side, name),
-            cwd=PROJECT,
-            stdout=subprocess.DEVNULL,
-            stderr=(self._logs / f"{name}.errors").open("wb"),
-        )
+        with (self._logs / f"{name}.errors").open("wb") as errors:
+            process = subprocess.Popen(
+                self._command(side, name), cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=errors
+            )
         self.writers.append(Writer(name=name, side=side, index=index, process=process))
 
     def _command(self, side: str, name: str) -> list[str]:
@@ -131,6 +133,8 @@ class Torture:
         if side == "witness":
             return [*python, "tests.meerkat.ours", "witness", self.url, REALM, *usual]
         if side == "ours":
+            usual += ["--stop-share", str(self.profile.stop_share)]
+            usual += ["--blind"] * self.profile.is_blind
             return [*python, "tests.meerkat.ours", "work", self.url, REALM, *usual]
         if side == "oracle":
             assert self.profile.oracle is not None
@@ -212,11 +216,12 @@ class Torture:
             if time.monotonic() >= one.goes_on_at:
                 self._go_on(one)
             return
-        if one.process.poll() is not None:
-            if one.process.returncode < 0:
+        ended = one.process.poll()
+        if ended is not None:
+            if ended < 0:
                 self._replace(one)
             return
-        if one.side == "original" and _is_stopped(one.process.pid):
+        if _is_stopped(one.process.pid):
             self._plan_going_on(one)
 
     def _go_on(self, one: Writer) -> None:
@@ -278,14 +283,18 @@ QUICK = Profile(
     stops_per_second=1.5,
     stop_seconds=(0.2, 2.2),
     planned_share=0.8,
+    stop_share=0.02,
 )
 """A staleness of a second, so that ten seconds see some of everything."""
 
 
+def calm(profile: Profile) -> Profile:
+    """The same with nobody killed or stopped."""
+    return replace(profile, kills_per_second=0, stops_per_second=0, planned_share=0, stop_share=0)
+
+
 def main(words: list[str]) -> int:
     """Run once and print the verdict; 1 if something was found."""
-    from dataclasses import replace
-
     parser = argparse.ArgumentParser(prog="torture")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=QUICK.seconds)
@@ -293,6 +302,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--ours", type=int, default=0)
     parser.add_argument("--originals", type=int, default=0)
     parser.add_argument("--calm", action="store_true")
+    parser.add_argument("--blind", action="store_true")
     asked = parser.parse_args(words)
     profile = replace(
         QUICK,
@@ -300,9 +310,10 @@ def main(words: list[str]) -> int:
         seed=asked.seed,
         ours=asked.ours,
         originals=asked.originals,
+        is_blind=asked.blind,
     )
     if asked.calm:
-        profile = replace(profile, kills_per_second=0, stops_per_second=0, planned_share=0)
+        profile = calm(profile)
     verdict = Torture(asked.folder, profile).run()
     print(verdict)
     return 1 if verdict.findings else 0

@@ -275,16 +275,26 @@ class Journal:
                 ),
             )
 
-    def finish(self, realm: RealmName) -> None:
-        """What was begun is committed: the files say so. Of two who find that out, the second changes nothing."""
+    def finish(self, realm: RealmName) -> bool:
+        """
+        What was begun is committed: the files say so. Of two who find that out, the second changes nothing.
+
+        Whether it is in the history; not, where another program has gone on under its number meanwhile.
+        """
         with self._writing() as connection:
             row = connection.execute(
                 "SELECT generation, text, write_id, record, receipt, schemas FROM intent WHERE realm = ?",
                 (realm,),
             ).fetchone()
             if row is None:
-                return
+                return True
             generation, text, write_id, record, receipt, schemas = row
+            newest = connection.execute(
+                "SELECT max(generation) FROM revision WHERE realm = ?", (realm,)
+            ).get
+            if newest is not None and newest >= generation:
+                connection.execute("DELETE FROM intent WHERE realm = ?", (realm,))
+                return False
             self._append(connection, realm, generation, text, True, write_id, record)
             for digest, schema in json.loads(schemas).items():
                 _keep_schema(connection, realm, digest, schema)
@@ -292,6 +302,7 @@ class Journal:
                 request, outcome = json.loads(receipt)
                 self._keep_receipt(connection, realm, write_id, request, outcome, generation)
             connection.execute("DELETE FROM intent WHERE realm = ?", (realm,))
+            return True
 
     def drop_intent(self, realm: RealmName) -> None:
         """What was begun was not done, and never will be; the realm's lock is held."""

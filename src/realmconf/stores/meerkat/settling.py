@@ -28,6 +28,7 @@ from realmconf.stores.meerkat import files, sidecar, standing
 from realmconf.stores.meerkat.failures import explained
 from realmconf.stores.meerkat.files import Replacement
 from realmconf.stores.meerkat.journal import ABSENT_TEXT, sealed_salt
+from realmconf.stores.meerkat.lockfile import LostLockError
 from realmconf.stores.meerkat.sidecar import Sidecar
 from realmconf.stores.owner import name_of
 from realmconf.stores.protocol import Head, Notice
@@ -51,6 +52,8 @@ FOREIGN_AUTHOR = "meerkat"
 """Whoever follows Meerkat's protocol; the files name nobody."""
 REVISIONS_SEARCHED = 64
 """How far back an adoption looks for a write that it puts back."""
+
+OVERTAKEN = "the lock was lost half way, and another program may have gone on from what was written"
 
 _REPORTS = {
     standing.OVERWRITTEN: "overwritten in the files by a program that held the lock for too long",
@@ -334,17 +337,20 @@ class Settler:
                 folder = files.take_away(self._layout.config(realm), look.text)
                 is_visible = True
                 files.sync_folder(folder)
-            else:
-                held.prove()
+            # Whoever was stopped in between must not put an older number over a newer one.
+            held.prove()
             state.put()
             is_visible = True
             files.sync_folder(state.folder)
             for step in before_finish:
                 step()
-            self._journal.finish(realm)
+            if not self._journal.finish(realm):
+                raise OutcomeUnknown(revision.write_id, realm=realm, reason=OVERTAKEN)
         except BaseException as failure:
             if is_visible:
-                if isinstance(failure, (OSError, RealmconfError)):
+                if isinstance(failure, OutcomeUnknown):
+                    raise
+                if isinstance(failure, (OSError, RealmconfError, LostLockError)):
                     raise OutcomeUnknown(
                         revision.write_id, realm=realm, reason=_reason(failure)
                     ) from failure
@@ -378,6 +384,8 @@ def _owner_of(path: str) -> str | None:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, LostLockError):
+        return OVERTAKEN
     return getattr(error, "strerror", None) or str(error)
 
 

@@ -21,6 +21,8 @@ from realmconf.errors import (
     GenerationConflict,
     InvalidArgument,
     LockTimeout,
+    OutcomeUnknown,
+    RealmconfError,
     StoreCorrupt,
     StoreFull,
     StoreReadOnly,
@@ -37,7 +39,7 @@ from realmconf.stores.meerkat.files import OvertakenError
 from realmconf.stores.meerkat.journal import RECEIPTS_KEPT, Journal
 from realmconf.stores.meerkat.lockfile import LostLockError
 from realmconf.stores.meerkat.look import are_recent, look, stamps_of
-from realmconf.stores.meerkat.settling import Settler
+from realmconf.stores.meerkat.settling import OVERTAKEN, Settler
 from realmconf.stores.meerkat.sidecar import Sidecar
 from realmconf.stores.meerkat.view import View
 from realmconf.stores.meerkat.watching import Poller, Signal
@@ -346,16 +348,39 @@ class MeerkatStore:
         self._check_open()
         if len(set(realms)) > 1:
             raise Unsupported("Meerkat's files hold one realm each: no write can be of several")
-        if precheck is not None:
+        (realm,) = set(realms)
+        doubt: str | None = None
+        if getattr(self._inside, "doubt", (None, None, None))[:2] == (realm, deadline):
+            # The same write is tried again, after an attempt whose outcome is unknown.
+            doubt = self._inside.doubt[2]
+        if precheck is not None and doubt is None:
             with self.view() as view:
                 precheck(view)
-        (realm,) = set(realms)
 
         def write(held: Held, notices: tuple[Notice, ...]) -> Sequence[Applied]:
-            judgements = judge(self._point({realm: self._own(realm)}))
+            with self._honest(realm, doubt):
+                judgements = judge(self._point({realm: self._own(realm)}))
             return [self._carried_out(realm, held, one, notices) for one in judgements]
 
-        return self._in_turn(realm, deadline, write)
+        try:
+            return self._in_turn(realm, deadline, write)
+        except OutcomeUnknown as unknown:
+            self._inside.doubt = (realm, deadline, unknown.write_id)
+            raise
+
+    @contextmanager
+    def _honest(self, realm: RealmName, doubt: str | None) -> Iterator[None]:
+        """
+        Let no refusal through of a write that may be in the files: *doubt*, by its id.
+
+        Another program may have gone on from what was written half: then it is there, and under no number of its own.
+        """
+        try:
+            yield
+        except RealmconfError as refusal:
+            if doubt is None or self._journal.receipt(realm, doubt) is not None:
+                raise
+            raise OutcomeUnknown(doubt, realm=realm, reason=OVERTAKEN) from refusal
 
     def _in_turn(
         self,
