@@ -184,3 +184,19 @@ def test_a_broken_file_is_named(places):
     (places.project / ".rkat" / "config.toml").mkdir()
     with pytest.raises(StoreUnavailable, match="cannot be read"):
         places.load()
+
+
+def test_no_provider_is_given_the_key_of_another(tmp_path):
+    """W24: an override that names another provider takes no key along, be it from the file or of a variable."""
+    (tmp_path / ".rkat").mkdir()
+    (tmp_path / ".rkat" / "config.toml").write_text(
+        '[provider]\ntype = "anthropic"\napi_key = "A"\n'
+    )
+    config = load(
+        tmp_path, {"ANTHROPIC_API_KEY": "B"}, overrides={"provider": {"type": "gemini"}}, home=None
+    )
+    assert config.document()["provider"] == {"type": "gemini"}
+    config = load(
+        tmp_path, {"GEMINI_API_KEY": "G"}, overrides={"provider": {"type": "gemini"}}, home=None
+    )
+    assert config.document()["provider"] == {"type": "gemini", "api_key": "G"}

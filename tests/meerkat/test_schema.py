@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import realmconf
 from realmconf.domain.composition import combine
 from realmconf.domain.pointer import Pointer
 from realmconf.domain.schemas.filling import filled
@@ -221,3 +222,14 @@ def test_each_key_of_a_section_is_inherited_by_itself():
         "shell": {"program": "nu", "timeout_secs": 5},
         "agent": {"temperature": 0.5, "model": "m"},
     }
+
+
+def test_no_mode_of_a_parent_opens_a_childs_allowlist():
+    """An allowlist under a parent that lets everything through is refused, not read as unrestricted."""
+    with realmconf.connect("memory://") as client:
+        client.realm("global").set({"shell": {"security_mode": "unrestricted"}})
+        client.realm("global").set_schema(SCHEMA)
+        with pytest.raises(realmconf.SchemaViolation):
+            client.realm("team").set({"shell": {"allowlist": ["git *"]}})
+        allowed = {"allowlist": ["git *"], "security_mode": "allow_list"}
+        assert client.realm("team").set({"shell": allowed}).generation == 1

@@ -92,7 +92,6 @@ def load(
     if home is None:
         home = environment.get("HOME") or None
     stated = _stated(Path(folder).absolute(), None if home is None else Path(home).absolute())
-    _fill_key(stated, environment)
     flags: dict[str, Any] = {
         "max_tokens": max_tokens,
         "max_duration": None if max_duration is None else _text(max_duration),
@@ -102,7 +101,11 @@ def load(
     changes = {"agent": {} if model is None else {"model": model}, "budget": budget}
     stated = patched(stated, {key: value for key, value in changes.items() if value})
     if overrides is not None:
-        stated = patched(stated, check_patch(overrides))
+        changed = check_patch(overrides)
+        stated = patched(_without_old_provider(stated, changed), changed)
+    fitted(stated)
+    # Last, so that no provider is given what is another's.
+    _fill_key(stated, environment)
     config = fitted(stated)
     validate(config)
     return config
@@ -130,12 +133,22 @@ def _stated(folder: Path, home: Path | None) -> Document:
     return combine(inherited, own, _SHAPE)
 
 
+def _without_old_provider(stated: Document, changes: Mapping[str, Any]) -> Document:
+    """*stated* without what belongs to its provider, where *changes* name another one."""
+    provider, wanted = stated.get("provider", {}), changes.get("provider")
+    named = wanted.get("type") if isinstance(wanted, dict) else None
+    if named is None or named == provider.get("type", "anthropic"):
+        return stated
+    return {key: value for key, value in stated.items() if key != "provider"}
+
+
 def _fill_key(stated: Document, environment: Mapping[str, str]) -> None:
     provider = stated.get("provider", {"type": "anthropic"})
     key = next(
         (environment[name] for name in KEYS[provider["type"]] if environment.get(name)), None
     )
-    if key is not None and "api_key" not in provider:
+    known = stated.get("providers", {}).get("api_keys", {})
+    if key is not None and "api_key" not in provider and provider["type"] not in known:
         stated["provider"] = {**provider, "api_key": key}
 
 

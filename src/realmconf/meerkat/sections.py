@@ -133,6 +133,7 @@ def _agent() -> Said:
             "provider_params": {"description": "Whatever the provider understands."},
             "output_schema": {
                 **anything("The JSON Schema of the answer, bare or with a name and a mode."),
+                "x-merge": "replace",
                 "if": {"required": ["schema"], "propertyNames": {"enum": list(_OUTPUT_SCHEMA)}},
                 "then": {
                     "properties": {
@@ -205,6 +206,11 @@ def _models() -> Said:
 def _shell() -> Said:
     # Filled in beside an allowlist, either would outweigh it and let every command through.
     unless = {"x-default-unless": "allowlist"}
+    # A parent's mode beside a child's allowlist would let every command through.
+    only_listed: Said = {
+        "if": {"required": ["allowlist"]},
+        "then": {"properties": {"security_mode": {"enum": ["allow_list"]}}},
+    }
     return table(
         {
             "program": text("The shell.", default="nu"),
@@ -229,6 +235,7 @@ def _shell() -> Said:
             ),
         },
         description="The shell for commands.",
+        **only_listed,
     )
 
 
@@ -309,6 +316,7 @@ def _skills() -> Said:
                 required=tuple(HEALTH),
                 description="When a repository counts as degraded or unhealthy; all four or none.",
                 default=HEALTH,
+                **{"x-merge": "replace"},
             ),
             "identity": table(
                 {
