@@ -28,6 +28,7 @@ from realmconf.errors import (
 from realmconf.runtime.tokens import Tokens
 from realmconf.stores import renaming
 from realmconf.stores.meerkat import files, lockfile
+from realmconf.stores.meerkat.journal import Journal
 from realmconf.stores.registry import open_store
 
 TEXT = """\
@@ -357,6 +358,29 @@ def test_a_lock_that_is_lost_half_way_is_no_refusal(root, team, monkeypatch):
     assert root.number() == 5
 
 
+def test_who_lost_the_lock_takes_nobodys_commit(root, team, monkeypatch):
+    """G1, W6: a commit that is begun by somebody who has lost the lock does not take the holder's from the history."""
+    root.write(TEXT, 4)
+    team.get()
+    real = Journal.begin
+    begun: list[Any] = []
+
+    def overtaken(self, realm, revision, **rest):
+        real(self, realm, revision, **rest)
+        if not begun:
+            begun.append(revision)
+            with root.connect(author="late") as late:
+                journal = late.store._journal
+                real(journal, realm, revision.replace(digest="0" * 64, author="late"), **rest)
+
+    monkeypatch.setattr(Journal, "begin", overtaken)
+    assert team.set_value("agent.model", "m2").generation == 5
+    newest = team.history()[0]
+    assert (newest.generation, newest.author) == (5, "ada")
+    assert team.set_value("agent.model", "m3").generation == 6
+    assert team.verify().generation == 6
+
+
 def test_an_edit_at_the_last_instant_is_kept(root, team, monkeypatch):
     """G8: what an editor saves between the last look and the exchange is back in its place, and adopted first."""
     root.write(TEXT, 4)
@@ -606,7 +630,7 @@ def test_a_doctor_explains_a_root(root, client, monkeypatch):
     other.mkdir(parents=True)
     (other / "config.toml").touch()
     store = open_store(root.url, limits=LIMITS, read_only=True)
-    told = {(one.level, one.text) for one in store.examine()}  # type: ignore[attr-defined]
+    told = {(one.level, one.text) for one in store.examine()}
     store.close()
     assert {level for level, _ in told} == {"note", "warning"}
     for words in (

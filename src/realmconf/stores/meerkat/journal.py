@@ -37,6 +37,8 @@ BUSY_MILLISECONDS = 5_000
 RECEIPTS_KEPT = 100_000
 """Per realm; the oldest goes first."""
 KEY_SHOWN = 16
+FINISHED_SEARCHED = 256
+"""Revisions among which one is looked for that somebody else may have finished meanwhile."""
 
 _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -51,11 +53,13 @@ CREATE TABLE revision(
     UNIQUE(realm, generation)
 );
 CREATE INDEX revision_write ON revision(realm, write_id);
--- A commit that was begun; one realm has one at most, since it is begun under the realm's lock.
+-- A commit that was begun, by the digest of its revision: whoever has lost the lock without knowing it may begin one
+-- beside that of the holder.
 CREATE TABLE intent(
-    realm TEXT PRIMARY KEY, generation INTEGER NOT NULL, text TEXT NOT NULL,
-    write_id TEXT NOT NULL, record TEXT NOT NULL, receipt TEXT, schemas TEXT NOT NULL
-);
+    realm TEXT NOT NULL, digest TEXT NOT NULL, generation INTEGER NOT NULL, text TEXT NOT NULL,
+    write_id TEXT NOT NULL, record TEXT NOT NULL, receipt TEXT, schemas TEXT NOT NULL,
+    PRIMARY KEY(realm, digest)
+) WITHOUT ROWID;
 CREATE TABLE receipt(
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     realm TEXT NOT NULL, write_id TEXT NOT NULL, request TEXT NOT NULL, outcome TEXT NOT NULL,
@@ -182,15 +186,12 @@ class Journal:
                 position=row[4],
             )
 
-    def intent(self, realm: RealmName) -> Intent | None:
-        """The commit that was begun for *realm* and of which nobody has said yet what became of it."""
-        with self._reading() as connection:
-            if connection is None:
-                return None
-            row = connection.execute(
-                "SELECT record, text FROM intent WHERE realm = ?", (realm,)
-            ).fetchone()
-            return None if row is None else Intent(revision=self._revision(row[0]), text=row[1])
+    def intents(self, realm: RealmName) -> list[Intent]:
+        """The commits that were begun for *realm* and of which nobody has said yet what became of them."""
+        return [
+            Intent(revision=self._revision(row[0]), text=str(row[1]))
+            for row in self.rows("SELECT record, text FROM intent WHERE realm = ?", realm)
+        ]
 
     def rows(self, statement: str, *bindings: object) -> list[tuple[object, ...]]:
         """What a SELECT gives."""
@@ -263,9 +264,10 @@ class Journal:
         """Keep what is about to be committed; the realm's lock is held."""
         with self._writing() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO intent VALUES(?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO intent VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     realm,
+                    revision.digest,
                     revision.generation,
                     text,
                     revision.write_id,
@@ -275,39 +277,46 @@ class Journal:
                 ),
             )
 
-    def finish(self, realm: RealmName) -> bool:
+    def finish(self, realm: RealmName, digest: str) -> bool:
         """
-        What was begun is committed: the files say so. Of two who find that out, the second changes nothing.
+        The revision with this *digest*, which was begun, is committed: the files say so.
 
-        Whether it is in the history; not, where another program has gone on under its number meanwhile.
+        Whether it is in the history, by whomever; not, where another one has its generation.
         """
         with self._writing() as connection:
             row = connection.execute(
-                "SELECT generation, text, write_id, record, receipt, schemas FROM intent WHERE realm = ?",
-                (realm,),
+                "SELECT generation, text, write_id, record, receipt, schemas FROM intent "
+                "WHERE realm = ? AND digest = ?",
+                (realm, digest),
             ).fetchone()
             if row is None:
-                return True
+                found = connection.execute(
+                    "SELECT record FROM revision WHERE realm = ? ORDER BY generation DESC LIMIT ?",
+                    (realm, FINISHED_SEARCHED),
+                )
+                return any(json.loads(record)["digest"] == digest for (record,) in found)
+            connection.execute("DELETE FROM intent WHERE realm = ? AND digest = ?", (realm, digest))
             generation, text, write_id, record, receipt, schemas = row
             newest = connection.execute(
                 "SELECT max(generation) FROM revision WHERE realm = ?", (realm,)
             ).get
             if newest is not None and newest >= generation:
-                connection.execute("DELETE FROM intent WHERE realm = ?", (realm,))
                 return False
             self._append(connection, realm, generation, text, True, write_id, record)
-            for digest, schema in json.loads(schemas).items():
-                _keep_schema(connection, realm, digest, schema)
+            for name, schema in json.loads(schemas).items():
+                _keep_schema(connection, realm, name, schema)
             if receipt is not None:
                 request, outcome = json.loads(receipt)
                 self._keep_receipt(connection, realm, write_id, request, outcome, generation)
-            connection.execute("DELETE FROM intent WHERE realm = ?", (realm,))
             return True
 
-    def drop_intent(self, realm: RealmName) -> None:
-        """What was begun was not done, and never will be; the realm's lock is held."""
+    def drop_intents(self, realm: RealmName, digest: str | None = None) -> None:
+        """What was begun (all of it, or the one revision) was not done, and never will be."""
         with self._writing() as connection:
-            connection.execute("DELETE FROM intent WHERE realm = ?", (realm,))
+            connection.execute(
+                "DELETE FROM intent WHERE realm = ? AND digest = coalesce(?, digest)",
+                (realm, digest),
+            )
 
     def note(self, realm: RealmName, revision: Revision, *, text: str) -> bool:
         """Keep a revision that somebody else wrote; whether it was new."""
@@ -352,6 +361,21 @@ class Journal:
                 receipt.outcome,
                 receipt.generation,
             )
+
+    def known_or(self, receipt: Receipt) -> Receipt:
+        """What is known of the receipt's write id, else *receipt*, kept from now on."""
+        with self._writing() as connection:
+            known = self.receipt(receipt.realm, receipt.write_id)
+            if known is None:
+                self._keep_receipt(
+                    connection,
+                    receipt.realm,
+                    receipt.write_id,
+                    receipt.request,
+                    receipt.outcome,
+                    receipt.generation,
+                )
+            return known or receipt
 
     def moved(self, old: RealmName, new: RealmName) -> None:
         """The history of *old* is *new*'s from now on, with its places in the order; both keep the schemas."""

@@ -72,7 +72,7 @@ class Settler:
 
     # --- what it is ----------------------------------------------------------------------
 
-    def standing_of(self, look: Look, known: Known | None, intent: Intent | None) -> Standing:
+    def standing_of(self, look: Look, known: Known | None, intents: Sequence[Intent]) -> Standing:
         """What a look means."""
         has_keys = self._journal.has_keys()
         return standing.judge(
@@ -81,7 +81,7 @@ class Settler:
             is_there=look.text is not None,
             key=self._journal.key_name() if has_keys else None,
             known=known,
-            intent=intent,
+            intents=intents,
         )
 
     def foreign(
@@ -155,15 +155,17 @@ class Settler:
             WorkingCopyBroken: The text is no document, or one that the realm's schemas refuse.
             StoreCorrupt: The number is unreadable, and nothing says what it was.
         """
-        known, intent = self._journal.newest(realm), self._journal.intent(realm)
-        found = self.standing_of(look, known, intent)
+        known, intents = self._journal.newest(realm), self._journal.intents(realm)
+        found = self.standing_of(look, known, intents)
         if found.kind == standing.UNFINISHED:
-            assert intent is not None
-            self._number(realm, look, held, intent.revision.generation, intent.text)
-            self._journal.finish(realm)
+            assert found.intent is not None
+            self._number(realm, look, held, found.generation, found.intent.text)
+            self._journal.finish(realm, found.intent.revision.digest)
+        if len(intents) > (found.intent is not None):
+            # Whoever began them has lost the lock to us.
+            self._journal.drop_intents(realm)
+        if found.kind == standing.UNFINISHED:
             return ()
-        if intent is not None:
-            self._journal.drop_intent(realm)
         if found.kind == standing.UNKNOWN:
             raise self.unknown(realm)
         if found.kind == standing.FOREIGN:
@@ -209,7 +211,7 @@ class Settler:
         revision = self._adoption(realm, look, document, found.generation, before, message)
         self._journal.begin(realm, revision, text=text, receipt=None, schemas={})
         self._number(realm, look, held, revision.generation, text)
-        self._journal.finish(realm)
+        self._journal.finish(realm, revision.digest)
         if not message:
             return ()
         path = self._layout.config(realm)
@@ -344,7 +346,7 @@ class Settler:
             files.sync_folder(state.folder)
             for step in before_finish:
                 step()
-            if not self._journal.finish(realm):
+            if not self._journal.finish(realm, revision.digest):
                 raise OutcomeUnknown(revision.write_id, realm=realm, reason=OVERTAKEN)
         except BaseException as failure:
             if is_visible:
@@ -355,7 +357,7 @@ class Settler:
                         revision.write_id, realm=realm, reason=_reason(failure)
                     ) from failure
                 raise
-            self._take_back(realm)
+            self._take_back(realm, revision)
             if isinstance(failure, OSError):
                 raise explained(failure) from failure
             raise
@@ -363,9 +365,9 @@ class Settler:
             for replacement in made:
                 replacement.discard()
 
-    def _take_back(self, realm: RealmName) -> None:
+    def _take_back(self, realm: RealmName, revision: Revision) -> None:
         try:
-            self._journal.drop_intent(realm)
+            self._journal.drop_intents(realm, revision.digest)
         except RealmconfError:
             # The next look under the lock does it.
             pass

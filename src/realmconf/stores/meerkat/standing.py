@@ -12,6 +12,8 @@ from realmconf.stores.meerkat.sidecar import Damaged, Sidecar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from realmconf.stores.meerkat.journal import Intent, Known
 
 NEVER = "never"
@@ -43,6 +45,8 @@ class Standing(Record):
     kind: str
     generation: int
     """Of what is there; of what is to be adopted the one that it would get."""
+    intent: Intent | None = None
+    """What is unfinished."""
 
 
 def judge(
@@ -52,7 +56,7 @@ def judge(
     is_there: bool,
     key: str | None,
     known: Known | None,
-    intent: Intent | None,
+    intents: Sequence[Intent] = (),
 ) -> Standing:
     """
     Say what stands there.
@@ -62,8 +66,9 @@ def judge(
     newest = 0 if known is None else known.revision.generation
     number = state.generation if isinstance(state, Sidecar) else None
     stamped = state.text if isinstance(state, Sidecar) and state.key == key else None
-    if intent is not None and _is_done(intent, text, number, known):
-        return Standing(kind=UNFINISHED, generation=intent.revision.generation)
+    for intent in intents:
+        if _is_done(intent, text, number, known):
+            return Standing(kind=UNFINISHED, generation=intent.revision.generation, intent=intent)
     if known is None:
         return _without_witness(state, number, stamped, text, is_there=is_there)
     if state is None and not is_there and known.revision.tombstone:
@@ -87,6 +92,9 @@ def judge(
 
 def _is_done(intent: Intent, text: str, number: int | None, known: Known | None) -> bool:
     """Whether the commit that was begun has come so far that everybody sees it."""
+    if known is not None and intent.revision.generation <= known.revision.generation:
+        # Begun by somebody who had lost the lock without knowing it.
+        return False
     if known is not None and intent.text == known.text:
         # The text stays as it was: the number is all that it changes.
         return number == intent.revision.generation and text == intent.text

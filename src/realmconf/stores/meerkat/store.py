@@ -36,7 +36,7 @@ from realmconf.stores.fairness import Turn
 from realmconf.stores.meerkat import files, lockfile, standing
 from realmconf.stores.meerkat.failures import typed
 from realmconf.stores.meerkat.files import OvertakenError
-from realmconf.stores.meerkat.journal import RECEIPTS_KEPT, Journal
+from realmconf.stores.meerkat.journal import RECEIPTS_KEPT, Journal, Known
 from realmconf.stores.meerkat.lockfile import LostLockError
 from realmconf.stores.meerkat.look import are_recent, look, stamps_of
 from realmconf.stores.meerkat.settling import OVERTAKEN, Settler
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from realmconf.domain.metadata import ConfigStoreMetadata
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
-    from realmconf.stores.meerkat.journal import Known
+    from realmconf.stores.meerkat.journal import Intent
     from realmconf.stores.meerkat.layout import Layout
     from realmconf.stores.meerkat.lockfile import Held, Timing
     from realmconf.stores.meerkat.look import Look
@@ -149,7 +149,7 @@ class MeerkatStore:
         """The head as the files say it now, noted and adopted where that can be done."""
         seen = self._look(realm)
         known = self._journal.newest(realm)
-        found = self._settler.standing_of(seen, known, self._journal.intent(realm))
+        found = self._settler.standing_of(seen, known, self._journal.intents(realm))
         notices: tuple[Notice, ...] = ()
         if adopts and seen.is_settled and _is_to_be_settled(found, seen):
             try:
@@ -164,7 +164,7 @@ class MeerkatStore:
                 # What another program does at this very moment is for the next read.
                 seen = self._look(realm)
                 known = self._journal.newest(realm)
-                found = self._settler.standing_of(seen, known, self._journal.intent(realm))
+                found = self._settler.standing_of(seen, known, self._journal.intents(realm))
         return self._answered(realm, seen, known, found, notices)
 
     def _look(self, realm: RealmName, *, is_locked_by_us: bool = False) -> Look:
@@ -190,7 +190,8 @@ class MeerkatStore:
         floor = 1 if known is None else known.floor
         try:
             if found.kind == standing.UNFINISHED and _is_numbered(seen, found.generation):
-                known = self._finished(realm) or known
+                assert found.intent is not None
+                known = self._finished(realm, found.intent) or known
                 assert known is not None
                 revision, floor = known.revision, known.floor
             elif found.kind == standing.FOREIGN:
@@ -225,18 +226,14 @@ class MeerkatStore:
             return False
         return True
 
-    def _finished(self, realm: RealmName) -> Known | None:
+    def _finished(self, realm: RealmName, intent: Intent) -> Known | None:
         """Both files say that what was begun is committed: so does the journal, if it can be written."""
-        intent = self._journal.intent(realm)
         try:
-            self._journal.finish(realm)
+            self._journal.finish(realm, intent.revision.digest)
         except (StoreReadOnly, StoreFull, StoreUnavailable):
-            if intent is not None:
-                from realmconf.stores.meerkat.journal import Known
-
-                return Known(
-                    revision=intent.revision, text=intent.text, is_stamped=True, floor=1, position=0
-                )
+            return Known(
+                revision=intent.revision, text=intent.text, is_stamped=True, floor=1, position=0
+            )
         return self._journal.newest(realm)
 
     def _edited(self, realm: RealmName) -> Notice:
@@ -490,13 +487,10 @@ class MeerkatStore:
         found: list[Receipt] = []
 
         def settle(held: Held, notices: tuple[Notice, ...]) -> Sequence[Applied]:
-            known = self._journal.receipt(realm, write_id)
-            if known is None:
-                known = Receipt(
-                    realm=realm, write_id=write_id, request="", outcome="void", generation=0
-                )
-                self._journal.keep_receipt(known)
-            found.append(known)
+            voided = Receipt(
+                realm=realm, write_id=write_id, request="", outcome="void", generation=0
+            )
+            found.append(self._journal.known_or(voided))
             return ()
 
         self._in_turn(realm, deadline, settle)
