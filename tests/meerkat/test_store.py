@@ -630,7 +630,7 @@ def test_a_doctor_explains_a_root(root, client, monkeypatch):
     other.mkdir(parents=True)
     (other / "config.toml").touch()
     store = open_store(root.url, limits=LIMITS, read_only=True)
-    told = {(one.level, one.text) for one in store.examine()}
+    told = {(one.level, one.text) for one in store.examine()}  # type: ignore[attr-defined]
     store.close()
     assert {level for level, _ in told} == {"note", "warning"}
     for words in (
