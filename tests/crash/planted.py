@@ -10,16 +10,19 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import apsw
 from tests.crash import scenarios
 
+from realmconf.domain.toml import render
 from realmconf.runtime.runtime import ConfigRuntime
 from realmconf.stores.embedded import database, forking, witness
 from realmconf.stores.embedded.counters import Counters
+from realmconf.stores.embedded.pending import Staged
 from realmconf.stores.embedded.session import Session
+from realmconf.stores.embedded.turn import Turn
 from realmconf.testing import torture
 from realmconf.testing.workers import Task, work
 
@@ -107,6 +110,35 @@ def open_the_database() -> None:
     put(ConfigRuntime, "verify", looking)
 
 
+def materialise_first() -> None:
+    """The file is written before the commit that it shows."""
+    append = Turn.append
+
+    def early(self: Turn, staged: Sequence[Staged], **options: Any) -> None:
+        for entry in staged:
+            if entry.revision.document is not None:
+                folder = os.path.join(self.session.layout.root, entry.revision.realm)
+                os.makedirs(folder, exist_ok=True)
+                path = os.path.join(folder, "config.toml")
+                with open(f"{path}.new", "w", encoding="utf-8") as file:
+                    file.write(render(entry.revision.document))
+                os.rename(f"{path}.new", path)
+        append(self, staged, **options)
+
+    put(Turn, "append", early)
+
+
+def no_fence() -> None:
+    """What a dead writer left in the log is forgotten, and not overwritten."""
+
+    def forget(self: Session) -> None:
+        self.end_leftover_transaction()
+        if self.counters is not None:
+            self.counters.fenced()
+
+    put(Session, "fence", forget)
+
+
 BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
@@ -118,6 +150,8 @@ BUGS: dict[str, Callable[[], None]] = {
         fail_after_the_commit,
         start_afresh,
         open_the_database,
+        materialise_first,
+        no_fence,
     )
 }
 

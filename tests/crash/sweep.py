@@ -211,7 +211,7 @@ def _performing(operation: Operation, root: Path, fault: Fault | None) -> Iterat
 
 
 def look(root: Path) -> State:
-    """What a new process finds: every revision of every realm, and that each chain verifies."""
+    """What a new process finds: every revision of every realm, those of its file included; each chain verifies."""
     told, status = in_a_process(lambda: iter([_state(root)]))
     assert status == 0, told
     (state,) = told
@@ -223,6 +223,8 @@ def _state(root: Path) -> State:
         realms: dict[str, Any] = {}
         for entry in client.realms():
             realm = client.realm(entry.realm)
+            # What stands in the file and is not of our making becomes a revision here.
+            realm.publish()
             realm.verify()
             realms[entry.realm] = [
                 [
@@ -348,6 +350,11 @@ def some_faults(numbers: list[int]) -> Iterator[Fault]:
 def more_faults(numbers: list[int]) -> Iterator[Fault]:
     """Each call twice, with the modes in turn."""
     return _in_turn(numbers, each=2)
+
+
+def kills(numbers: list[int]) -> Iterator[Fault]:
+    """Each call killed after it, once."""
+    return (Fault(at=at, mode=KILL_AFTER) for at in numbers)
 
 
 def errors(numbers: list[int]) -> Iterator[Fault]:

@@ -7,23 +7,29 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conformance.test_suite_catches import ForgetsTombstones
 from tests.crash import planted
 from tests.crash.powercut import acknowledged_before_the_cut
 from tests.crash.scenarios import PROJECT
-from tests.crash.sweep import errors, fast_folder, in_a_process, sweep
+from tests.crash.sweep import errors, fast_folder, in_a_process, kills, sweep
 from tests.crash.test_losing_files import STORE, a_history, afterwards, goes_on_or_is_missing
 from tests.crash.test_power import generation_after, prepare
 from tests.crash.test_sweep import OPERATIONS
+from tests.crash.test_witness import at_the_commit, check_reading, reading_on
 from tests.stateful.test_client_against_model import OnMemory, run
 
 from realmconf.domain.names import LIMITS
 from realmconf.runtime.client import Client
 from realmconf.stores.memory import MemoryStore
+from realmconf.testing.faults import KILL_AFTER, Fault
+
+pytestmark = pytest.mark.planted
 
 HANGS = -1
 """The status of a program that did not end: its bug was found as well."""
@@ -107,6 +113,29 @@ def test_the_sweep_finds_an_error_after_the_commit() -> None:
 
     with pytest.raises(AssertionError):
         sweep(operation.replace(act=broken), plan=errors)
+
+
+def test_the_sweep_finds_a_file_written_before_its_commit() -> None:
+    """G8: a file that shows what was never committed becomes an edit that nobody made, and is found at a kill."""
+    (operation,) = (one for one in OPERATIONS if one.name == "set")
+
+    def broken(*arguments: object) -> object:
+        planted.materialise_first()
+        return operation.act(*arguments)  # type: ignore[arg-type]
+
+    with pytest.raises(AssertionError, match="neither old nor new"):
+        sweep(operation.replace(act=broken), plan=kills)
+
+
+def test_what_was_read_beside_a_dead_writer_finds_a_missing_fence() -> None:
+    """G3: a commit that comes out of the log behind a reader who has proved what was there before it."""
+
+    def reading_on_without_a_fence(root: Path, fault: Fault) -> Iterator[Any]:
+        planted.no_fence()
+        return reading_on(root, fault)
+
+    with pytest.raises(AssertionError, match="'recorded': 6"):
+        check_reading(at_the_commit(KILL_AFTER), reading=reading_on_without_a_fence)
 
 
 def test_losing_files_finds_a_fresh_start(tmp_path: Path) -> None:

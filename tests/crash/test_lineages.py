@@ -183,6 +183,7 @@ def test_a_lineage_under_writers(tmp_path: Path) -> None:
     check_lineage_under_writers(tmp_path / "root", seconds=4, kills=4)
 
 
+@pytest.mark.planted
 @pytest.mark.serial
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("bug", ["collect_heads_one_by_one", "skip_to_the_newest"])

@@ -20,6 +20,7 @@ def test_no_proved_read_is_stale_beside_a_writer(tmp_path: Path) -> None:
     assert seen.given, seen
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize("bug", proving.OF_THE_READER)
 def test_a_bug_of_the_reader_is_caught(tmp_path: Path, bug: str, monkeypatch) -> None:
     """The order that a reader keeps, turned round, is a stale read."""
@@ -29,6 +30,7 @@ def test_a_bug_of_the_reader_is_caught(tmp_path: Path, bug: str, monkeypatch) ->
         proving.read_beside(tmp_path / "root", seconds=SECONDS_MAX)
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize("bug", proving.OF_THE_WRITER)
 def test_a_bug_of_the_writer_is_caught(tmp_path: Path, bug: str) -> None:
     """The order that a writer keeps, turned round, is a stale read."""

@@ -126,28 +126,19 @@ def test_a_file_system_that_is_really_full(small_disk: Path) -> None:
 # --- a folder that may not be written -------------------------------------------------------
 
 
-def without_rights(root: Path) -> dict[str, Any]:
+def give_up_rights() -> None:
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(NOBODY)
         os.setuid(NOBODY)
-    found: dict[str, Any] = {}
-    for name, read_only in (("read only", True), ("plain", False)):
-        client = connect(str(root), read_only=read_only)
-        realm = client.realm(REALM)
-        found[name] = [realm.get().generation, code_of(lambda realm=realm: realm.set({"n": 2}))]
-        client.close()
-    return found
 
 
-def test_a_folder_that_may_only_be_read(tmp_path: Path) -> None:
-    """Without the right to write, reads work and a write is ``store_read_only``; nothing was changed."""
-    root = tmp_path / "root"
-    told_by(lambda: connect(str(root)).realm(REALM).set({"n": 1}).generation)
+def give_away(root: Path, *, folder_mode: int, file_mode: int) -> None:
+    """Make *root* nobody's, and let them reach it."""
     for folder, _, files in os.walk(root):
         for name in files:
-            os.chmod(os.path.join(folder, name), 0o444)
-        os.chmod(folder, 0o555)
+            os.chmod(os.path.join(folder, name), file_mode)
+        os.chmod(folder, folder_mode)
         if os.geteuid() == 0:
             for name in (*files, "."):
                 os.chown(os.path.join(folder, name), NOBODY, NOBODY)
@@ -156,8 +147,53 @@ def test_a_folder_that_may_only_be_read(tmp_path: Path) -> None:
         above = above.parent
         if not os.stat(above).st_mode & 0o001:
             os.chmod(above, os.stat(above).st_mode | 0o001)
+
+
+def without_rights(root: Path) -> dict[str, Any]:
+    give_up_rights()
+    found: dict[str, Any] = {}
+    for name, read_only in (("read only", True), ("plain", False)):
+        client = connect(str(root), read_only=read_only)
+        realm = client.realm(REALM)
+        # More than once: from the second read on the kernel is asked to tell of changes.
+        read = [realm.get().generation for _ in range(3)]
+        found[name] = [read, code_of(lambda realm=realm: realm.set({"n": 2}))]
+        client.close()
+    return found
+
+
+def test_a_folder_that_may_only_be_read(tmp_path: Path) -> None:
+    """Without the right to write, reads work and a write is ``store_read_only``; nothing was changed."""
+    root = tmp_path / "root"
+    told_by(lambda: connect(str(root)).realm(REALM).set({"n": 1}).generation)
+    give_away(root, folder_mode=0o555, file_mode=0o444)
     found = told_by(lambda: without_rights(root))
-    assert found == {"read only": [1, "store_read_only"], "plain": [1, "store_read_only"]}
+    assert found == {
+        "read only": [[1, 1, 1], "store_read_only"],
+        "plain": [[1, 1, 1], "store_read_only"],
+    }
+
+
+def without_the_right_to_count(root: Path) -> list[Any]:
+    give_up_rights()
+    counters = root / ".store" / "counters"
+    os.chmod(counters, 0o400)
+    with connect(str(root)) as client:
+        realm = client.realm(REALM)
+        found: list[Any] = [code_of(lambda: realm.set({"n": 2})) for _ in range(3)]
+        found.append(realm.get().generation)
+        os.chmod(counters, 0o600)
+        found.append(realm.set({"n": 2}).generation)
+    return found
+
+
+def test_counters_that_may_only_be_read(tmp_path: Path) -> None:
+    """Who cannot announce a commit is refused each time, and reads on; nothing is asked of them once it is mended."""
+    root = tmp_path / "root"
+    told_by(lambda: connect(str(root)).realm(REALM).set({"n": 1}).generation)
+    give_away(root, folder_mode=0o700, file_mode=0o600)
+    found = told_by(lambda: without_the_right_to_count(root))
+    assert found == ["store_read_only", "store_read_only", "store_read_only", 1, 2]
 
 
 # --- modes -----------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ def test_kills_and_stops() -> None:
 
 @pytest.mark.serial
 def test_kills_while_people_edit() -> None:
-    """G8: of hand edits made meanwhile, in four styles of saving, none is lost, none reverts a write."""
+    """G8: of hand edits made meanwhile, in six styles of saving, none is lost, none reverts a write."""
     with fast_folder() as folder:
         report = torture(
             folder,

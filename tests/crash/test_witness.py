@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.crash.sweep import (
     fast_folder,
     in_a_process,
     perform,
+    tell,
 )
 from tests.crash.test_sweep import a_history
 
@@ -33,17 +35,47 @@ WRITE = Operation(
 
 
 def beside(root: Path, fault: Fault) -> Iterator[Any]:
-    """What a process is told that had the store open before the writer died, and after."""
+    """What a process is told that has the store open while the writer dies, and after."""
+    begin, write = performing_when_told(root, fault)
     client = connect(str(root))
     realm = client.realm(REALM)
     assert realm.get().generation == 5
-    # The writer is a child of this process, so this client closes for the fork and opens again.
-    outcome = perform(WRITE, root, fault)
-    yield {"killed": os.WIFSIGNALED(outcome.status), "answer": outcome.answer}
+    begin()
+    yield write()
     yield {"read": realm.get().generation}
     yield {"settled": type(realm.settle(WRITE_ID)).__name__}
     yield {"read again": realm.get().generation}
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def performing_when_told(
+    root: Path, fault: Fault
+) -> tuple[Callable[[], object], Callable[[], dict[str, Any]]]:
+    """
+    A process that performs the write once the first function is called; what became of it is told by the second.
+
+    It is made before the store is opened here: who forks closes what it has open, and whoever opens the store
+    while nobody else has it open reads the whole log, a dead writer's frames among it.
+    """
+    told_to_begin, tell_to_begin = os.pipe()
+    told_of_it, tell_of_it = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            os.read(told_to_begin, 1)
+            outcome = perform(WRITE, root, fault)
+            tell(tell_of_it, {"killed": os.WIFSIGNALED(outcome.status), "answer": outcome.answer})
+        finally:
+            os._exit(0)
+    os.close(tell_of_it)
+
+    def what_became_of_it() -> dict[str, Any]:
+        with open(told_of_it, "rb") as pipe:
+            facts: dict[str, Any] = json.loads(pipe.read())
+        os.waitpid(process, 0)
+        return facts
+
+    return lambda: os.write(tell_to_begin, b"!"), what_became_of_it
 
 
 def found_by(root: Path) -> Any:
@@ -98,6 +130,62 @@ def test_what_was_settled_beside_a_dead_writer_stays_so() -> None:
     """G6: an answer about a dead writer's write is final, also after everybody has closed."""
     modes = (KILL_BEFORE, KILL_AFTER, KILL_TORN)
     assert check(Fault(at=at, mode=modes[at % 3]) for at in range(1, 80, 2)) > 10
+
+
+def reading_on(root: Path, fault: Fault) -> Iterator[Any]:
+    """What a process reads that had the turn after the writer died, wrote nothing, and reads the whole log anew."""
+    begin, write = performing_when_told(root, fault)
+    client = connect(str(root))
+    realm = client.realm(REALM)
+    document = realm.get().config
+    begin()
+    yield write()
+    yield {"changed": realm.set(document, timeout=10).changed}
+    yield {"read": realm.get().generation}
+    # Who forks closes what it has open; nobody else has it open.
+    process = os.fork()
+    if process == 0:
+        os._exit(0)
+    os.waitpid(process, 0)
+    yield {"recorded": realm.history(limit=1)[0].generation, "read again": realm.get().generation}
+
+
+def check_reading(
+    faults: Iterable[Fault], *, reading: Callable[[Path, Fault], Iterator[Any]] = reading_on
+) -> int:
+    """Who reads on beside a dead writer reads what the record says; how many deaths were checked."""
+    checked = 0
+    with fast_folder() as folder:
+        in_a_process(lambda: map(a_history, [folder / "template"]))
+        for fault in faults:
+            root = folder / "root"
+            shutil.copytree(folder / "template", root)
+            told, _ = in_a_process(partial(reading, root, fault))
+            facts = {key: value for item in told for key, value in item.items()}
+            shutil.rmtree(root)
+            assert "defect" not in facts, facts
+            assert facts["recorded"] == facts["read again"] == facts["read"], f"{fault}: {facts}"
+            checked += facts["killed"]
+    return checked
+
+
+def at_the_commit(mode: str) -> Iterator[Fault]:
+    """Deaths at each call that writes the commit to the log, and at its sync."""
+    with fast_folder() as folder:
+        in_a_process(lambda: map(a_history, [folder / "template"]))
+        calls = perform(WRITE, folder / "template", None).calls
+    first = calls.index("xWrite realmconf.db-wal")
+    last = calls.index("xSync realmconf.db-wal")
+    return (Fault(at=at + 1, mode=mode) for at in range(first, last + 1))
+
+
+def test_what_was_read_beside_a_dead_writer_stays_so() -> None:
+    """
+    G3: a write that nobody can see yet does not come into being behind a reader who has proved what it read.
+
+    The next turn, whatever it is for, overwrites what the dead writer left in the log.
+    """
+    assert check_reading(at_the_commit(KILL_AFTER)) > 3
 
 
 @pytest.mark.torture

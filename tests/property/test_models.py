@@ -155,6 +155,36 @@ def test_keys_the_type_does_not_know_survive(base, model):
             assert pointer.resolve(document) is not ABSENT
 
 
+# --- arrays of tables -------------------------------------------------------------------------
+
+
+class Rows(pydantic.BaseModel):
+    rows: list[Inner] = []
+
+
+ROWS = adapter_for(Rows)
+
+stated_rows = st.lists(
+    st.fixed_dictionaries({}, optional={"name": words, "size": small, "note": words}), max_size=5
+)
+row_lists = st.lists(inners, max_size=3)
+
+
+@given(stated_rows, st.permutations(range(5)), row_lists)
+def test_elements_that_stay_are_stated_as_they_were(stated, order, others):
+    """G10: however an array of tables is turned round, cut and added to, it is the model's, and who stayed stays."""
+    origin = composed({"rows": stated})
+    before = ROWS.load(origin.config)
+    stayed = [place for place in order if place < len(stated)][: len(stated) - len(others) // 2]
+    model = Rows(rows=[*(before.rows[place] for place in stayed), *others])
+    document = edited({"rows": stated}, edit_from(ROWS, origin, model))
+    assert ROWS.load(composed(document).config) == model
+    for place, element in enumerate(model.rows):
+        ours = [at for at in range(len(stated)) if before.rows[at] == element]
+        if len(ours) == model.rows.count(element) == 1:
+            assert same(document["rows"][place], stated[ours[0]])
+
+
 # --- written while others go on ---------------------------------------------------------------
 
 PLACES = [Pointer((outer, inner)) for outer in "ab" for inner in "xyz"]

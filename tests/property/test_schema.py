@@ -258,6 +258,7 @@ def test_a_violation_names_a_place_and_quotes_nothing(schema, config):
     check_told(schema, config)
 
 
+@pytest.mark.planted
 def test_a_planted_leak_is_found(monkeypatch):
     """The law above can fail: with words that quote a value it does."""
     from realmconf.domain.schemas import complaints

@@ -6,6 +6,8 @@ from typing import Any
 from realmconf.domain.decide import decide
 from realmconf.domain.names import LIMITS, Limits, RealmName
 from realmconf.domain.revision import Revision
+from realmconf.domain.schemas.shape import Shape
+from realmconf.domain.secrets import Secrecy
 from realmconf.domain.write import Append, Command, Delete, Expected, SetDocument, Unchanged, Write
 from realmconf.errors import HistoryCompacted, RevisionNotFound
 from realmconf.stores.protocol import Head
@@ -50,14 +52,28 @@ class ListHistory:
         return [revision for revision in self.kept.get(realm, []) if revision.generation > after]
 
     def decide(
-        self, command: Command, *, limits: Limits = LIMITS, **fields: Any
+        self,
+        command: Command,
+        *,
+        limits: Limits = LIMITS,
+        shape: Shape | None = None,
+        secrecy: Secrecy | None = None,
+        is_tried: bool = False,
+        **fields: Any,
     ) -> Append | Unchanged:
         """Judge a write without appending it."""
         if isinstance(fields.get("expected"), int):
             fields["expected"] = Expected(generation=fields["expected"])
         stated = {"realm": TEAM, "author": "ada", "write_id": "w1", **fields}
         return decide(
-            Write(command=command, **stated), self, created_at=NOW, salt=SALT, limits=limits
+            Write(command=command, **stated),
+            self,
+            created_at=NOW,
+            salt=SALT,
+            limits=limits,
+            shape=None if shape is None else lambda: shape,
+            secrecy=None if secrecy is None else lambda: secrecy,
+            is_tried=is_tried,
         )
 
     def write(self, command: Command, **fields: Any) -> Append | Unchanged:

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.history import NOW, SALT, TEAM, ListHistory
 
 from realmconf.domain.decide import diff_of
-from realmconf.domain.document import ABSENT, same
+from realmconf.domain.document import ABSENT, canonical_bytes, same
 from realmconf.domain.jsonpatch import check_operations
 from realmconf.domain.names import Limits, RealmName
 from realmconf.domain.pointer import Pointer
@@ -562,3 +562,102 @@ def test_the_last_generation() -> None:
     assert isinstance(history.decide(SET), Unchanged)
     history.replace_head(generation=2**53 - 2)
     assert appended(history.decide(PATCH)).revision.generation == 2**53 - 1
+
+
+# --- what a refusal says ---------------------------------------------------------------------
+
+
+def test_a_refusal_says_of_which_realm_and_which_generations() -> None:
+    """Whoever is refused can go on from what it says."""
+    history = ListHistory({"a": 1}, {"a": 2}, None)
+    told = []
+    for fields in ({"expected": 1}, {"create": True, "expected": 2}, {"must_exist": True}):
+        with pytest.raises(GenerationConflict) as refused:
+            history.decide(SET, **fields)
+        told.append((refused.value.expected, refused.value.current, refused.value.realm))
+    assert told == [(1, 3, TEAM), (2, 3, TEAM), (3, 3, TEAM)]
+    live = ListHistory({"a": 1}, {"a": 2})
+    with pytest.raises(GenerationConflict) as refused:
+        live.decide(SET, create=True)
+    assert (refused.value.expected, refused.value.current, refused.value.realm) == (0, 2, TEAM)
+    assert "already" in str(refused.value)
+    with pytest.raises(GenerationConflict) as refused:
+        ListHistory().decide(SET, must_exist=True)
+    assert (refused.value.expected, refused.value.current) == (1, 0)
+    assert "no document" in str(refused.value)
+    live.write(SetPolicy(changes={"require_generation": True, "history_keep": 1}))
+    with pytest.raises(GenerationRequired) as required:
+        live.decide(SET)
+    assert (required.value.realm, required.value.current) == (TEAM, 3)
+    live = ListHistory({"a": 1}, {"a": 2})
+    with pytest.raises(TimelineChanged) as changed:
+        live.decide(SET, expected=Expected(generation=2, digest="0" * 12))
+    assert (changed.value.realm, changed.value.generation) == (TEAM, 2)
+
+
+def test_one_of_several_expectations_is_enough() -> None:
+    """The write was made for any of them; a rebase starts at the newest that is older than the head."""
+    history = ListHistory({"a": 1}, {"a": 1, "b": 1}, {"a": 1, "b": 2}, {"a": 1, "b": 2, "c": 1})
+    also = (Expected(generation=4), Expected(generation=1))
+    assert isinstance(history.decide(PATCH, expected=9, or_expected=also), Append)
+    with pytest.raises(GenerationConflict):
+        history.decide(PATCH, expected=1, or_expected=(Expected(generation=2),))
+    decision = appended(
+        history.decide(
+            PATCH, expected=1, or_expected=(Expected(generation=3),), on_conflict="rebase"
+        )
+    )
+    assert decision.rebased_from == 3
+    wrong = (Expected(generation=4, digest="0" * 12), Expected(generation=3))
+    rebased = history.decide(PATCH, expected=9, or_expected=wrong, on_conflict="rebase")
+    assert appended(rebased).rebased_from == 3
+
+
+def test_the_limits_of_a_result_are_the_last_that_is_allowed() -> None:
+    """As many bytes and keys as the limit says, and not one more."""
+    document = {"a": {"b": 1}, "c": 2}
+    size = len(canonical_bytes(document))
+    for limits in (Limits(document_bytes=size), Limits(keys=3)):
+        assert isinstance(
+            ListHistory().decide(SetDocument(document=document), limits=limits), Append
+        )
+    for limits, name, found in (
+        (Limits(document_bytes=size - 1), "document_bytes", size),
+        (Limits(keys=2), "keys", 3),
+    ):
+        with pytest.raises(LimitExceeded) as refused:
+            ListHistory().decide(SetDocument(document=document), limits=limits)
+        assert (refused.value.limit, refused.value.value) == (name, found)
+
+
+def test_a_rollback_that_cannot_be_says_of_which_realm_and_generation() -> None:
+    """Erased on purpose is told from compacted; a realm that is not there is named."""
+    history = ListHistory({"a": 1}, {"a": 2})
+    history.floor = 2
+    history.kept[TEAM][1] = history.kept[TEAM][1].replace(purged=True, document=None)
+    with pytest.raises(HistoryCompacted) as refused:
+        history.decide(Rollback(to=2))
+    erased = HistoryCompacted(2, 2, realm=TEAM, purged=True)
+    assert refused.value.to_dict() == erased.to_dict()
+    for command in (Delete(), SetPolicy(changes={"history_keep": 5})):
+        with pytest.raises(RealmNotFound) as missing:
+            ListHistory().decide(command)
+        assert missing.value.realm == TEAM
+
+
+def test_a_rollback_beyond_a_rename_is_under_the_new_name() -> None:
+    """What the document says of its realm is said of the name that it has now."""
+    history = ListHistory({"realm": {"old": {"parent": "org"}}, "a": 1})
+    history.replace_head(realm=RealmName("old"))
+    history.write(SET)
+    document = appended(history.decide(Rollback(to=1))).revision.document
+    assert document == {"realm": {"team": {"parent": "org"}}, "a": 1}
+
+
+def test_a_command_that_builds_on_the_document_is_within_the_limits_that_are_given() -> None:
+    """Those of the client or server that decides."""
+    deep = json_patch({"op": "copy", "from": "/a", "path": "/a/b/c"})
+    history = ListHistory({"a": {"b": {}}})
+    assert isinstance(history.decide(deep, limits=Limits(depth=5)), Append)
+    with pytest.raises(LimitExceeded):
+        history.decide(deep, limits=Limits(depth=4))

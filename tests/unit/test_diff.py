@@ -2,9 +2,9 @@
 
 import pytest
 
-from realmconf.domain.diff import Change, changes
+from realmconf.domain.diff import Change, changes, leaves
 from realmconf.domain.document import ABSENT
-from realmconf.domain.pointer import Pointer
+from realmconf.domain.pointer import ROOT, Pointer
 
 
 def told(before: dict | None, after: dict | None) -> list[tuple[str, object, object]]:
@@ -72,3 +72,15 @@ def test_a_change_does_not_show_secrets_in_its_repr() -> None:
     assert repr(Change(pointer=Pointer(("pin",)), before=ABSENT, after=4711)) == (
         "Change('/pin', before=ABSENT, after=…)"
     )
+
+
+def test_the_leaves_of_a_value_are_told_with_their_places() -> None:
+    """In order; an empty object and an array are leaves, and what is absent has none."""
+    found = leaves({"b": {}, "a": {"y": [1], "x": None}}, ROOT.child("r"))
+    assert [(str(place), value) for place, value in found] == [
+        ("/r/a/x", None),
+        ("/r/a/y", [1]),
+        ("/r/b", {}),
+    ]
+    assert list(leaves(5)) == [(ROOT, 5)]
+    assert list(leaves(ABSENT)) == []

@@ -4,14 +4,18 @@ import collections
 import copy
 import datetime
 import enum
+import inspect
 import json
 import math
 import pickle
+import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from realmconf.domain import jsontext
 from realmconf.domain.document import (
     ABSENT,
     canonical_bytes,
@@ -23,6 +27,7 @@ from realmconf.domain.document import (
 from realmconf.domain.frozen import freeze, thaw
 from realmconf.domain.jsontext import parse_json
 from realmconf.domain.names import LIMITS, Limits, RealmName
+from realmconf.domain.toml import parse_toml
 from realmconf.errors import InvalidDocument, LimitExceeded, RealmconfError
 
 # --- JSON in -----------------------------------------------------------------------
@@ -469,6 +474,73 @@ def test_a_copy_of_something_frozen_is_plain_and_deep(copied: Any) -> None:
     assert type(array[0]) is dict
 
 
+def test_freezing_and_thawing_again_changes_nothing() -> None:
+    """What is frozen is shared, what is no container is itself, and what arrives from elsewhere is frozen."""
+    frozen: Any = freeze({"a": [1, {"b": 2}]})
+    assert freeze(frozen) is frozen
+    assert freeze(frozen["a"]) is frozen["a"]
+    assert thaw(5) == 5
+    assert thaw(frozen["a"]) == [1, {"b": 2}]
+    arrived = pickle.loads(pickle.dumps(frozen["a"]))
+    assert arrived == frozen["a"]
+    assert type(arrived) is type(frozen["a"])
+
+
+def _with_little_stack(read: Callable[[], object]) -> set[str]:
+    """What *read* says when there are fewer and fewer frames left, until it cannot even be asked."""
+    said: set[str] = set()
+
+    def deep(left: int) -> None:
+        if left:
+            deep(left - 1)
+        else:
+            try:
+                read()
+            except InvalidDocument as refused:
+                said.add(str(refused))
+
+    depth = len(inspect.stack())
+    for left in range(sys.getrecursionlimit() - depth - 500, sys.getrecursionlimit()):
+        try:
+            deep(left)
+        except RecursionError:
+            break
+    return said
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [(parse_json, '{"a":' + "[" * 60 + "]" * 60 + "}"), (parse_toml, f"a = {'[' * 60}{']' * 60}")],
+)
+def test_a_full_stack_is_told_as_a_refusal(parse: Callable[[str], object], text: str) -> None:
+    """The text is shallow enough; it is the caller who is nearly at the end of the stack, and gets no traceback."""
+    assert parse(text)
+    (said,) = _with_little_stack(lambda: parse(text))
+    assert "no stack is left to read it" in said
+
+
+def test_too_little_memory_is_told_as_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the size of a value, not for that of the program."""
+
+    class Exhausted:
+        def decode(self, text: str) -> object:
+            raise MemoryError
+
+    monkeypatch.setattr(jsontext, "_decoder", Exhausted)
+    with pytest.raises(InvalidDocument, match="no memory is left to read it"):
+        parse_json("{}")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(True, "a boolean"), (5, "a number"), (0.5, "a number"), ("x", "text"), (None, "null"), ([], "array")],
+)  # fmt: skip
+def test_what_is_no_document_is_called_by_its_kind(value: object, kind: str) -> None:
+    """Never by its value."""
+    with pytest.raises(InvalidDocument, match=kind):
+        check_document(value)
+
+
 def test_what_is_frozen_reads_like_the_plain_thing() -> None:
     """Equality, JSON, unpacking and pickling work as with plain containers."""
     value = {"a": [1, {"b": 2}], "c": {}}
@@ -491,3 +563,13 @@ def test_a_frozen_repr_hides_secrets() -> None:
     assert "hunter2" not in f"{frozen}"
     assert "hunter2" not in repr(frozen["servers"])
     assert "'m'" in repr(frozen)
+
+
+def test_what_this_library_wrote_is_read_back_and_damage_is_told() -> None:
+    """Whatever is missing of the text, or stands behind it."""
+    document = {"a": [1, {"b": None}], "é": "x"}
+    text = canonical_bytes(document).decode()
+    assert load_document(text) == document
+    for damaged in ("", text[:-1], text + "}", "x" + text, text.replace("[", "")):
+        with pytest.raises(json.JSONDecodeError):
+            load_document(damaged)

@@ -27,6 +27,12 @@ def patched(document: dict, operations: Any) -> dict:
 
 
 RFC_APPENDIX_A = [
+    ({"foo": ["bar", {}]}, [{"op": "replace", "path": "/foo/1", "value": 5}], {"foo": ["bar", 5]}),
+    (
+        {"foo": [{"a": 1}]},
+        [{"op": "replace", "path": "/foo/0/a", "value": 2}],
+        {"foo": [{"a": 2}]},
+    ),
     ({"foo": "bar"}, [{"op": "add", "path": "/baz", "value": "qux"}], {"baz": "qux", "foo": "bar"}),
     (
         {"foo": ["bar", "baz"]},

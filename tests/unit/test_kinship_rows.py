@@ -43,7 +43,7 @@ def opened(tmp_path):
 def old(tmp_path, opened):
     """The database of a store as an earlier build left it: some documents name parents, and nothing else does."""
     store = opened()
-    append(store, TOP, {"text": '"parent": nothing'})
+    append(store, TOP, {"text": '"parent": nothing', "section": {"parent": "nothing"}})
     append(store, ONE, below(ONE, TWO))
     append(store, ONE, below(ONE, TOP))
     append(store, TWO, below(TWO, TOP))

@@ -581,3 +581,33 @@ def test_a_rollback_beyond_a_rename_is_rebased_under_the_new_name(family):
         "q": 1,
         "realm": {"crew": {"parent": "org"}},
     }
+
+
+# --- what is remembered ------------------------------------------------------------------------
+
+
+def test_what_is_remembered_of_realms_is_bounded(family, monkeypatch):
+    """Whoever reads more realms than are remembered is told of each what is true of it, all the same."""
+    names = ["team", "org", "global"]
+    for name in names:
+        family.realm(name).set_schema({"title": name, "properties": {name: {"writeOnly": True}}})
+    expected = [family.realm(name).get().config for name in names]
+    monkeypatch.setattr("realmconf.runtime.lineages.POINTS_KEPT", 1)
+    monkeypatch.setattr("realmconf.runtime.lineages.SCHEMAS_KEPT", 1)
+    fresh = type(family)(family.store)
+    for _ in range(2):
+        assert [fresh.realm(name).get().config for name in names] == expected
+        for name in names:
+            secrecy = fresh.lineages.secrecy(family.realm(name).realm_id)
+            shown = secrecy.redact({name: "a secret"})
+            assert "a secret" not in str(shown)
+
+
+def test_a_generation_that_is_gone_stands_for_now(family):
+    """A write against a generation that was compacted is refused in any case, and judged on what is there now."""
+    team = family.realm("team")
+    team.patch({"region": "us"})
+    family.compact(keep=1)
+    with family.store.view() as view:
+        then = family.lineages.point_at(view, team.realm_id, 1)
+    assert then.head.generation == 2

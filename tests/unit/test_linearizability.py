@@ -221,6 +221,7 @@ def test_a_correct_run_is_explained() -> None:
     assert violations(HISTORY, GOOD) == ()
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize(
     ("planted", "call"),
     [
@@ -251,6 +252,7 @@ def test_a_planted_lie_is_found(planted: str, call: Call) -> None:
     assert violations(HISTORY, [*kept, call]), planted
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize(
     ("planted", "history", "calls"),
     [

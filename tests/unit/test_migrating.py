@@ -588,3 +588,24 @@ def test_many_realms_are_carried_in_the_order_of_their_commits(source, target):
 def test_no_secret_of_an_address_is_told(url, shown):
     """G11: where a realm has moved to is told to everybody who asks for it."""
     assert public_url(url) == shown
+
+
+@pytest.mark.parametrize("view", ["own", "effective"])
+def test_a_cursor_that_has_not_arrived_yet_is_sent_back(source, target, view):
+    """
+    G8: whoever watches in the new store before all has arrived there is told where the realm lives, and not that its
+    place is gone.
+    """
+    filled(source)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        migrate(source, target, live=True, progress=stop)
+    source.realm("team").patch({"x": 1})
+    snapshot = source.realm("team").get()
+    cursor = snapshot.etag if view == "own" else snapshot.cursor
+    with pytest.raises(RealmMoved) as told:
+        next(target.realm("team").watch(after=cursor, view=view))
+    assert told.value.to == public_url(source.store.url)

@@ -5,12 +5,30 @@ import pickle
 
 import pytest
 
-from realmconf.domain.names import GLOBAL, LIMITS, RealmName, generated_realm, workspace_realm
+from realmconf.domain.names import (
+    GLOBAL,
+    LIMITS,
+    RealmName,
+    generated_realm,
+    is_system,
+    workspace_realm,
+)
 from realmconf.errors import InvalidRealm
 
 
 @pytest.mark.parametrize(
-    "name", ["a", "7", "Team-Alpha_2", "x" * 64, "ws-cbf29ce484222325", "deadbeef" * 3, "global"]
+    "name",
+    [
+        "a",
+        "7",
+        "X",
+        "Team-Alpha_2",
+        "x" * 64,
+        "X" * 32,
+        "ws-cbf29ce484222325",
+        "deadbeef" * 3,
+        "global",
+    ],
 )
 def test_a_name_is_letters_digits_underscores_and_hyphens(name: str) -> None:
     """A realm name is 1-64 ASCII letters, digits, ``_`` and ``-``, the first one a letter or digit."""
@@ -59,12 +77,22 @@ def test_only_text_is_a_name(name: object) -> None:
         "01890A5D-AC96-774B-BCCE-B302099A8057",
         "01890a5dac96774bbcceb302099a8057",
         "00000000000000000000000000000000",
+        "0123456789abcdefABCDEF0123456789",
     ],
 )
 def test_a_name_that_reads_as_a_uuid_is_refused(name: str) -> None:
     """Identifiers of other things are never taken for realms, in any way of writing a UUID."""
     with pytest.raises(InvalidRealm, match="UUID"):
         RealmName(name)
+
+
+def test_a_record_of_realmconf_itself_has_a_name_that_no_realm_has() -> None:
+    """It begins with ``_``, which is how what came from a store is told from a realm."""
+    assert is_system("_tokens")
+    assert not is_system("tokens")
+    assert not is_system("X")
+    with pytest.raises(InvalidRealm):
+        RealmName("_tokens")
 
 
 def test_a_uuid_with_something_around_it_is_a_name() -> None:

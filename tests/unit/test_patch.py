@@ -6,6 +6,7 @@ import pytest
 
 from realmconf.domain.document import same
 from realmconf.domain.frozen import freeze
+from realmconf.domain.names import Limits
 from realmconf.domain.patch import check_patch, derive, merge, merge_any
 from realmconf.errors import InvalidDocument, InvalidPatch, LimitExceeded
 
@@ -126,3 +127,12 @@ def test_a_patch_is_held_to_the_rules_of_documents() -> None:
     checked = check_patch(source)
     source["a"]["b"].append(2)
     assert checked == {"a": {"b": [1]}}
+
+
+def test_a_patch_is_within_the_limits_that_are_given() -> None:
+    """As a document is: those of a client or a server, not always the same ones."""
+    patch = {"a": {"b": [1]}}
+    assert check_patch(patch, limits=Limits(depth=3)) == patch
+    for limits in (Limits(depth=2), Limits(keys=1), Limits(key_bytes=0)):
+        with pytest.raises(LimitExceeded):
+            check_patch(patch, limits=limits)

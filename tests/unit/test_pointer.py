@@ -7,7 +7,8 @@ import tomllib
 import pytest
 
 from realmconf.domain.document import ABSENT
-from realmconf.domain.pointer import ROOT, Pointer
+from realmconf.domain.names import LIMITS
+from realmconf.domain.pointer import POINTER_CHARS_MAX, ROOT, Pointer, array_index
 from realmconf.errors import InvalidPointer, LimitExceeded, RealmconfError
 
 RFC_DOCUMENT = {
@@ -221,3 +222,114 @@ def test_an_error_does_not_quote_the_path() -> None:
     with pytest.raises(RealmconfError) as caught:
         Pointer.parse("hunter2 hunter2")
     assert "hunter2" not in str(caught.value)
+
+
+# --- the edges of what is taken ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["/~", "/a~", "/~2", "/~~", "/~~0", "/~~01", "/~0~", "/~~11", "/x/~~01/y"]
+)
+def test_what_is_no_escape_is_no_json_pointer(text: str) -> None:
+    """Each ``~`` is followed by 0 or 1 (RFC 6901, section 3), also where escapes stand beside each other."""
+    with pytest.raises(InvalidPointer):
+        Pointer.parse_json_pointer(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"), [("/~0~1", "~/"), ("/~01", "~1"), ("/~00", "~0"), ("/~1~0~0", "/~~"), ("/~0~01", "~~1")]
+)  # fmt: skip
+def test_an_escape_is_read_once(text: str, key: str) -> None:
+    """What an escape stands for is never part of another one."""
+    assert Pointer.parse_json_pointer(text) == (key,)
+    assert str(Pointer((key,))) == text
+
+
+def test_the_longest_pointer_is_taken() -> None:
+    """As many characters and parts as a place in a document can have, and not one more."""
+    longest = "/" + "a" * (POINTER_CHARS_MAX - 1)
+    assert len(Pointer.parse(longest)) == 1
+    with pytest.raises(InvalidPointer):
+        Pointer.parse(longest + "a")
+    deepest = Pointer("a" * LIMITS.depth)
+    for text in (str(deepest), deepest.dotted):
+        assert Pointer.parse(text) == deepest
+    for text in (str(deepest.child("a")), deepest.child("a").dotted):
+        with pytest.raises(LimitExceeded) as refused:
+            Pointer.parse(text)
+        assert (refused.value.limit, refused.value.value) == ("depth", LIMITS.depth + 1)
+        assert refused.value.maximum == LIMITS.depth
+
+
+def test_an_index_has_at_most_ten_digits() -> None:
+    """More elements no document has."""
+    assert array_index("9" * 10) == 9_999_999_999
+    assert array_index("9" * 11) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "dotted"),
+    [
+        ("a_b-c", "a_b-c"),
+        ("_", "_"),
+        ("-", "-"),
+        ("a.b", '"a.b"'),
+        ("", '""'),
+        ("é", '"é"'),
+        ("\x7f", '"\\u007f"'),
+        ('a"\\', '"a\\"\\\\"'),
+    ],
+)
+def test_a_key_is_quoted_where_toml_wants_it(key: str, dotted: str) -> None:
+    """And only there; what TOML wants escaped is."""
+    assert Pointer((key,)).dotted == dotted
+    assert Pointer.parse(dotted) == (key,)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("X.aX.Xa", ("X", "aX", "Xa")),
+        (" a . b ", ("a", "b")),
+        ("\ta\t.\tb\t", ("a", "b")),
+        ('"a\tb"', ("a\tb",)),
+        ('"\\u00E9\\u00e9"', ("éé",)),
+        ('"\\U0010FFFF"', ("\U0010ffff",)),
+        ('"\\uD7FF\\uE000"', ("\ud7ff\ue000",)),
+        ('"\\xABcd"', ("\xabcd",)),
+        ('"a\\\\b"', ("a\\b",)),
+        ("'a\\b'", ("a\\b",)),
+    ],
+)
+def test_what_a_dotted_path_may_be(text: str, parts: tuple[str, ...]) -> None:
+    """A key of TOML with blanks around its parts, and escapes up to the last character that there is."""
+    assert Pointer.parse(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        (".a", 1),
+        ("a.!", 3),
+        ("a..b", 3),
+        ("a\n", 1),
+        ("a\u00a0.b", 1),
+        ("a.b\x0b", 3),
+        ('a."b', 3),
+        ('"a\nb"', 1),
+        ('"a"b', 4),
+    ],
+)
+def test_a_path_that_is_none_is_refused_at_its_place(text: str, position: int) -> None:
+    """The first character that cannot stand there, or the quote that is not closed, counted from 1."""
+    with pytest.raises(InvalidPointer, match=f"position {position}\\b"):
+        Pointer.parse(text)
+
+
+@pytest.mark.parametrize(
+    "escape", ["x0X", "x0", "u12", "uDFFF", "uD800", "U00110000", "q", "u 123"]
+)
+def test_an_escape_that_names_no_character_is_refused(escape: str) -> None:
+    """Too few digits, others than hexadecimal ones, half a pair, or beyond the last."""
+    with pytest.raises(InvalidPointer):
+        Pointer.parse(f'"\\{escape}"')

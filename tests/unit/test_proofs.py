@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+import realmconf
 from realmconf.domain.names import GLOBAL, LIMITS, RealmName
 from realmconf.errors import ForkedInTransaction
 from realmconf.runtime.client import Client
-from realmconf.stores.embedded import proofs
+from realmconf.stores.embedded import proofs, workcopy, workglance
 from realmconf.stores.embedded.counters import PENDING, slot_of
-from realmconf.stores.embedded.session import Session
+from realmconf.stores.embedded.session import COMPARE_SECONDS, Session
 from realmconf.stores.embedded.store import EmbeddedStore
 from realmconf.stores.protocol import Proof
 from realmconf.testing.conformance.base import append, holds, proved, soon
@@ -111,6 +112,43 @@ def test_a_fence_announces_itself(store):
     assert [head.generation for head in given(store, CHAIN).heads] == [1, 0]
 
 
+def test_a_turn_gives_back_no_proof_that_was_taken(store):
+    """G8: a writer that reads the head has not looked at the file: what was taken back by an edit stays taken back."""
+    given(store, [TEAM])
+    store._place.session.doubt(TEAM)
+    with store.turn(soon()) as turn:
+        assert turn.head(TEAM).generation == 1
+    assert store.proof([TEAM]) is None
+    assert store.peek(TEAM) is None
+    assert given(store, [TEAM]).heads[0].generation == 1
+
+
+def test_a_look_that_is_under_way_is_no_silence(tmp_path, monkeypatch):
+    """G8: while one thread looks at a file no other takes what was said at the look before for what is true now."""
+    with realmconf.connect(str(tmp_path / "root"), author="ada") as client:
+        realm = client.realm("team")
+        realm.set({"a": 1})
+        realm.publish()
+        for _ in range(3):
+            realm.get()
+        store: Any = client.store
+        working = store._working_of(TEAM)
+        owed = []
+
+        def seen(*words):
+            owed.append(working.owes_a_look(TEAM))
+            return workglance.glance(*words)
+
+        monkeypatch.setattr(workcopy, "glance", seen)
+        (tmp_path / "root" / "team" / "config.toml").write_text("a = [")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not realm.get().warnings:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert owed
+    assert all(owed)
+
+
 # --- taken back ----------------------------------------------------------------------------
 
 
@@ -162,6 +200,18 @@ def test_files_that_were_replaced_before_the_kernel_was_asked(store, tmp_path):
     os.rename(tmp_path / "root" / ".store", tmp_path / "away")
     os.rename(tmp_path / "another" / ".store", tmp_path / "root" / ".store")
     assert [head.generation for head in given(store, [TEAM]).heads] == [2]
+
+
+def test_files_that_were_replaced_are_found_where_nobody_watches(store, tmp_path):
+    """Who never asked the kernel compares the files, and does not read on in those that it found to be others."""
+    with closing(opened(tmp_path / "another")) as another:
+        append(another, TEAM, {"x": 1})
+        append(another, TEAM, {"x": 2})
+    assert store.head(TEAM).generation == 1
+    os.rename(tmp_path / "root" / ".store", tmp_path / "away")
+    os.rename(tmp_path / "another" / ".store", tmp_path / "root" / ".store")
+    store._place.session.compared_at -= COMPARE_SECONDS
+    assert store.head(TEAM).generation == 2
 
 
 def test_a_fork_ends_all(store):

@@ -7,7 +7,7 @@ from tests.unit.history import TEAM, ListHistory
 
 from realmconf.domain.document import same
 from realmconf.domain.jsonpatch import check_operations
-from realmconf.domain.names import Limits
+from realmconf.domain.names import Limits, RealmName
 from realmconf.domain.overlap import changed_places
 from realmconf.domain.pointer import Pointer
 from realmconf.domain.rebase import touched
@@ -24,6 +24,7 @@ from realmconf.domain.write import (
     Rollback,
     SetDocument,
     SetPolicy,
+    SetSchema,
     Unchanged,
     Write,
 )
@@ -347,6 +348,21 @@ def test_a_rollback_is_rebased_as_the_difference_it_makes() -> None:
     assert decision.revision.restores == 1
 
 
+def test_a_rollback_beyond_a_rename_is_rebased_under_the_new_name() -> None:
+    """What the document says of its realm is said of the name that it has now."""
+    history = ListHistory({"realm": {"old": {"parent": "org"}}, "a": 1})
+    history.replace_head(realm=RealmName("old"))
+    history.write(SetDocument(document={"realm": {"team": {"parent": "org"}}, "a": 2}))
+    history.write(patch(b=1))
+    decision = rebased(history, Rollback(to=1), expected=2)
+    assert isinstance(decision, Append)
+    assert decision.revision.document == {
+        "realm": {"team": {"parent": "org"}},
+        "a": 1,
+        "b": 1,
+    }
+
+
 def test_a_rollback_that_overlaps_is_contested() -> None:
     """What the rollback would undo was changed again, or it would delete what others have edited."""
     assert contested(ListHistory({"a": 0}, {"a": 1}, {"a": 2}), Rollback(to=1), expected=2) == [
@@ -362,8 +378,18 @@ def test_policies_do_not_overwrite_each_other() -> None:
     decision = rebased(since(patch(a=2)), mine)
     assert isinstance(decision, Append)
     assert decision.revision.policy == Policy(require_generation=True)
-    with pytest.raises(GenerationConflict, match="policy"):
-        rebased(since(SetPolicy(changes={"history_keep": 5})), mine)
+    keeping = since(SetPolicy(changes={"history_keep": 5}))
+    with pytest.raises(GenerationConflict, match="policy") as refused:
+        rebased(keeping, mine)
+    told = (refused.value.expected, refused.value.current, refused.value.realm)
+    assert told == (1, 2, TEAM)
+    keeping.write(patch(a=2))
+    decision = rebased(keeping, mine, expected=2)
+    assert isinstance(decision, Append)
+    assert decision.revision.policy == Policy(require_generation=True, history_keep=5)
+    decision = rebased(ListHistory({"a": 1}), mine, expected=0)
+    assert isinstance(decision, Append)
+    assert decision.revision.policy == Policy(require_generation=True)
 
 
 # --- what is touched ---------------------------------------------------------------------
@@ -379,12 +405,17 @@ def test_policies_do_not_overwrite_each_other() -> None:
             ["/a", "/n/k", "/o/y"],
         ),
         (json_patch({"op": "move", "from": "/l/0", "path": "/l/1"}), ["/l", "/l/0"]),
+        (json_patch({"op": "move", "from": "/a", "path": "/o/n"}), ["/a", "/o/n"]),
+        (json_patch({"op": "copy", "from": "/a", "path": "/o/n"}), ["/a", "/o/n"]),
         (json_patch({"op": "test", "path": "/a", "value": 1}), ["/a"]),
         (json_patch({"op": "add", "path": "/o/n", "value": 1}), ["/o/n"]),
         (Edit(assignments=((Pointer(("l", "1")), 1),), removals=(Pointer(("b",)),)), ["/b", "/l"]),
+        (Edit(assignments=((Pointer(("a", "x", "y")), 1),)), ["/a/x/y"]),
         (Delete(), [""]),
         (Rollback(to=1), [""]),
         (SetPolicy(changes={}), []),
+        (SetSchema(digest="5" * 64, schema={}), []),
+        (SetSchema(digest=None, patch={"a": 1, "o": {"x": None}}), ["/a", "/o/x"]),
         (Place(document={}, kind="copy"), [""]),
     ],
 )

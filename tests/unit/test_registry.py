@@ -17,6 +17,7 @@ from realmconf.stores.registry import open_store, split_url
         ("relative/folder", "sqlite", "relative/folder", {}),
         ("C:\\realms", "sqlite", "C:\\realms", {}),
         ("sqlite:///srv/realms", "sqlite", "/srv/realms", {}),
+        ("sqlite:////srv/realms", "sqlite", "/srv/realms", {}),
         ("sqlite:///srv/a%20b", "sqlite", "/srv/a b", {}),
         (
             "sqlite:///srv?working_copies=off",

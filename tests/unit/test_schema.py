@@ -115,6 +115,8 @@ REFUSED: list[tuple[object, str]] = [
     ({"x-merge-key": None}, "/x-merge-key"),
     ({"x-merge-key": "name", "x-merge": "replace"}, "/x-merge-key"),
     ({"x-secret": "yes"}, "/x-secret"),
+    ({"x-integer": 1}, "/x-integer"),
+    ({"x-default-unless": ["a"]}, "/x-default-unless"),
     ({"default": float("nan")}, "/default"),
     ({"default": 2**63}, "/default"),
     ({"default": "\ud800"}, "/default"),

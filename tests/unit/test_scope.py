@@ -9,7 +9,13 @@ import pytest
 from realmconf.domain.names import RealmName
 from realmconf.domain.pointer import Pointer
 from realmconf.domain.revision import seal
-from realmconf.domain.scope import Scope, refuse_command, refuse_parent, refuse_result
+from realmconf.domain.scope import (
+    Scope,
+    refuse_command,
+    refuse_parent,
+    refuse_result,
+    refuse_stated,
+)
 from realmconf.domain.write import (
     Command,
     Delete,
@@ -235,3 +241,15 @@ def test_scopes_narrow_each_other() -> None:
     nothing = Scope(below=(Pointer(("a",)),)).narrowed(Scope(below=(Pointer(("b",)),)))
     assert nothing.below == ()
     assert refuses(nothing, MergePatch(patch={"a": 1})) is not None
+
+
+def test_a_secret_is_not_stated_where_its_author_may_change_nothing() -> None:
+    """Judged by its place alone, whatever stands there: the first place is named."""
+    places = [Pointer(("agent", "token")), Pointer(("agent", "key", "password"))]
+    refuse_stated(Scope(), places, realm=TEAM)
+    refuse_stated(AGENT, places, realm=TEAM)
+    refuse_stated(Scope(states_secrets=False), [], realm=TEAM)
+    with pytest.raises(NotPermitted, match="/agent/key/password"):
+        refuse_stated(Scope(states_secrets=False), places, realm=TEAM)
+    with pytest.raises(NotPermitted, match="/other/token"):
+        refuse_stated(AGENT, [*places, Pointer(("other", "token"))], realm=TEAM)

@@ -263,6 +263,24 @@ def test_the_root_is_its_own_place():
     assert shape.title == "all"
 
 
+def test_a_shape_is_shown_by_where_its_schemas_stand():
+    """For whoever looks for a mistake: which parts of the schemas speak of the place."""
+    shape = Shape.of([{"properties": {"a": {"allOf": [{}]}}}, {"additionalProperties": {}}])
+    assert repr(shape) == "Shape(/, /)"
+    assert repr(shape.member("a")) == (
+        "Shape(/properties/a/allOf/0, /properties/a, /additionalProperties)"
+    )
+
+
+def test_what_says_nothing_of_merging_decides_nothing_of_it():
+    """The last schema that speaks of it decides all of it, whatever else others say of the place."""
+    said = {"properties": {"a": {"x-merge": "append"}}}
+    shape = Shape.of([said, {"properties": {"a": {"title": "A"}}}]).member("a")
+    assert (shape.merge, shape.merge_key, shape.title) == ("append", None, "A")
+    other = Shape.of([said, {"properties": {"a": {"x-merge-key": "name"}}}]).member("a")
+    assert (other.merge, other.merge_key) == (None, "name")
+
+
 def test_reading_shapes_loads_no_validator():
     """Neither that nor ``typing``: the reading path cannot afford them."""
     program = (

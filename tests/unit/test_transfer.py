@@ -119,6 +119,14 @@ def test_a_redacted_export_shows_no_secret_and_cannot_be_imported(client, other)
     assert other.realms() == []
 
 
+def test_empty_lines_of_an_archive_say_nothing(client, other):
+    """As an editor or a transfer may leave them, between the lines and at the end."""
+    fill(client)
+    lines = list(client.export())
+    other.import_([lines[0], "", *lines[1:], "  \n", ""])
+    assert other.realm("a").get().document == client.realm("a").get().document
+
+
 def test_a_newer_format_is_refused(client, other):
     """It may hold what this release would lose."""
     fill(client)

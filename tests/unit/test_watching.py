@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import threading
+import time
+from typing import Any
 
 import pytest
 
@@ -83,6 +86,13 @@ def save_in_place(root, *, before: str, after: str) -> None:
         assert before in text
         file.seek(0)
         file.write(text.replace(before, after))
+
+
+def until(is_so) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 @pytest.fixture(params=["no-instance", "no-watch-of-the-root"])
@@ -170,6 +180,34 @@ def test_a_commit_wakes_whoever_looks_at_intervals_whatever_the_time_of_a_file(
         assert everything.wait(PATIENCE_SECONDS)
 
 
+def test_a_commit_wakes_whoever_watches_beside_a_wake_file_that_was_removed(tmp_path):
+    """G7: who writes, and who watches, go on by the file that is made in the place of the one they have open."""
+    url = f"sqlite://{tmp_path}?working_copies=off"
+
+    numbers = itertools.count(1)
+
+    def write(client, signal):
+        # What is told late of earlier writes, and of the file's coming, is no hint at this one.
+        while signal.wait(0.2):
+            pass
+        client.realm("team").set({"n": next(numbers)})
+        assert signal.wait(PATIENCE_SECONDS)
+
+    with realmconf.connect(url) as old, realmconf.connect(url) as watcher:
+        realm = old.realm("team")
+        realm.set({"n": 0})
+        signal = watcher.store.signal([realm.realm_id])
+        write(old, signal)
+        os.unlink(tmp_path / ".store" / "wake")
+        with realmconf.connect(url) as new:
+            for client in (new, new, old, old):
+                write(client, signal)
+        os.unlink(tmp_path / ".store" / "wake")
+        with realmconf.connect(url) as new:
+            signal = new.store.signal([realm.realm_id])
+            write(old, signal)
+
+
 def test_an_edit_before_the_kernel_was_asked_is_seen(team, tmp_path):
     """G3: a watch that begins says nothing of what was saved before it, so the file is looked at."""
     save_in_place(tmp_path, before="x = 1", after="x = 7")
@@ -193,6 +231,35 @@ def test_a_change_is_told_of_once_more_when_it_has_settled(monkeypatch):
     assert not entry.changed()
     monkeypatch.setattr(notify, "SETTLED_SECONDS", -1.0)
     assert [entry.changed(), entry.changed()] == [True, False]
+
+
+def test_commits_of_others_wake_only_who_waits_for_them(team, tmp_path, monkeypatch):
+    """A reader sleeps through them, and finds them at its next read; from the first watcher on it is told."""
+    told = []
+    observe = Hub.observe
+
+    def observed(hub, words):
+        told.append(hub)
+        observe(hub, words)
+
+    monkeypatch.setattr(Hub, "observe", observed)
+    with realmconf.connect(str(tmp_path)) as client:
+        store: Any = client.store
+        realm, hub = client.realm("team"), store._watching.hub
+        for _ in range(3):
+            realm.get()
+        assert store._watching.active
+        with team.watch(timeout=PATIENCE_SECONDS):
+            for number in (2, 3):
+                known = len(told)
+                team.set({"x": number})
+                until(lambda known=known: len(told) > known)
+            # Whoever is told of the second has told everybody of the first.
+            assert realm.get().generation == 3
+            assert hub not in told
+            with realm.watch(timeout=PATIENCE_SECONDS):
+                team.set({"x": 4})
+                until(lambda: hub in told)
 
 
 def test_nothing_is_watched_that_no_thread_listens_to(tmp_path, monkeypatch):

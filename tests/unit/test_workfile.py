@@ -153,6 +153,29 @@ def test_header_below_the_floor_is_no_header():
     assert judge(header(1) + "a = 9\nb = 2\n", floor=2) == Adopt(document={"a": 9, "b": 2})
 
 
+def test_text_beyond_a_limit_is_broken():
+    """It says which, and is no edit."""
+    found = judge(f"{'k' * 513} = 1")
+    assert isinstance(found, Broken)
+    assert "key_bytes" in found.reason or "512" in found.reason
+    assert found.line is None
+
+
+def test_unknown_base_that_overlaps_with_one_candidate_is_contested():
+    """An edit that may have been made against a generation with which it overlaps is put before its author."""
+    found = judge("a = 5\nb = 2", seen_generation=2, rendered=(1, 3))
+    assert isinstance(found, Contested)
+    assert [str(pointer) for pointer in found.pointers] == ["/a"]
+
+
+def test_unknown_base_of_which_one_says_nothing_was_edited_is_contested():
+    """Against one candidate it is an edit, against another it is what was rendered: that makes a difference."""
+    history: list[dict[str, Any] | None] = [{"a": 1}, {"a": 1, "b": 1}]
+    found = judge("a = 1", history=history, seen_generation=1, rendered=(1, 2))
+    assert isinstance(found, Contested)
+    assert "makes a difference" in found.reason
+
+
 def test_unknown_base_that_makes_no_difference():
     """Tried against every generation that stood in the file, one result for all is adopted."""
     history: list[dict[str, Any] | None] = [{"a": 1}, {"a": 1, "x": 1}, {"a": 1, "x": 1, "y": 1}]

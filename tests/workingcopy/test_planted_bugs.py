@@ -23,6 +23,8 @@ from realmconf.stores.embedded.files import LEASE_FREE
 from realmconf.stores.embedded.layout import WORKING_COPY
 from realmconf.stores.embedded.workplace import DISPLACED_OURS, Placer
 
+pytestmark = pytest.mark.planted
+
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory) -> list[str]:

@@ -155,6 +155,42 @@ def test_thread_that_cannot_be_started_now_is_started_later(made, monkeypatch):
     assert sorted(recorder.calls) == [CREW, TEAM]
 
 
+class StoppedBeforeItClears(threading.Event):
+    """The event as a thread sees it that is stopped at the last moment before it goes to sleep."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        super().__init__()
+        self._publisher = publisher
+        self.stopper: threading.Thread | None = None
+
+    def clear(self) -> None:
+        if self.stopper is None:
+            self.stopper = threading.Thread(target=self._publisher.stop)
+            self.stopper.start()
+            assert self.wait(20)
+        super().clear()
+
+
+def test_thread_that_is_stopped_on_its_way_to_sleep_ends(made):
+    """Closing a client ends its publisher at whatever moment it comes."""
+    recorder = Recorder()
+    publisher = made(recorder)
+    publisher.note(TEAM)
+    assert recorder.called.wait(20)
+    while not publisher._sleeping:
+        time.sleep(0.001)
+    asleep, publisher._wake = publisher._wake, StoppedBeforeItClears(publisher)
+    # Wakes it up; the next event that it waits for is the other one.
+    asleep.set()
+    deadline = time.monotonic() + 20
+    while publisher._wake.stopper is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    publisher._wake.stopper.join(20)
+    ended = not publisher._wake.stopper.is_alive()
+    publisher._wake.set()
+    assert ended
+
+
 def test_flush_hands_its_deadline_down(made):
     """Whoever renders at the end of a program waits for the turn no longer than the end does, however many realms."""
     now = 100.0

@@ -119,7 +119,7 @@ def test_edit_that_could_not_be_taken_in_is_tried_again(client, tmp_path, monkey
             assert realm.get().config == {"n": 0}
             assert realm.get().warnings
     eventually(lambda: realm.get().config == {"n": 1})
-    assert not realm.get().warnings
+    eventually(lambda: not realm.get().warnings)
 
 
 def test_expected_generation_meets_an_edit(client, tmp_path):
@@ -207,6 +207,28 @@ def test_realm_that_comes_under_a_held_proof(client, tmp_path, make):
     eventually(lambda: generations() == [1, 1])
     made.join()
     assert store.head(GLOBAL).revision.document == {"a": 1}
+
+
+def test_folder_that_comes_under_a_held_proof_is_watched(client, tmp_path, monkeypatch):
+    """G8: a realm that was read before its folder stood is told of what is saved there later, as any other is."""
+    realm = client.realm("team")
+    realm.set_schema({"properties": {"retries": {"type": "integer"}}})
+    monkeypatch.setattr(client.store._working._publisher, "note", lambda _: None)
+    realm = client.realm("late")
+    realm.set({"realm": {"late": {"parent": "team"}}})
+    realm.get()
+    assert not (tmp_path / "late").exists()
+    realm.publish()
+    eventually(lambda: client.store._watching.edits.get("late"))
+    # Whoever has the turn reads the head, and keeps what it has read.
+    realm.publish()
+    with client.store._turns.hold(time.monotonic() + 5) as turn:
+        turn.head(realm.realm_id)
+    text = text_of(tmp_path, "late")
+    STYLES["temporary_and_rename"](
+        str(tmp_path / "late" / "config.toml"), f'retries = "many"\n{text}'
+    )
+    eventually(lambda: [one.code for one in realm.get().warnings] == ["working_copy_broken"])
 
 
 def test_other_folders_end_no_proof_of_what_is_not_there(client, tmp_path):

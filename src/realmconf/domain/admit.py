@@ -13,7 +13,7 @@ from realmconf.domain.lineage import SECTION, links, own_section, resolve
 from realmconf.domain.names import GLOBAL, LIMITS
 from realmconf.domain.pointer import Pointer
 from realmconf.domain.revision import GENESIS, Policy, seal
-from realmconf.domain.withheld import Withheld
+from realmconf.domain.withheld import Withheld, with_marks
 from realmconf.errors import SchemaViolation
 
 TYPE_CHECKING = False
@@ -146,6 +146,16 @@ def _is_withheld(pointer: str, config: Document) -> bool:
     return type(Pointer.parse_json_pointer(pointer).resolve(config)) is Withheld
 
 
+def _may_withhold(composed: Composed | None) -> bool:
+    """Whether a document in it came without its digest, as those do of which something is withheld."""
+    while composed is not None:
+        revision = composed.revision
+        if revision is not None and revision.document and not revision.document_digest:
+            return True
+        composed = composed.parent
+    return False
+
+
 def violations_of(composed: Composed) -> tuple[dict[str, str], ...]:
     """Everything in which a composed configuration does not fit the schemas that govern it."""
     if not composed.schemas:
@@ -153,11 +163,13 @@ def violations_of(composed: Composed) -> tuple[dict[str, str], ...]:
     from realmconf.domain.schemas.schema import violations
 
     config = composed.config
+    may_withhold = _may_withhold(composed)
+    judged: Document = with_marks(config) if may_withhold else config
     found: dict[tuple[str, str], dict[str, str]] = {}
     for digest, schema in composed.schemas:
-        for one in violations(digest, schema, config):
+        for one in violations(digest, schema, judged):
             found.setdefault((one["pointer"], one["keyword"]), one)
-    if found:
+    if may_withhold:
         # Of what is withheld from whoever looks nobody here can tell.
         for place in [place for place in found if _is_withheld(place[0], config)]:
             del found[place]

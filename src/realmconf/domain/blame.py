@@ -51,9 +51,7 @@ def blame(newest_first: Iterable[Recorded]) -> tuple[Blame, ...]:
         return ()
     unclaimed = dict(leaves(newer.document))
     found: dict[Pointer, Blame] = {}
-    for older in history:
-        if not unclaimed:
-            break
+    while unclaimed and (older := next(history, None)) is not None:
         for change in changes(older.document, newer.document):
             if change.pointer in unclaimed:
                 value = unclaimed.pop(change.pointer)

@@ -188,11 +188,13 @@ class Composer:
 
     def compose(self, heads: Sequence[HeadLike], names: Sequence[RealmName]) -> Composed:
         """The composition of a chain, given head first; ``names`` are those of its members."""
-        composed: Composed | None = None
-        for head, realm in zip(reversed(heads), reversed(names), strict=True):
-            composed = self._member(realm, head.revision, composed)
-        assert composed is not None
-        return composed
+        known = self._known.get(names[0])
+        composed = None if known is None else known.parent
+        if not _is_of(composed, heads, names):
+            composed = None
+            for head, realm in zip(heads[:0:-1], names[:0:-1], strict=True):
+                composed = self._member(realm, head.revision, composed)
+        return self._member(names[0], heads[0].revision, composed)
 
     def _member(
         self, realm: RealmName, revision: Revision | None, parent: Composed | None
@@ -213,6 +215,17 @@ class Composer:
             self._known.clear()
         self._known[realm] = composed
         return composed
+
+
+def _is_of(
+    inherited: Composed | None, heads: Sequence[HeadLike], names: Sequence[RealmName]
+) -> bool:
+    """Whether *inherited* is what all in a chain but the first compose to, as few writes change."""
+    for head, realm in zip(heads[1:], names[1:], strict=True):
+        if inherited is None or inherited.revision is not head.revision or inherited.realm != realm:
+            return False
+        inherited = inherited.parent
+    return inherited is None
 
 
 def _same_revision(one: Revision | None, other: Revision | None) -> bool:

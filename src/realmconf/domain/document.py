@@ -73,8 +73,14 @@ def check_document(value: object, *, limits: Limits = LIMITS) -> Document:
     """
     if not isinstance(value, Mapping):
         raise InvalidDocument(f"a document is an object (a table), not {_kind(value)}", pointer="")
-    plain = copy_plain(value, limits) if type(value) is dict else None
-    return _Checking(limits, nulls=False).document(value) if plain is None else plain
+    copied = copy_plain(value, limits) if type(value) is dict else None
+    if copied is not None and (
+        copied.bytes_max <= limits.document_bytes
+        # Only a large value has to be written out to know its size.
+        or len(canonical_bytes(copied.document)) <= limits.document_bytes
+    ):
+        return copied.document
+    return _Checking(limits, nulls=False).document(value)
 
 
 def check_value(
@@ -289,9 +295,20 @@ def canonical_bytes(value: Value) -> bytes:
     return _encoder.encode(value).encode()
 
 
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+
+
 def load_document(text: str) -> Document:
     """Read a document that this library wrote itself; untrusted text goes through ``parse_json``."""
-    document: Document = json.loads(text)
+    document: Document
+    try:
+        # What the standard library's decoder comes to, without what it does before and behind for spaces.
+        document, end = _scan(text, 0)
+    except StopIteration:
+        end = -1
+    if end != len(text):
+        # Damaged: this says how.
+        document = json.loads(text)
     return document
 
 

@@ -145,7 +145,7 @@ def _limited(pointer: Pointer) -> Pointer:
 
 
 def _unescaped(part: str) -> str:
-    if "~" in part.replace("~0", "").replace("~1", ""):
+    if part.count("~") != part.count("~0") + part.count("~1"):
         raise InvalidPointer("in a JSON Pointer '~' is written '~0', and '/' inside a key '~1'")
     # In this order, so that "~01" becomes "~1" and not "/" (RFC 6901, section 4).
     return part.replace("~1", "/").replace("~0", "~")

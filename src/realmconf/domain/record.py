@@ -58,13 +58,15 @@ class Record(metaclass=RecordMeta):
         __hidden__ = frozenset()
 
     def __init__(self, **given: Any) -> None:
-        values = {**self.__defaults__, **given}
-        if values.keys() != self.__names__:
-            unknown = ", ".join(sorted(values.keys() - self.__names__))
-            missing = ", ".join(sorted(self.__names__ - values.keys()))
-            fault = f"has no field {unknown}" if unknown else f"needs {missing}"
-            raise TypeError(f"{type(self).__name__} {fault}")
-        for field, value in values.items():
+        names = self.__names__
+        if given.keys() != names:
+            given = {**self.__defaults__, **given}
+            if given.keys() != names:
+                unknown = ", ".join(sorted(given.keys() - names))
+                missing = ", ".join(sorted(names - given.keys()))
+                fault = f"has no field {unknown}" if unknown else f"needs {missing}"
+                raise TypeError(f"{type(self).__name__} {fault}")
+        for field, value in given.items():
             _set(self, field, value)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -74,10 +76,10 @@ class Record(metaclass=RecordMeta):
         raise AttributeError(f"{type(self).__name__} is immutable")
 
     def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, field) for field in self.__fields__)
+        return tuple([getattr(self, field) for field in self.__fields__])
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._values() == other._values()
+        return self is other or (type(self) is type(other) and self._values() == other._values())
 
     def __hash__(self) -> int:
         return hash((type(self), self._values()))
@@ -95,7 +97,10 @@ class Record(metaclass=RecordMeta):
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
-        return type(self)(**{**dict(zip(self.__fields__, self._values(), strict=True)), **changes})
+        # What some kinds do not let be read is copied as well.
+        for field, value in zip(self.__fields__, self._values(), strict=True):
+            changes.setdefault(field, value)
+        return type(self)(**changes)
 
 
 def _restore(cls: type[Record], fields: dict[str, Any]) -> Record:

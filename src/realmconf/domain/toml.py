@@ -67,10 +67,11 @@ def parse_toml(text: str | bytes, *, limits: Limits = LIMITS) -> Parsed:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _as_invalid(error, text) from None
-    except (RecursionError, ValueError, OverflowError, MemoryError):
-        # A number, date or nesting that the scan let through and the parser
-        # cannot represent.
-        raise InvalidDocument("a value is out of every range") from None
+    except RecursionError:
+        # The text is shallow; it is the caller's stack that is nearly full.
+        raise InvalidDocument("no stack is left to read it") from None
+    except MemoryError:
+        raise InvalidDocument("no memory is left to read it") from None
     return Parsed(document=check_document(_without_dates(values), limits=limits), values=values)
 
 
@@ -199,12 +200,12 @@ def _as_invalid(error: ValueError, text: str) -> InvalidDocument:
     import re
 
     message = str(error)
-    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
-    if place is None:
-        return InvalidDocument(message)
+    place = re.search(r"(?: \(at (?:line (\d+), column (\d+)|end of document)\))?$", message)
+    assert place is not None
     reason = message[: place.start()]
     reason = reason[:1].lower() + reason[1:]
     if place.group(1) is None:
+        # What names no place is missed at the end.
         return InvalidDocument(reason, line=text.count("\n") + 1)
     return InvalidDocument(reason, line=int(place.group(1)), column=int(place.group(2)))
 

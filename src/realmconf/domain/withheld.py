@@ -86,6 +86,15 @@ def withheld_in(value: Value) -> Iterator[Withheld]:
             yield from withheld_in(item)
 
 
+def with_marks(value: Value) -> Value:
+    """A copy of *value* with the mark of whatever is withheld as plain text: for what knows no other text."""
+    if isinstance(value, dict):
+        return {key: with_marks(item) for key, item in dict.items(value)}
+    if isinstance(value, list):
+        return [with_marks(item) for item in list.__iter__(value)]
+    return str.__str__(value) if type(value) is Withheld else value
+
+
 def refuse_withheld(value: Value) -> None:
     """
     Go on only if nothing in *value* is withheld.

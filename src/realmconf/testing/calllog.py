@@ -51,6 +51,10 @@ class CallLog:
         """Record something that is no call: an event of a watch, a defect."""
         self._append(json.dumps({"at_ns": time.monotonic_ns(), **fields}) + "\n")
 
+    def close(self) -> None:
+        """End it: nothing more will be recorded."""
+        os.close(self._descriptor)
+
     def _append(self, line: str) -> None:
         os.write(self._descriptor, line.encode())
 

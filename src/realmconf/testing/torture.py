@@ -97,19 +97,19 @@ def run(plan: Plan, *, perform: Callable[[Task], None] = work) -> Report:
     """
     os.makedirs(plan.folder, exist_ok=True)
     tasks = _tasks(plan)
-    _in_a_process(lambda: _prepare(plan))
-    herd = _Herd(tasks, perform, random.Random(plan.seed))
+    in_a_process(lambda: _prepare(plan))
+    herd = Herd(tasks, perform, random.Random(plan.seed))
     try:
         _torment(plan, herd)
         # An editor that dies in the middle of a save has saved half a file, for all anybody can know.
         herd.wait_for_editors(os.path.join(plan.folder, STOP_EDITING))
         massacre_ns = herd.kill_everybody()
-        _in_a_process(lambda: _inspect(plan, since_ns=massacre_ns))
+        in_a_process(lambda: _inspect(plan, since_ns=massacre_ns))
         _let_watchers_catch_up(plan, herd)
         herd.kill_everybody()
     finally:
         herd.kill_everybody()
-    _in_a_process(lambda: _write_history(plan))
+    in_a_process(lambda: _write_history(plan))
     return Report(
         plan=plan,
         kills=herd.kills,
@@ -141,7 +141,7 @@ def _tasks(plan: Plan) -> list[Task]:
     ]
 
 
-class _Herd:
+class Herd:
     """The processes under torture, each replaced as soon as it is dead."""
 
     def __init__(
@@ -202,7 +202,7 @@ class _Herd:
         return time.monotonic_ns()
 
 
-def _torment(plan: Plan, herd: _Herd) -> None:
+def _torment(plan: Plan, herd: Herd) -> None:
     low, high = plan.kill_every_milliseconds
     end = time.monotonic() + plan.seconds
     next_massacre = time.monotonic() + plan.massacre_every_seconds
@@ -212,12 +212,12 @@ def _torment(plan: Plan, herd: _Herd) -> None:
         herd.strike(stops_per_kill=plan.stops_per_kill)
         if time.monotonic() >= next_massacre and not plan.editors:
             massacre_ns = herd.kill_everybody()
-            _in_a_process(lambda since=massacre_ns: _inspect(plan, since_ns=since))  # type: ignore[misc]
+            in_a_process(lambda since=massacre_ns: _inspect(plan, since_ns=since))  # type: ignore[misc]
             herd.start()
             next_massacre = time.monotonic() + plan.massacre_every_seconds
 
 
-def _let_watchers_catch_up(plan: Plan, herd: _Herd) -> None:
+def _let_watchers_catch_up(plan: Plan, herd: Herd) -> None:
     """Watchers alone, until each has seen the head that the inspector left."""
     inspected = list(read_calls(os.path.join(plan.folder, "inspector.log")))
     head = max(call["generation"] for call in inspected if call.get("generation") is not None)
@@ -249,7 +249,7 @@ def _fork(act: Callable[[], None]) -> int:
     os._exit(0)
 
 
-def _in_a_process(act: Callable[[], None]) -> None:
+def in_a_process(act: Callable[[], None]) -> None:
     """Do *act* in a child, and pass its failure on."""
     _, status = os.waitpid(_fork(act), 0)
     if status != 0:
@@ -294,22 +294,29 @@ def _inspect(plan: Plan, *, since_ns: int) -> None:
 
 
 def _write_history(plan: Plan) -> None:
-    with connect(plan.store) as client:
-        _note_what_is_kept_aside(plan)
-        with open(os.path.join(plan.folder, HISTORY_FILE), "w", encoding="utf-8") as file:
-            for name in (REALM, *PAIR):
-                realm = client.realm(name)
-                realm.verify()
-                for revision in _whole_history(realm):
-                    line = {
-                        "realm": name,
-                        "generation": revision.generation,
-                        "write_id": revision.write_id,
-                        "kind": revision.kind,
-                        "document": revision.document,
-                        "intact": True,
-                    }
-                    file.write(json.dumps(line) + "\n")
+    _note_what_is_kept_aside(plan)
+    write_history(plan.store, plan.folder)
+
+
+def write_history(store: str, folder: str) -> None:
+    """Write down, for ``judge``, what *store* has kept; every revision is verified."""
+    with (
+        connect(store) as client,
+        open(os.path.join(folder, HISTORY_FILE), "w", encoding="utf-8") as file,
+    ):
+        for name in (REALM, *PAIR):
+            realm = client.realm(name)
+            realm.verify()
+            for revision in _whole_history(realm):
+                line = {
+                    "realm": name,
+                    "generation": revision.generation,
+                    "write_id": revision.write_id,
+                    "kind": revision.kind,
+                    "document": revision.document,
+                    "intact": True,
+                }
+                file.write(json.dumps(line) + "\n")
 
 
 def _whole_history(realm: Any) -> list[Any]:

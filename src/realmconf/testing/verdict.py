@@ -21,7 +21,7 @@ from realmconf.testing.workers import PAIR, REALM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from typing import Any
 
 HISTORY_FILE = "history.jsonl"
@@ -43,8 +43,8 @@ class Verdict(Record):
     edits: int
 
 
-def judge(folder: str) -> Verdict:
-    """Judge the run whose logs and ``history.jsonl`` are in *folder*."""
+def judge(folder: str, *, refusals: Collection[str] = EXPECTED_REFUSALS) -> Verdict:
+    """Judge the run whose logs and ``history.jsonl`` are in *folder*; *refusals* are codes that are no finding."""
     logs = {
         name.removesuffix(".log"): list(read_calls(os.path.join(folder, name)))
         for name in sorted(os.listdir(folder))
@@ -71,7 +71,7 @@ def judge(folder: str) -> Verdict:
             for note in log
             if "defect" in note
         ),
-        *_unexpected_refusals(calls),
+        *_unexpected_refusals(calls, refusals),
         *(f"revision {one['generation']} is not intact" for one in revisions if not one["intact"]),
         *violations(
             entries, [*_calls(calls, contended, names), *_adoptions(contended, names, logs)]
@@ -109,9 +109,11 @@ def _names(revisions: Sequence[dict[str, Any]], invoked: set[str]) -> list[str]:
     return names
 
 
-def _unexpected_refusals(calls: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _unexpected_refusals(
+    calls: Sequence[dict[str, Any]], refusals: Collection[str]
+) -> Iterator[str]:
     for call in calls:
-        if call.get("outcome") == "refused" and call["code"] not in EXPECTED_REFUSALS:
+        if call.get("outcome") == "refused" and call["code"] not in refusals:
             yield f"{call['verb']} {call['write_id']} was refused: {call['code']} {call.get('text')}"
 
 

@@ -17,6 +17,7 @@ import traceback
 from realmconf.domain.record import Record
 from realmconf.errors import GenerationConflict, OutcomeUnknown, RealmconfError
 from realmconf.runtime.client import connect
+from realmconf.stores.renaming import ExchangeUnsupportedError, exchange_paths
 from realmconf.testing.calllog import CallLog, read_calls
 from realmconf.testing.linearizability import COMMITTED, CONFLICT, OBSERVED, REFUSED, UNKNOWN
 
@@ -51,6 +52,8 @@ class Task(Record):
     seed: int
     with_editors: bool = False
     """People edit the file too: writers keep to their own leaves and never replace the document."""
+    timeout_seconds: float = TIMEOUT_SECONDS
+    """Of each write."""
 
     @property
     def log_path(self) -> str:
@@ -102,20 +105,31 @@ def work(task: Task) -> None:
 # --- writing ----------------------------------------------------------------------
 
 
-class _Writer:
+def _chance(task: Task) -> random.Random:
+    """Drawn anew by each process, which does not do again what the one before it has done."""
+    return random.Random(f"{task.name} {task.seed} {_own_number()} {time.monotonic_ns()}")
+
+
+def _own_number() -> int:
+    """What no other process has that is running; a simulation of many in one puts something else here."""
+    return os.getpid()
+
+
+class Writer:
     """The verbs, each logged before and after."""
 
     def __init__(self, task: Task, log: CallLog, client: Client) -> None:
         self.name = task.name
+        self.timeout_seconds = task.timeout_seconds
         self.log = log
         self.realm: ConfigRuntime[Any] = client.realm(REALM)
-        self.chance = random.Random(f"{task.seed} {os.getpid()} {time.monotonic_ns()}")
+        self.chance = _chance(task)
         self.marks = 0
 
     def mark(self) -> str:
         """A name for a write that nothing else has ever had."""
         self.marks += 1
-        return f"{self.name}-{os.getpid()}-{time.monotonic_ns()}-{self.marks}"
+        return f"{self.name}-{_own_number()}-{time.monotonic_ns()}-{self.marks}"
 
     def attempt(
         self,
@@ -131,7 +145,7 @@ class _Writer:
         # Half of the writes leave the id to the library, which then keeps no receipt; the
         # mark inside the document tells which write it was.
         given = rebases or verb in ("delete", "rollback") or self.chance.random() < 0.5
-        options: dict[str, Any] = {"timeout": TIMEOUT_SECONDS}
+        options: dict[str, Any] = {"timeout": self.timeout_seconds}
         if given:
             options["write_id"] = write_id
         if expected is not None:
@@ -274,7 +288,7 @@ def answer_of(invoke: Callable[[], Any]) -> dict[str, Any]:
 
 
 def _write(task: Task, log: CallLog, client: Client) -> None:
-    writer = _Writer(task, log, client)
+    writer = Writer(task, log, client)
     writer.settle_what_the_dead_left(task.log_path)
     verbs: dict[Callable[[], None], int] = {writer.increment: 6, writer.patch: 6}
     if not task.with_editors:
@@ -285,9 +299,9 @@ def _write(task: Task, log: CallLog, client: Client) -> None:
 
 
 def _transact(task: Task, log: CallLog, client: Client) -> None:
-    chance = random.Random(f"{task.seed} {os.getpid()}")
+    chance = _chance(task)
     while True:
-        mark = f"{task.name}-{os.getpid()}-{time.monotonic_ns()}"
+        mark = f"{task.name}-{_own_number()}-{time.monotonic_ns()}"
         writes = [(realm, {"set": {"last": mark}}) for realm in PAIR]
         call = log.begin(realm=PAIR[0], verb="transaction", body=None, write_id=mark, given=True)
         try:
@@ -342,7 +356,7 @@ def _edit(task: Task, log: CallLog) -> None:
     The editor knows nothing of the library: it reads the text, changes its line, saves.
     """
     path = os.path.join(task.store, REALM, "config.toml")
-    chance = random.Random(f"{task.seed} {os.getpid()} {time.monotonic_ns()}")
+    chance = _chance(task)
     mine = re.compile(rf'^("?{re.escape(task.name)}"?\s*=\s*)(\d+)', re.MULTILINE)
     saved = max(
         (note["saving"] for note in read_calls(task.log_path) if "saving" in note), default=0
@@ -401,11 +415,38 @@ def _save_after_moving_a_backup(path: str, text: str) -> None:
         file.write(text)
 
 
+def _save_over_the_old_text(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        content = text.encode()
+        half = len(content) // 2
+        os.pwrite(descriptor, content[:half], 0)
+        os.pwrite(descriptor, content[half:], half)
+        os.ftruncate(descriptor, len(content))
+    finally:
+        os.close(descriptor)
+
+
+def _save_beside_and_exchange(path: str, text: str) -> None:
+    other = f"{path}.swap"
+    with open(other, "w", encoding="utf-8") as file:
+        file.write(text)
+    try:
+        exchange_paths(other, path)
+    except (OSError, ExchangeUnsupportedError):
+        # The file is not there at this moment, or the kernel cannot.
+        os.rename(other, path)
+    else:
+        os.unlink(other)
+
+
 SAVE_STYLES = (
     _save_in_place,
     _save_slowly_in_place,
     _save_beside_and_rename,
     _save_after_moving_a_backup,
+    _save_over_the_old_text,
+    _save_beside_and_exchange,
 )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.domain.schemas import wording
-from realmconf.domain.schemas.engine import fits_keywords, matches
+from realmconf.domain.schemas.engine import INTEGER_FORM, fits_keywords, matches
 from realmconf.domain.schemas.forms import Found, meant
 from realmconf.domain.schemas.shape import Shape
 from realmconf.domain.schemas.subschemas import ALTERNATIVES, References
@@ -47,11 +47,7 @@ def explain(engine: Engine, schema: Document, config: Document) -> tuple[dict[st
 
     At most ``VIOLATIONS_MAX``, sorted; at least one.
     """
-    try:
-        found = _Explaining(engine).of(References(schema).root, config, ROOT)
-    except RecursionError:
-        # The caller's stack is nearly full.
-        found = [Found(ROOT, _NO_KEYWORD)]
+    found = _Explaining(engine).of(References(schema).root, config, ROOT)
     words = _Words(schema, config)
     told = {(str(one.place), one.keyword, words.of(one)) for one in found}
     return tuple(
@@ -201,8 +197,9 @@ class _Explaining:
 
     def referred(self, case: _Case, keyword: str) -> None:
         target = case.schema.references.resolve(case.said[keyword])
-        if target is not None:
-            self.blame(case, target)
+        # No schema is taken with a reference that leads nowhere.
+        assert target is not None
+        self.blame(case, target)
 
     def all_of(self, case: _Case, keyword: str) -> None:
         for schema in case.schema.listed(keyword):
@@ -380,6 +377,7 @@ _RULES: dict[str, _Rule] = {
             "minItems",
             "maxItems",
             "uniqueItems",
+            INTEGER_FORM,
             "minProperties",
             "maxProperties",
         ),

@@ -29,6 +29,9 @@ PATTERN_BYTES_MAX = 10_485_760
 PATTERN_BYTES_USUAL = 65_536
 """What nearly every pattern stays below, compiled."""
 
+INTEGER_FORM = "x-integer"
+"""Ours: whether a number has to be written as an integer, and not as 5.0, which JSON Schema calls one as well."""
+
 _PATTERN_CACHE_BYTES_MAX = 262_144
 _PATTERNS_KEPT = 4_096
 _ENGINES_KEPT = 32
@@ -56,8 +59,24 @@ def validator(
         dfa_size_limit=_PATTERN_CACHE_BYTES_MAX,
     )
     return Draft202012Validator(
-        schema, validate_formats=True, offline=True, pattern_options=patterns, registry=registry
+        schema,
+        validate_formats=True,
+        offline=True,
+        pattern_options=patterns,
+        registry=registry,
+        keywords={INTEGER_FORM: _IntegerForm},
     )
+
+
+class _IntegerForm:
+    """The keyword ``INTEGER_FORM``, as the library calls it."""
+
+    def __init__(self, _parent: object, wanted: object, _where: object) -> None:
+        self._is_wanted = wanted is True
+
+    def validate(self, value: object) -> None:
+        if self._is_wanted and isinstance(value, float):
+            raise ValueError(INTEGER_FORM)
 
 
 def compiles(pattern: str, *, pattern_bytes: int = PATTERN_BYTES_MAX) -> bool:

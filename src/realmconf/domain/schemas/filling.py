@@ -58,7 +58,7 @@ def _unfilled(config: Document, composed: Document, shown: Document) -> Document
         stated, default = composed.get(key, ABSENT), shown.get(key, ABSENT)
         if isinstance(value, dict) and isinstance(default, dict):
             inner = _unfilled(value, stated if isinstance(stated, dict) else {}, default)
-            if inner or not value or isinstance(stated, dict):
+            if inner or isinstance(stated, dict) or (default and not value):
                 kept[key] = inner
         elif stated is not ABSENT or default is ABSENT or not same(value, default):
             kept[key] = value

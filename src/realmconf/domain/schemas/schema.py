@@ -14,7 +14,7 @@ from realmconf.domain.document import _Checking, canonical_bytes
 from realmconf.domain.names import LIMITS
 from realmconf.domain.pointer import ROOT, Pointer
 from realmconf.domain.schemas.effort import check_effort
-from realmconf.domain.schemas.engine import Engine, engine
+from realmconf.domain.schemas.engine import INTEGER_FORM, Engine, engine
 from realmconf.domain.schemas.shape import MERGES
 from realmconf.domain.schemas.subschemas import REFERENCES, References, escaped_reference
 from realmconf.errors import InvalidDocument
@@ -191,6 +191,8 @@ def _check_own_keywords(schema: Subschema) -> None:
         )
     if not isinstance(said.get("x-secret", False), bool):
         _refuse("x-secret is true or false", schema.where.child("x-secret"))
+    if not isinstance(said.get(INTEGER_FORM, False), bool):
+        _refuse(f"{INTEGER_FORM} is true or false", schema.where.child(INTEGER_FORM))
     if not isinstance(said.get("x-default-unless", ""), str):
         _refuse(
             "x-default-unless is the name of another member", schema.where.child("x-default-unless")

@@ -63,10 +63,9 @@ class Subschema:
 
     def children(self) -> Iterator[Subschema]:
         """Every schema that stands directly inside this one."""
-        for keyword, value in self.said.items():
+        for keyword in self.said:
             if keyword in _SCHEMAS:
-                if isinstance(value, (dict, bool)):
-                    yield self.at(keyword)
+                yield self.at(keyword)
             elif keyword in _SCHEMA_MAPS or keyword in _SCHEMA_LISTS:
                 yield from self.listed(keyword)
 

@@ -180,6 +180,7 @@ _MESSAGES: dict[str, Callable[[Any], str]] = {
     "maxItems": _at_most("it has too many elements", "element"),
     "minProperties": _at_least("it has too few keys", "key"),
     "maxProperties": _at_most("it has too many keys", "key"),
+    "x-integer": lambda _: "it must be an integer, written without a point",
     "uniqueItems": lambda _: "an element is there more than once",
     "contains": lambda _: "too few of its elements have the wanted form",
     "maxContains": lambda _: "too many of its elements have one form",

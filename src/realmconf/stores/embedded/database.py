@@ -427,7 +427,7 @@ _DEFAULT_POLICY = Policy()
 
 
 def _pack_policy(policy: Policy) -> str | None:
-    if policy == _DEFAULT_POLICY:
+    if not policy.require_generation and policy.history_keep is None:
         return None
     return json.dumps(
         {"require_generation": policy.require_generation, "history_keep": policy.history_keep}

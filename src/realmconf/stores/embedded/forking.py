@@ -104,6 +104,7 @@ def leak(session: Session) -> None:
     import ctypes
 
     for connection in (session.writer, session.connection, *session.idle_views):
+        # Of a session that was dropped meanwhile, and opened anew by a reader, there may be no writer.
         if connection is not None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
@@ -156,18 +157,16 @@ def _after_in_child() -> None:
     global _fork_lock
     _fork_lock = threading.Lock()
     # Python makes the import lock anew in a child, and may have done all of this already.
-    while _forking and _imp.lock_held():
-        try:
+    with suppress(RuntimeError):
+        while _forking and _imp.lock_held():
             _imp.release_lock()
-        except RuntimeError:
-            break
     for store in _forking:
         with suppress(Exception):
             store.after_fork_in_child()
     _forking.clear()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - there is no fork on Windows
     os.register_at_fork(
         before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
     )

@@ -126,6 +126,14 @@ def open_private(path: str, flags: int) -> int:
     return descriptor
 
 
+def is_at(descriptor: int, path: str) -> bool:
+    """Whether *path* names the file that is open."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except OSError:
+        return False
+
+
 def filesystem_of(path: str) -> str:
     """The type of the file system *path* is on, as the kernel names it; empty where it cannot be told."""
     try:

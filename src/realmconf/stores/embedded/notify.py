@@ -105,8 +105,7 @@ class Notifier:
                     callbacks.remove(callback)
                     if not callbacks:
                         del self._callbacks[number]
-                        if self._descriptor >= 0:
-                            self._libc.inotify_rm_watch(self._descriptor, number)
+                        self._libc.inotify_rm_watch(self._descriptor, number)
 
         return cancel
 
@@ -180,6 +179,12 @@ class Notifier:
             self._tell(content)
 
     def _tell(self, content: bytes) -> None:
+        if len(content) == _EVENT.size:
+            # One event without a name: somebody's commit, which whoever waits for it is to hear of at once.
+            number, mask, _, _ = _EVENT.unpack(content)
+            if not mask & IN_Q_OVERFLOW:
+                self._tell_of(number, ())
+                return
         happened: dict[int, set[str]] = {}
         offset = 0
         while offset < len(content):
@@ -193,9 +198,11 @@ class Notifier:
                 happened = {number: {""} for number in tuple(self._callbacks)}
                 break
         for number, names in happened.items():
-            told: Collection[str] = () if "" in names else names
-            for callback in tuple(self._callbacks.get(number, ())):
-                callback(told)
+            self._tell_of(number, () if "" in names else names)
+
+    def _tell_of(self, number: int, names: Collection[str]) -> None:
+        for callback in tuple(self._callbacks.get(number, ())):
+            callback(names)
 
     def _look(self) -> None:
         while True:
@@ -270,5 +277,5 @@ def _started(run: Callable[[], None], name: str) -> threading.Thread | None:
 NOTIFIER = Notifier()
 """The process's one instance."""
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - there is no fork on Windows
     os.register_at_fork(after_in_child=NOTIFIER.forget)

@@ -47,9 +47,9 @@ class Place:
         self.random_bytes = random_bytes
         self.session: Session | None = None
         self.closed = False
-        self.on_open: Callable[[Session], None] = _nothing
-        self.on_drop: Callable[[], None] = _nothing
-        self.on_retire: Callable[[], None] = self.close_retired
+        self.on_open: Callable[[Session], None]
+        self.on_drop: Callable[[], None]
+        self.on_retire: Callable[[], None]
         """Closes what dropped sessions have open, once nobody writes through it."""
         self._recover = recover
         self._working_copies = working_copies
@@ -65,6 +65,11 @@ class Place:
         if self.session is not None:
             return bool(self.session.meta["working_copies"])
         return self._working_copies
+
+    @property
+    def sessions(self) -> list[Session]:
+        """What is open here, and what was dropped and may still be written through."""
+        return [*self._retired, *filter(None, [self.session])]
 
     def usable(self) -> Session | None:
         """
@@ -122,7 +127,7 @@ class Place:
             if not queue.holds_path():
                 return None
             session = self.open() or self._create()
-        if session.writer is None or session.counters is None:
+        if session.writer is None or session.counters is None or not session.counters.writable:
             session.open_for_writing(epoch=self._epoch)
             self._grow_log(session)
         if self._upgraded is not session:
@@ -205,7 +210,3 @@ class Place:
     def _epoch(self) -> int:
         # Random and even; 60 bits leave room to count up for ever.
         return (int.from_bytes(self.random_bytes(8), "big") >> 4) & ~1
-
-
-def _nothing(*_: object) -> None:
-    pass

@@ -51,6 +51,10 @@ class Proofs:
         if len(realms) == 1:
             return self.proved(realms[0])
         try:
+            own = self.of_one[realms[0]]
+            if own.words[0] != own.mark:
+                # It was itself committed to, the common case: nothing else need be looked at.
+                return None
             if not self._common:
                 self._common.append(words[ANNOUNCED : ANNOUNCED + 1])
             # In this order, against that of `doubt`: what is taken back from here on takes back this slice, or
@@ -74,6 +78,7 @@ class Proofs:
     def keep(self, head: Head, words: memoryview, mark: int) -> None:
         """*head* was read after *mark*, which was even, was seen in *words*: a slice of its own for this proof."""
         proof = Proof(heads=(head,), words=words, mark=mark)
+        self.replace(head, mark)
         while self.of_one.setdefault(head.realm, proof) is not proof:
             self.replace(head, mark)
 

@@ -161,13 +161,14 @@ class Publisher:
         return not self._stopped
 
     def _sleep(self) -> None:
-        """Return when something is noted or due."""
-        while not self._stopped:
+        """Return when something is noted or due, or this is to end."""
+        while True:
             self._wake.clear()
-            # Announced before the last look: who notes something after it sees a sleeper.
+            # Announced before the last look: who notes something after it sees a sleeper. Who stops the thread
+            # may have set the event that was cleared just now, and sets no other.
             self._sleeping = True
             now = self._clock()
-            if self._pending or any(due <= now for due in self._due.values()):
+            if self._stopped or self._pending or any(due <= now for due in self._due.values()):
                 self._sleeping = False
                 return
             self._wake.wait(min(self._due.values()) - now if self._due else None)

@@ -18,7 +18,7 @@ import apsw
 from realmconf.errors import HistoryMissing, StoreReadOnly
 from realmconf.stores.embedded import database
 from realmconf.stores.embedded.counters import COMMITS_WORD, STORE_WORD, Counters, slot_of
-from realmconf.stores.embedded.layout import open_private
+from realmconf.stores.embedded.layout import is_at, open_private
 from realmconf.stores.embedded.proofs import Proofs
 from realmconf.stores.protocol import Head
 
@@ -49,6 +49,12 @@ class Session:
         self.read_lock = threading.Lock()
         self.idle_views: list[apsw.Connection] = []
         self.heads: dict[str, Head] = {}
+        self.judged_on: dict[str, tuple[int, Head]] = {}
+        """
+        Heads that a turn read, and under which mark: the next turn has them for a look at the word.
+
+        With every write it is asked whom its realm inherits from, which for most is a ``global`` that is not there.
+        """
         self.proofs = Proofs()
         self.closed = False
         self.ids: dict[str, int] = {}
@@ -97,11 +103,9 @@ class Session:
         Open what only writers need, and make the counter file if it is missing.
 
         Raises:
-            StoreReadOnly: This session may not write.
+            StoreReadOnly: The counters may only be read.
             HistoryMissing: The counters are missing and a working copy is ahead of the database.
         """
-        if self.read_only:
-            raise StoreReadOnly(f"{self.layout.root} was opened for reading only")
         if self.writer is None:
             self.writer = database.connect(self.layout.database)
         if self.counters is None or not self.counters.writable:
@@ -112,8 +116,7 @@ class Session:
             self.counters = Counters(self.layout.counters)
             if not self.counters.writable:
                 raise StoreReadOnly(f"{self.layout.counters} can be read but not written from here")
-        if self._wake < 0:
-            self._wake = open_private(self.layout.wake, os.O_RDWR | os.O_CREAT)
+        self._open_wake()
 
     def _refuse_lost_log(self) -> None:
         """The counters are gone; the working copies' first lines may still tell that the log went with them."""
@@ -168,14 +171,20 @@ class Session:
         Never fails: what it tells of is committed already.
         """
         try:
-            if self._wake < 0:
-                self._wake = open_private(self.layout.wake, os.O_RDWR | os.O_CREAT)
+            self._open_wake()
             os.pwrite(self._wake, b"\0", 0)
         except OSError:
             # No space for one byte: closing what was open for writing is a hint as well.
-            if self._wake >= 0:
-                os.close(self._wake)
-                self._wake = -1
+            self._close_wake()
+
+    def _open_wake(self) -> None:
+        if self._wake < 0:
+            self._wake = open_private(self.layout.wake, os.O_RDWR | os.O_CREAT)
+
+    def _close_wake(self) -> None:
+        if self._wake >= 0:
+            os.close(self._wake)
+            self._wake = -1
 
     def same_files(self, queue: TurnQueue | None = None) -> bool:
         """
@@ -183,11 +192,14 @@ class Session:
 
         One stat of the folder as a rule: nothing in it was made, renamed or removed if its time stands still.
         """
-        self.compared_at = time.monotonic()
+        now = time.monotonic()
+        # Of files that are others nobody may think, until the session is dropped, that they were found the same.
+        self.compared_at = 0.0
         try:
             folder = os.stat(self.layout.folder)
             seen = (folder.st_dev, folder.st_ino, folder.st_mtime_ns, folder.st_ctime_ns)
             if seen == (self._folder_seen if queue is None else self._folder_locked):
+                self.compared_at = now
                 return True
             # A log or an index that was removed goes on working for who has it open, and for nobody else.
             for path, status in zip(self.layout.database_files, self._statuses, strict=True):
@@ -202,12 +214,17 @@ class Session:
                     return False
         except OSError:
             return False
-        if queue is not None and not queue.holds_path():
-            return False
+        if queue is not None:
+            if not queue.holds_path():
+                return False
+            if self._wake >= 0 and not is_at(self._wake, self.layout.wake):
+                # Whoever begins to watch now watches the one that is made in its place.
+                self._close_wake()
         settled = time.time_ns() - folder.st_mtime_ns > _SETTLED_NANOSECONDS
         self._folder_seen = seen if settled else ()
         if queue is not None:
             self._folder_locked = self._folder_seen
+        self.compared_at = now
         return True
 
     # --- reading -----------------------------------------------------------------
@@ -255,7 +272,13 @@ class Session:
             and (known.revision.digest, known.floor, known.moved_to) == (row[-1], row[2], row[3])
         ):
             return known
-        return Head(realm=realm, revision=database.to_revision(row), floor=row[2], moved_to=row[3])
+        return Head(
+            realm=realm,
+            revision=database.to_revision(row),
+            floor=row[2],
+            moved_to=row[3],
+            warnings=(),
+        )
 
     def first_generation(self, realm: str) -> int:
         """Where a realm that was never written here begins: 1, or above what a lost history may have used."""
@@ -287,6 +310,7 @@ class Session:
         """Drop every cached head and key: more than one realm's head has changed."""
         self.proofs.take_back()
         self.heads = {}
+        self.judged_on = {}
         self.ids = {}
 
     def proved(self, realm: str) -> Head | None:
@@ -327,8 +351,6 @@ class Session:
         if self.writer is not None:
             self.writer.close()
             self.writer = None
-        if self._wake >= 0:
-            os.close(self._wake)
-            self._wake = -1
+        self._close_wake()
         if self.counters is not None:
             self.counters.close()

@@ -50,7 +50,7 @@ class Signal:
     def observe(self, words: Sequence[int]) -> None:
         """Ring if one of the watched slots moved since the last look, or may be moving now."""
         if self.slots:
-            seen = tuple(words[slot] for slot in self.slots)
+            seen = tuple([words[slot] for slot in self.slots])
             # In progress, the same number stands before and after the commit, and for ever if the writer died.
             if seen == self._seen and not any(mark & 1 for mark in seen):
                 return

@@ -26,7 +26,7 @@ from realmconf.errors import (
     StoreUnavailable,
     Unsupported,
 )
-from realmconf.stores.embedded import forking, workrecord
+from realmconf.stores.embedded import database, forking, workrecord
 from realmconf.stores.embedded.failures import typed
 from realmconf.stores.embedded.files import Files, strength
 from realmconf.stores.embedded.place import Place
@@ -207,6 +207,9 @@ class EmbeddedStore:
                     return proof.heads[0]
             except ValueError:  # taken back by another thread at this moment
                 pass
+            head = self._read_again(realm, session)
+            if head is not None:
+                return head
         return self._look(realm, adopt=adopt)
 
     def peek(self, realm: RealmName) -> Head | None:
@@ -245,6 +248,38 @@ class EmbeddedStore:
         from realmconf.stores.embedded.reading import View
 
         return View(self._place, self._turns.gate)
+
+    def _read_again(self, realm: RealmName, session: Session) -> Head | None:
+        """
+        The head from the record, if nothing but a commit can have made the known one old; else None.
+
+        The first read after somebody's commit: what :meth:`_look` asks of files and folders, the kernel would
+        have told.
+        """
+        if realm not in self._watching.attended or not (
+            self._clock() - session.compared_at < COMPARE_SECONDS or session.same_files()
+        ):
+            return None
+        edits = self._watching.edits.get(realm)
+        warnings: tuple[Notice, ...] | None = ()
+        if self._keeps_working_copies and not is_system(realm):
+            working = self._made_working_copies
+            warnings = None if working is None else working.undisturbed(realm)
+        if warnings is None:
+            return None
+        try:
+            # A fork, too, closes what is read here under this lock.
+            with session.read_lock:
+                if session.closed:
+                    return None
+                head = session.read_head(realm, warnings)
+                if edits != self._watching.edits.get(realm):
+                    # It was edited while we looked: the next read looks again.
+                    session.doubt(realm)
+        except database.Error:
+            # What it means, the proper look says.
+            return None
+        return head
 
     @typed
     def _look(self, realm: RealmName, *, adopt: bool) -> Head:
@@ -303,6 +338,7 @@ class EmbeddedStore:
     def _attend(self, realm: RealmName, session: Session) -> bool:
         """Whether we hear of every hand edit of *realm* from now on: there are no files, or the kernel tells us."""
         attended = self._watching.attended
+        edits = self._watching.edits.get(realm)
         working = self._working_of(realm)
         if working is not None:
             self._watching.start()
@@ -310,6 +346,10 @@ class EmbeddedStore:
                 attended.discard(realm)
                 return False
         attended.add(realm)
+        if edits != self._watching.edits.get(realm):
+            # Its folder may have come while we asked to be told of that, and is watched by the next who asks.
+            attended.discard(realm)
+            return False
         return True
 
     def _notice_edit(self, realm: RealmName, *, adopt: bool) -> tuple[tuple[Notice, ...], bool]:
@@ -505,10 +545,6 @@ class EmbeddedStore:
     def turn(self, deadline: float) -> Held:
         """The turn, as a context manager."""
         return self._turns.hold(deadline)
-
-    def try_turn(self) -> Held | None:
-        """The turn if it is free now."""
-        return self._turns.try_hold()
 
     def watch_folder(
         self, path: str, callback: Callable[[], None], lost: Callable[[], None]
@@ -776,9 +812,10 @@ class EmbeddedStore:
 
     def after_fork_in_child(self) -> None:
         """A new life with locks of our own; of a fork inside our own transaction: none."""
-        if self._forked_inside and self._place.session is not None:
-            self._place.session.forget_all()
-            forking.leak(self._place.session)
+        if self._forked_inside:
+            for session in self._place.sessions:
+                session.forget_all()
+                forking.leak(session)
         self._turns.after_fork_in_child(inside=self._forked_inside)
         self._place.forget()
         self._watching.forget()

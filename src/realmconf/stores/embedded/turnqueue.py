@@ -18,7 +18,7 @@ import threading
 import time
 
 from realmconf.errors import LockTimeout
-from realmconf.stores.embedded.layout import open_private
+from realmconf.stores.embedded.layout import is_at, open_private
 
 
 class TurnQueue:
@@ -111,13 +111,7 @@ class TurnQueue:
 
     def holds_path(self) -> bool:
         """Whether the lock files at the paths are the ones that are open: a deleted lock file excludes nobody."""
-        try:
-            return all(
-                os.path.samestat(os.fstat(descriptor), os.stat(path))
-                for descriptor, path in zip((self._line, self._turn), self._paths, strict=True)
-            )
-        except OSError:
-            return False
+        return is_at(self._line, self._paths[0]) and is_at(self._turn, self._paths[1])
 
     def reopen(self) -> None:
         """Drop the descriptors, and with them the turn; the next call opens the files that are there now."""

@@ -43,7 +43,7 @@ class Turns:
         self.gate = Gate()
         self.dead = False
         """The process is the child of a fork inside our own transaction."""
-        self.on_commit: Callable[[RealmName], None] | None = None
+        self.on_commit: Callable[[RealmName], None]
         self.judging = False
         """The holder of the turn is calling a caller's function."""
 
@@ -115,8 +115,6 @@ class Turns:
             self._give_back()
 
     def _tell(self, turn: Turn) -> None:
-        if self.on_commit is None:
-            return
         for realm in turn.committed:
             # A rendering that could not be scheduled is made good by the next look.
             with suppress(Exception):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 
 from realmconf.stores.embedded.counters import PENDING, STORE_WORD
 from realmconf.stores.embedded.layout import WORKING_COPY, open_private
@@ -32,6 +33,7 @@ class Watching:
         self.edits: dict[str, int] = {}
         """Hand edits noticed, by realm: a read that saw the number change was overtaken by one."""
         self._cancels: list[Callable[[], None]] = []
+        self._cancel_wake: Callable[[], None] | None = None
         self._told_of_files = False
         self._told_of_entries = False
         self._awaited: dict[str, Callable[[], None]] | None = None
@@ -45,21 +47,26 @@ class Watching:
         return self._told_of_files
 
     def start(self) -> None:
-        """Watch the store's folder and its wake file, from now until :meth:`stop`."""
+        """
+        Watch the store's folder from now until :meth:`stop`, and its wake file if somebody waits for commits.
+
+        Who only reads is not woken by every commit of others: the next read sees the counters.
+        """
         layout = self.place.layout
         with self._guard:
-            if self._cancels or self.place.session is None:
+            if self.place.session is None:
                 return
-            from realmconf.stores.embedded.notify import REPLACED_EVENTS, WAKE_EVENTS, state_of
-
-            if not self.place.read_only:
-                os.close(open_private(layout.wake, os.O_RDWR | os.O_CREAT))
-            self._told_of_files = self._watch(
-                layout.folder, REPLACED_EVENTS, self._replaced, lambda: state_of((layout.folder,))
-            )
-            if os.path.lexists(layout.wake):
-                self._watch(layout.wake, WAKE_EVENTS, self._committed, self._commits)
-        self._replaced_before()
+            is_first = not self._cancels
+            if is_first:
+                if not self.place.read_only and not os.path.lexists(layout.wake):
+                    # Without the right to, or on a full disk, it is watched once a writer has made it.
+                    with suppress(OSError):
+                        os.close(open_private(layout.wake, os.O_RDWR | os.O_CREAT))
+                self._watch_files()
+            if self._cancel_wake is None:
+                self._watch_wake()
+        if is_first:
+            self._replaced_before()
 
     def stop(self) -> None:
         """End the watches; watchers keep their signals and are rung by what comes next."""
@@ -67,7 +74,10 @@ class Watching:
             self._told_of_files = self._told_of_entries = False
             for cancel in (*self._cancels, *self._polled_folders.values()):
                 cancel()
+            if self._cancel_wake is not None:
+                self._cancel_wake()
             self._cancels = []
+            self._cancel_wake = None
             self._polled_folders = {}
             self._awaited = None
             self.attended = set()
@@ -147,6 +157,8 @@ class Watching:
             callback = awaited.get(realm)
             if callback is not None and (names or os.path.lexists(os.path.join(root, realm))):
                 self._edited(realm, callback)
+                # That it came was all that we would be told: of what is saved in it we are not told yet.
+                self.attended.discard(realm)
         if not names:
             self._replaced()
 
@@ -188,22 +200,34 @@ class Watching:
         if session is not None:
             session.doubt_files()
 
-    def _watch(
-        self,
-        path: str,
-        events: int,
-        callback: Callable[[], None],
-        state: Callable[[], object],
-    ) -> bool:
-        """Whether the kernel tells of *events*; where it does not, *state* is looked at."""
-        from realmconf.stores.embedded.notify import NOTIFIER
+    def _watch_files(self) -> None:
+        """Be told of files in the store's folder that are replaced.  The guard is held."""
+        from realmconf.stores.embedded.notify import NOTIFIER, REPLACED_EVENTS, state_of
 
+        folder = self.place.layout.folder
         try:
-            self._cancels.append(NOTIFIER.watch(path, events, callback))
+            cancel = NOTIFIER.watch_entries(folder, REPLACED_EVENTS, self._replaced)
+            self._told_of_files = True
         except OSError:
-            self._cancels.append(NOTIFIER.poll(state, callback))
-            return False
-        return True
+            cancel = NOTIFIER.poll(lambda: state_of((folder,)), self._replaced)
+        self._cancels.append(cancel)
+
+    def _watch_wake(self) -> None:
+        """Be told of commits by the wake file that is there now, if somebody waits for them.  The guard is held."""
+        path = self.place.layout.wake
+        is_wanted = self._cancel_wake is not None or self.hub.signals
+        if not is_wanted or not os.path.lexists(path):
+            return
+        from realmconf.stores.embedded.notify import NOTIFIER, WAKE_EVENTS
+
+        # Before the old watch ends: if it is of the same file, no event falls between the two.
+        before = self._cancel_wake
+        try:
+            self._cancel_wake = NOTIFIER.watch(path, WAKE_EVENTS, self._committed)
+        except OSError:
+            self._cancel_wake = NOTIFIER.poll(self._commits, self._committed)
+        if before is not None:
+            before()
 
     def _commits(self) -> object:
         """
@@ -231,7 +255,13 @@ class Watching:
         except ValueError:  # unmapped at this moment
             self.hub.ring()
 
-    def _replaced(self) -> None:
+    def _replaced(self, names: Collection[str] = ()) -> None:
+        """Files of the store with these names were replaced; none are told where it may be any."""
+        with self._guard:
+            # Whoever commits from now on writes to the wake file that has come. It is watched before anybody is rung
+            # who then finds what was committed until now.
+            if self._cancels and (not names or os.path.basename(self.place.layout.wake) in names):
+                self._watch_wake()
         session = self.place.session
         if session is not None:
             session.doubt_files()

@@ -68,6 +68,10 @@ class Beside:
                 waiting, reason = True, error.strerror or str(error)
         beside = waiting or bool(desk.contested())
         if standing.doubtful or beside != standing.beside:
+            # The record forgets what may have been here. A power cut that took names back after that would leave an
+            # edit under the spare's name, to be written over, or the spare in the file's place while it is rewritten.
+            desk.sync()
+            desk.sync_shelf()
             turn.commit(
                 (), also=lambda connection: workrecord.tidy(connection, desk.realm, beside=beside)
             )

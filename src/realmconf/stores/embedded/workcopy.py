@@ -97,11 +97,19 @@ class WorkingCopies:
         nothing while the kernel watches the folder and is silent.
         """
         memory = self.memory(realm)
-        if memory.settled and (
-            not memory.dirty if memory.watched is not None else memory.unchanged()
-        ):
+        # In this order, against that of every look: one that is under way in another thread is not settled yet.
+        is_quiet = not memory.dirty if memory.watched is not None else memory.unchanged()
+        if is_quiet and memory.settled:
             return False
         return not self.in_step(realm)
+
+    def undisturbed(self, realm: RealmName) -> tuple[Notice, ...] | None:
+        """What was said at the last look, if the kernel has watched since and was silent; None: look again."""
+        memory = self._memories.get(realm)
+        # In the order of `suspect`, for the same reason.
+        if memory is None or memory.watched is None or memory.dirty or not memory.settled:
+            return None
+        return memory.said
 
     def attend(self, realm: RealmName) -> bool:
         """
@@ -140,7 +148,7 @@ class WorkingCopies:
         """
         memory = self.memory(realm)
         if memory.settled and memory.unchanged():
-            return memory.notices
+            return memory.said
         try:
             found = self.examine(turn, realm)
         except (OSError, StoreFull, StoreReadOnly, StoreUnavailable) as error:
@@ -156,26 +164,28 @@ class WorkingCopies:
             )
         if self._renderer.wanted(found):
             self.committed(realm)
-        return memory.notices
+        elif memory.failure is not None:
+            # Nothing is left to be rendered: that it failed once is over.
+            memory.failure = None
+        return memory.said
 
     def remembered(self, realm: RealmName) -> tuple[Notice, ...]:
         """What was said at the last look, for who was told by ``suspect`` that it still holds."""
-        return self.memory(realm).notices
+        return self.memory(realm).said
 
     def warnings(self, realm: RealmName) -> tuple[Notice, ...]:
         """What a reader should know that may not adopt now; needs no lock and changes nothing."""
         memory = self.memory(realm)
-        # What happens after this look makes it dirty again.
-        memory.dirty = False
+        memory.begin_look()
         mark, looked_ns = memory.mark(), time.time_ns()
         try:
             found = self._examiner.observe(realm, self._host.view)
         except OSError as error:
             memory.dirty = True
             return (worktell.stale(memory.path, worktell.reason_of(error)),)
-        notices = worktell.notices(found, memory.path, failure=memory.failure)
+        notices = worktell.notices(found, memory.path)
         memory.remember(found, notices, mark=mark, looked_ns=looked_ns, now=self._clock())
-        return notices
+        return memory.said
 
     def is_dirty(self, realm: RealmName) -> bool:
         """Whether the file was touched since the last look at it, or that look failed."""
@@ -375,8 +385,7 @@ class WorkingCopies:
         memory = self.memory(realm)
         if memory.failure is not None:
             return False
-        # What happens after this look makes it dirty again.
-        memory.dirty = False
+        memory.begin_look()
         mark, looked_ns = memory.mark(), time.time_ns()
         digest = glance(self._files, self._host.root, realm)
         if digest is not None:
@@ -392,12 +401,10 @@ class WorkingCopies:
     def examine(self, turn: Writing, realm: RealmName) -> Finding:
         """Adopt what is there to adopt, and remember what is left."""
         memory = self.memory(realm)
-        # What happens after this look makes it dirty again.
-        memory.dirty = False
-        memory.settled = False
+        memory.begin_look()
         mark, looked_ns = memory.mark(), time.time_ns()
         found = self._examiner.examine(turn, realm)
-        notices = worktell.notices(found, memory.path, failure=memory.failure)
+        notices = worktell.notices(found, memory.path)
         memory.remember(found, notices, mark=mark, looked_ns=looked_ns, now=self._clock())
         return found
 

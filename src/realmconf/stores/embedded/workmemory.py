@@ -13,6 +13,7 @@ import time
 from realmconf.domain import workfile
 from realmconf.stores.embedded.files import mark_of
 from realmconf.stores.embedded.worklook import Finished, Refused, Saving
+from realmconf.stores.embedded.worktell import stale
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +78,19 @@ class Memory:
         self._looked_ns = 0
         self._cancel_watch: Callable[[], None] | None = None
 
+    @property
+    def said(self) -> tuple[Notice, ...]:
+        """What is to be said now: of the last look, and of a rendering that has not succeeded since."""
+        failure = self.failure
+        return self.notices if failure is None else (*self.notices, stale(self.path, failure))
+
     # --- looking ---------------------------------------------------------------------
+
+    def begin_look(self) -> None:
+        """What happens from now on makes it dirty again; until the look is over nobody takes the last one's word."""
+        # In this order: whoever finds it clean finds it unsettled.
+        self.settled = False
+        self.dirty = False
 
     def mark(self) -> Mark | None:
         """The file's state now; None if there is nothing at the path."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from realmconf.stores.embedded.workexamine import ContestedEdit, Finding
 
 
-def notices(found: Finding, path: str, *, failure: str | None) -> tuple[Notice, ...]:
-    """What every read and write should say; *failure* is why the last rendering did not succeed."""
+def notices(found: Finding, path: str) -> tuple[Notice, ...]:
+    """What every read and write should say of what was found."""
     said = [_notice(error) for error in _troubles(found, path)]
     if isinstance(found.verdict, (workfile.Adopt, workfile.Restyled, workfile.Lost)):
         said.append(
@@ -38,8 +38,6 @@ def notices(found: Finding, path: str, *, failure: str | None) -> tuple[Notice, 
         said.append(
             stale(path, f"an edit of it may wait that cannot be looked at ({found.unread})")
         )
-    if failure is not None:
-        said.append(stale(path, failure))
     return tuple(said)
 
 
