@@ -1,4 +1,4 @@
-"""Processes of the program that stands for Meerkat's: started, waited for until they stop themselves, ended."""
+"""Processes of the program that stands for Meerkat's, and of the published crate: started, waited for, ended."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.meerkat.crate import Oracle, build
+from tests.meerkat.places import place  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,5 +81,30 @@ class Originals:
 @pytest.fixture
 def originals(tmp_path: Path) -> Iterator[Originals]:
     found = Originals(tmp_path / "root" / "team")
+    yield found
+    found.end()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure tests that need the crate without its being built before the first, which has a bound of its own."""
+    for item in items:
+        if "oracle_program" in getattr(item, "fixturenames", ()):
+            bound = item.get_closest_marker("timeout")
+            given, named = ((), {}) if bound is None else (bound.args, bound.kwargs)
+            item.add_marker(
+                pytest.mark.timeout(*given, **{**named, "func_only": True}), append=False
+            )
+
+
+@pytest.fixture(scope="session")
+def oracle_program() -> Path:
+    """The program of the published crate; where it cannot be built, the test fails."""
+    return build()
+
+
+@pytest.fixture(scope="session")
+def oracle(oracle_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+    """One process of it for all questions."""
+    found = Oracle(oracle_program, tmp_path_factory.mktemp("oracle"))
     yield found
     found.end()

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-OURS, ORIGINAL, ORACLE = "ours", "original", "oracle"
+OURS = "ours"
+COARSE_SECONDS = 0.004
+"""A file's time may be so much before what a clock says."""
 
 
 @dataclass
@@ -36,13 +38,39 @@ class Span:
 
 @dataclass
 class Tenure(Span):
-    """Somebody inside the lock; of the oracle, who does not tell, the whole call."""
+    """Somebody inside the lock."""
 
-    has_taken_over: bool = False
+    removed_at: float | None = None
+    """When it had removed a lock that it took for abandoned, to take its own."""
 
-    def outlived(self, stale_seconds: float) -> bool:
-        """Whether others could take its lock for abandoned meanwhile."""
-        return self.ended - self.begun > stale_seconds
+    is_cut: bool = False
+    """Whether its process was killed inside."""
+
+    made_at: float = math.inf
+    """When its lock's file was made, by a clock that is a few milliseconds coarse: before its process says so."""
+    left_by: float = math.inf
+    """When its process had certainly removed what stood at the lock's name, whoever's that was."""
+
+    def may_have_met(self, other: Tenure) -> bool:
+        """Whether one can have removed the lock of the other, by all that the clocks say."""
+        return self._earliest <= other._latest and other._earliest <= self._latest
+
+    def may_have_stood_at(self, moment: float) -> bool:
+        """Whether its lock can have been there at *moment*."""
+        return self._earliest <= moment <= self._latest
+
+    @property
+    def _earliest(self) -> float:
+        return min(self.begun, self.made_at) - COARSE_SECONDS
+
+    @property
+    def _latest(self) -> float:
+        return max(self.ended, self.left_by if math.isfinite(self.left_by) else self.ended)
+
+    @property
+    def has_taken_over(self) -> bool:
+        """Whether it removed a lock for it."""
+        return self.removed_at is not None
 
 
 @dataclass
@@ -64,14 +92,30 @@ class Attempt(Span):
     generation: int | None = None
     counters: dict[str, int] | None = None
     """Of the whole text that it was about to put there; None where nobody knows."""
-    is_untouched: bool = False
-    """Whether it certainly never came to write."""
+    text_at: float | None = None
+    """When it was about to put the text there; None if it certainly never was."""
+    put_at: float | None = None
+    """When it had put it there."""
+    number_at: float | None = None
+    """When it had put the number there."""
+    announced: int | None = None
+    """The generation that it was about to become."""
     tenure: Tenure | None = None
 
     @property
     def inside(self) -> Span:
         """Its tenure, or the whole attempt where that is not known."""
         return self if self.tenure is None else self.tenure
+
+    @property
+    def put_until(self) -> float:
+        """The last moment at which its text can have got there."""
+        return self.ended if self.put_at is None else self.put_at
+
+    @property
+    def has_numbered(self) -> bool:
+        """Whether its number was there: it was told so, or was seen to do it."""
+        return self.done == "written" or self.number_at is not None
 
 
 @dataclass(frozen=True)
@@ -96,20 +140,21 @@ class Events:
     attempts: list[Attempt] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
     tenures: list[Tenure] = field(default_factory=list)
-    stops: list[Span] = field(default_factory=list)
+    """Of those who know nothing of us."""
+    own_tenures: list[Tenure] = field(default_factory=list)
+    aged: list[float] = field(default_factory=list)
+    """When the lock that was there was given an older time, as if its holder had been away for so long."""
     seen: list[Seen] = field(default_factory=list)
     floor: int = 1
     """Where our history begins."""
     final: dict[str, int] = field(default_factory=dict)
     """What the configuration says after everybody has ended."""
 
-    def stopped_seconds(self, span: Span) -> float:
-        """How long the writer of *span* was stopped during it."""
-        return sum(
-            max(0.0, min(one.ended, span.ended) - max(one.begun, span.begun))
-            for one in self.stops
-            if one.writer == span.writer
-        )
+    def outlived(self, tenure: Tenure) -> bool:
+        """Whether others could take its lock for abandoned while it was inside."""
+        if tenure.ended - tenure.begun > self.stale_seconds:
+            return True
+        return any(tenure.begun <= at <= tenure.ended for at in self.aged)
 
 
 def gather(lines: Iterable[dict[str, Any]], *, stale_seconds: float) -> Events:
@@ -119,6 +164,8 @@ def gather(lines: Iterable[dict[str, Any]], *, stale_seconds: float) -> Events:
     for line in sorted(lines, key=lambda one: one["at"]):
         if "final" in line:
             events.final = line["final"]
+        elif "aged" in line:
+            events.aged.append(line["at"])
         elif "floor" in line:
             events.floor = max(events.floor, line["floor"])
         elif "revision" in line:
@@ -162,8 +209,7 @@ class _Reader:
         self._events = events
         self._call: Read | Attempt | None = None
         self._tenure: Tenure | None = None
-        self._stop: Span | None = None
-        self._has_removed = False
+        self._removed_at: float | None = None
         self._leaving = math.inf
 
     def read(self, lines: list[dict[str, Any]]) -> None:
@@ -183,7 +229,7 @@ class _Reader:
     def _begin(self, line: dict[str, Any]) -> None:
         common: dict[str, Any] = {key: line[key] for key in ("writer", "side")}
         common["begun"] = line["at"]
-        self._has_removed = False
+        self._removed_at = None
         if line["do"] == "read":
             self._call = Read(**common)
             self._events.reads.append(self._call)
@@ -193,23 +239,22 @@ class _Reader:
                 value=line["value"],
                 expected=line["expected"],
                 counters=line.get("counters"),
-                is_untouched=line["side"] == ORIGINAL,
+                announced=line["expected"] + 1,
             )
             self._events.attempts.append(self._call)
-        if line["side"] == ORACLE:
-            self._enter(Tenure(**common))
 
     def _enter(self, tenure: Tenure) -> None:
         self._tenure = tenure
         self._leaving = math.inf
-        self._events.tenures.append(tenure)
+        events = self._events
+        (events.own_tenures if tenure.side == OURS else events.tenures).append(tenure)
         if isinstance(self._call, Attempt):
             self._call.tenure = tenure
 
     def _step(self, line: dict[str, Any]) -> None:
         step, at = line["step"], line["at"]
         if step == "removed":
-            self._has_removed = True
+            self._removed_at = at
         elif step == "lock":
             # The lock stands from when its file was made; that time is a few milliseconds coarse.
             begun = line["made"] if at - line["made"] > 0.05 else at
@@ -218,12 +263,19 @@ class _Reader:
                     writer=line["writer"],
                     side=line["side"],
                     begun=begun,
-                    has_taken_over=self._has_removed,
+                    removed_at=self._removed_at,
+                    made_at=line["made"],
                 )
             )
         elif step == "write" and isinstance(self._call, Attempt):
-            self._call.counters = line["counters"]
-            self._call.is_untouched = False
+            self._call.counters = line.get("counters", self._call.counters)
+            self._call.text_at = at
+        elif step == "overtaken" and isinstance(self._call, Attempt):
+            self._call.text_at = None
+        elif step == "number" and isinstance(self._call, Attempt):
+            self._call.put_at = at
+        elif step == "numbered" and isinstance(self._call, Attempt):
+            self._call.number_at = at
         elif step == "unlink":
             self._leaving = at
         elif step == "released" and self._tenure is not None:
@@ -231,6 +283,7 @@ class _Reader:
             # unless it was stopped in between, and removed a stranger's lock when it went on.
             is_late = at - self._leaving > 0.05
             self._tenure.ended = at if is_late else self._leaving
+            self._tenure.left_by = at
             self._tenure = None
 
     def _end(self, line: dict[str, Any]) -> None:
@@ -244,21 +297,14 @@ class _Reader:
         else:
             call.done = line["done"]
             call.generation = line.get("generation")
-        if call.side == ORACLE and self._tenure is not None:
-            self._tenure.ended = line["at"]
-            self._tenure = None
         self._call = None
 
     def _signal(self, line: dict[str, Any]) -> None:
         at, what = line["at"], line["signal"]
         if what == "SIGKILL":
-            for one in (self._call, self._tenure, self._stop):
+            for one in (self._call, self._tenure):
                 if one is not None and math.isinf(one.ended):
                     one.ended = at
-            self._call = self._tenure = self._stop = None
-        elif what == "SIGSTOP" and self._stop is None:
-            self._stop = Span(writer=line["writer"], side="chaos", begun=at)
-            self._events.stops.append(self._stop)
-        elif what == "SIGCONT" and self._stop is not None:
-            self._stop.ended = at
-            self._stop = None
+            if self._tenure is not None:
+                self._tenure.is_cut = True
+            self._call = self._tenure = None

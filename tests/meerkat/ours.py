@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.meerkat.letter import Log, counters
+from tests.meerkat.plants import PLANTS
 
 import realmconf
 from realmconf.stores.meerkat import files, lockfile
@@ -98,17 +99,18 @@ def revisions(realm: ConfigRuntime[Any], seen: set[int]) -> list[Revision]:
 
 def stop_inside(log: Log, chance: random.Random, share: float) -> None:
     """Let this process stop itself at a *share* of its steps inside the lock, where a stop by chance is rare."""
-    for owner, name in (
-        (lockfile.Held, "prove"),
-        (files.Replacement, "put_over"),
-        (files.Replacement, "put"),
-        (lockfile.Held, "give_back"),
+    for owner, name, weight in (
+        (lockfile.Held, "prove", 1),
+        # Behind the last proof: here a stop does what no proof prevents.
+        (files.Replacement, "put_over", 4),
+        (files.Replacement, "put", 4),
+        (lockfile.Held, "give_back", 1),
     ):
         step = getattr(owner, name)
 
         @wraps(step)
-        def stopping(*given: Any, step: Any = step, name: str = name) -> Any:
-            if chance.random() < share:
+        def stopping(*given: Any, step: Any = step, name: str = name, weight: int = weight) -> Any:
+            if chance.random() < share * weight:
                 log.line(at_step=name, signal="SIGSTOP")
                 os.kill(os.getpid(), signal.SIGSTOP)
             return step(*given)
@@ -116,19 +118,42 @@ def stop_inside(log: Log, chance: random.Random, share: float) -> None:
         setattr(owner, name, stopping)
 
 
-def be_blind() -> None:
-    """The planted bug: a lock that is never proved, and a text that is put over whatever is there."""
-    lockfile.Held.prove = _seeing_nothing  # type: ignore[method-assign, assignment]
-    files.Replacement.put_over = _putting  # type: ignore[method-assign, assignment]
+def tell_tenures(log: Log) -> None:
+    """Log when this process is inside the lock, and when it puts the text and the number there."""
+    take, give_back = lockfile.take, lockfile.Held.give_back
+    put_over, put = files.Replacement.put_over, files.Replacement.put
 
+    @wraps(take)
+    def taking(*given: Any, **named: Any) -> lockfile.Held:
+        held = take(*given, **named)
+        log.line(step="lock", made=time.time())
+        return held
 
-def _seeing_nothing(held: lockfile.Held) -> None:
-    """In place of a proof."""
+    @wraps(give_back)
+    def giving_back(held: lockfile.Held) -> None:
+        log.line(step="unlink")
+        give_back(held)
+        log.line(step="released")
 
+    @wraps(put_over)
+    def putting_over(replacement: files.Replacement, expected: bytes | None) -> None:
+        log.line(step="write")
+        try:
+            put_over(replacement, expected)
+        except files.OvertakenError:
+            log.line(step="overtaken")
+            raise
+        log.line(step="number")
 
-def _putting(replacement: files.Replacement, _: bytes | None) -> None:
-    """In place of an exchange."""
-    replacement.put()
+    @wraps(put)
+    def putting(replacement: files.Replacement) -> None:
+        put(replacement)
+        log.line(step="numbered")
+
+    files.Replacement.put_over = putting_over  # type: ignore[assignment, method-assign]
+    files.Replacement.put = putting  # type: ignore[assignment, method-assign]
+    lockfile.take = taking
+    lockfile.Held.give_back = giving_back  # type: ignore[assignment, method-assign]
 
 
 def look_below(realm: ConfigRuntime[Any], generation: int, seen: set[int], log: Log) -> None:
@@ -168,11 +193,12 @@ def main(words: list[str]) -> int:
     parser.add_argument(
         "--stop-share", type=float, default=0.0, help="of the steps inside the lock"
     )
-    parser.add_argument("--blind", dest="is_blind", action="store_true", help="with a planted bug")
+    parser.add_argument("--plant", choices=PLANTS, help="with a bug")
     asked = parser.parse_args(words)
     log = Log(asked.log, writer=asked.writer, side="ours", pid=os.getpid())
-    if asked.is_blind:
-        be_blind()
+    if asked.plant is not None:
+        PLANTS[asked.plant]()
+    tell_tenures(log)
     if asked.stop_share:
         stop_inside(log, random.Random(asked.seed), asked.stop_share)
     with realmconf.connect(asked.url, author=asked.writer) as client:

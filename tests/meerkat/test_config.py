@@ -9,11 +9,21 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, ValidationError
 
+import realmconf
 from realmconf.domain.schemas.filling import filled
 from realmconf.domain.schemas.shape import Shape
 from realmconf.domain.toml import parse_toml
-from realmconf.errors import SchemaViolation
-from realmconf.meerkat import SCHEMA, Config, HookEntry, ShellDefaults, entries, validate
+from realmconf.errors import InvalidDocument, SchemaViolation
+from realmconf.meerkat import (
+    SCHEMA,
+    Config,
+    HookEntry,
+    OpenConfig,
+    OutputSchema,
+    ShellDefaults,
+    entries,
+    validate,
+)
 
 EXAMPLES = Path(__file__).parent / "examples"
 UUID = "6f3c9a52-7c63-4c0d-9d0e-0d6a4d1f7b11"
@@ -111,6 +121,30 @@ def test_what_is_stated_comes_back(name):
     assert found == stated
 
 
+@pytest.mark.parametrize("stated", [False, True])
+@pytest.mark.parametrize("name", ["realistic", "later", "template-0.4"])
+def test_a_file_is_read_again_as_it_was_meant(name, stated):
+    """Whole, or as far as it was stated, a configuration that becomes a file is read from it as the same one."""
+    config = Config.from_toml((EXAMPLES / f"{name}.toml").read_text())
+    again = Config.from_toml(config.to_toml(stated=stated))
+    assert again == config
+    assert again.document(stated=True) == config.document(stated=stated)
+
+
+def test_what_is_no_file_of_meerkats_is_refused():
+    """Text that is no TOML, keys that are none, and what no file can hold: each by its place."""
+    with pytest.raises(InvalidDocument) as unread:
+        Config.from_toml("[agent]\nmodel = [}\n")
+    assert (unread.value.line, unread.value.column) == (2, 10)
+    with pytest.raises(SchemaViolation) as refused:
+        Config.from_toml("[agnet]\nmodel = 'm'\n")
+    assert refused.value.violations[0]["pointer"] == "/agnet"
+    config = Config.model_validate({"agent": {"provider_params": {"a": [None]}}})
+    with pytest.raises(InvalidDocument) as unwritten:
+        config.to_toml()
+    assert unwritten.value.pointer == "/agent/provider_params/a/0"
+
+
 def test_lengths_of_time_are_timedeltas():
     """Whether written as text, as milliseconds or as a table."""
     config = Config.of(example("realistic"))
@@ -119,6 +153,16 @@ def test_lengths_of_time_are_timedeltas():
     assert config.retry.max_delay == timedelta(seconds=90)
     assert config.tools.tool_timeouts == {"shell": timedelta(seconds=90)}
     assert config.tools.default_timeout == timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["18446744073710ms", "18446744073709552us", f"1.{'0' * 20}s", "0.0000000018446744073709h"],
+)
+def test_a_length_of_time_that_needs_more_than_64_bits(text):
+    """It is refused, as by the original, which could not read the file any more."""
+    with pytest.raises(SchemaViolation):
+        Config.of({"retry": {"max_delay": text}})
 
 
 def test_forms_are_told_apart():
@@ -296,3 +340,105 @@ def test_what_breaks_no_rule_passes(stated):
     """Of a document as of a model."""
     validate(stated)
     validate(Config.of(stated))
+
+
+# --- the way back ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def team():
+    with realmconf.connect("memory://") as client:
+        yield client.realm("team", schema=Config)
+
+
+def test_a_tag_is_always_written(team):
+    """A provider that differs from the default in its key alone is written with its type, which the original wants."""
+    keyed = entries.AnthropicProvider(type="anthropic", api_key="k")
+    assert team.set(Config(provider=keyed)).document == {
+        "provider": {"type": "anthropic", "api_key": "k"}
+    }
+    assert Config(provider=keyed).document(stated=True) == {
+        "provider": {"type": "anthropic", "api_key": "k"}
+    }
+    with pytest.raises(SchemaViolation):
+        team.set({"provider": {"api_key": "k"}})
+
+
+def test_what_belongs_together_is_written_together(team):
+    """All four thresholds of health, where one was changed; and nothing else."""
+    config = team.get().config
+    skills = config.skills
+    changed = skills.health_thresholds.model_copy(update={"degraded_failure_streak": 7})
+    skills = skills.model_copy(update={"health_thresholds": changed})
+    found = team.set(config.model_copy(update={"skills": skills})).document
+    assert found == {
+        "skills": {
+            "health_thresholds": {
+                "degraded_invalid_ratio": 0.05,
+                "unhealthy_invalid_ratio": 0.4,
+                "degraded_failure_streak": 7,
+                "unhealthy_failure_streak": 10,
+            }
+        }
+    }
+    Config.of(found)
+
+
+def test_names_of_attributes_are_no_keys():
+    """What Python must call ``from_`` and ``schema_`` is ``from`` and ``schema``, on the way in as on the way out."""
+    key = {"source_uuid": UUID, "skill_name": "a"}
+    assert entries.SkillRemap.model_validate({"from": key, "to": key}).from_.skill_name == "a"
+    with pytest.raises(ValidationError):
+        entries.SkillRemap.model_validate({"from_": key, "to": key})
+    found = OutputSchema.model_validate({"schema_": {"type": "object"}})
+    assert found.schema_ == {"schema_": {"type": "object"}}
+
+
+# --- unknown keys ----------------------------------------------------------------------------
+
+
+UNKNOWN = {
+    "agnet": {"x": 1},
+    "agent": {"model": "m", "later": [1]},
+    "provider": {"type": "gemini", "region": "eu"},
+    "skills": {
+        "repositories": [
+            {"name": "a", "source_uuid": UUID, "type": "git", "url": "u", "mirror": "v"}
+        ]
+    },
+}
+
+
+def test_unknown_keys_are_kept_on_request(team):
+    """``OpenConfig`` is a ``Config`` that keeps them, also where nothing else is changed, and checks the others."""
+    config = OpenConfig.model_validate(UNKNOWN)
+    assert isinstance(config, Config)
+    assert config.document(stated=True) == UNKNOWN
+    assert OpenConfig().document() == Config().document()
+    with pytest.raises(ValidationError):
+        OpenConfig.model_validate({**UNKNOWN, "max_tokens": 5.0})
+    opened = team.client.realm("team", schema=OpenConfig)
+    opened.set(UNKNOWN)
+    written = opened.set(opened.get().config.model_copy(update={"max_tokens": 9})).document
+    assert written == {**UNKNOWN, "max_tokens": 9}
+
+
+def test_what_the_original_refuses_is_refused_by_open_models_too():
+    """An MCP server has no unknown keys there, and a model of one's own names its provider."""
+    for stated in (
+        {"tools": {"mcp_servers": [{"name": "a", "command": "x", "cwd": "/"}]}},
+        {"models": {"mine": 3}},
+    ):
+        with pytest.raises(ValidationError):
+            OpenConfig.model_validate(stated)
+
+
+def test_open_models_know_the_same_keys():
+    """Each of them is one of ``Config``'s, section by section."""
+    for name, field in Config.model_fields.items():
+        opened = OpenConfig.model_fields[name]
+        for one, other in zip(
+            sections_of(field.annotation), sections_of(opened.annotation), strict=True
+        ):
+            assert keys_of(one) == keys_of(other)
+            assert issubclass(other, one)

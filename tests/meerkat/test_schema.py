@@ -233,3 +233,46 @@ def test_no_mode_of_a_parent_opens_a_childs_allowlist():
             client.realm("team").set({"shell": {"allowlist": ["git *"]}})
         allowed = {"allowlist": ["git *"], "security_mode": "allow_list"}
         assert client.realm("team").set({"shell": allowed}).generation == 1
+
+
+# --- what a file could not hold --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"max_tokens": 5.0},
+        {"budget": {"max_duration": 5.0}},
+        {"rest": {"port": 80.0}},
+        {"tools": {"tool_timeouts": {"x": {"secs": 1.0, "nanos": 0}}}},
+        {"hooks": {"entries": [{"priority": 1.0}]}},
+    ],
+    ids=str,
+)
+def test_an_integer_is_written_as_one(config):
+    """JSON Schema calls 5.0 an integer; the original does not read it, so it is not written."""
+    for schema in (SCHEMA, OPEN_SCHEMA):
+        (found,) = violations(schema_digest(schema), schema, config)
+        assert (found["keyword"], found["message"]) == (
+            "x-integer",
+            "it must be an integer, written without a point",
+        )
+
+
+def test_a_child_states_all_allowed_models_or_none():
+    """A part of them would be refused by the original; so it is here, whatever a parent states besides."""
+    with realmconf.connect("memory://") as client:
+        client.realm("global").set({"sub_agents": {"allowed_models": MODELS}})
+        client.realm("global").set_schema(SCHEMA)
+        team = client.realm("team")
+        with pytest.raises(realmconf.SchemaViolation, match="allowed_models/gemini"):
+            team.set({"sub_agents": {"allowed_models": {"anthropic": ["b"], "openai": ["c"]}}})
+        team.set({"sub_agents": {"default_model": "o"}})
+        assert team.get().config["sub_agents"]["allowed_models"] == MODELS
+
+
+def test_no_length_of_time_at_all_may_be_written_as_0():
+    """As the original takes it, and no other number without a unit."""
+    for place in ("initial_delay", "max_delay", "call_timeout"):
+        assert told({"retry": {place: "0"}}) == {}
+        assert told({"retry": {place: "00"}})

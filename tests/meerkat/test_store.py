@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -25,10 +26,12 @@ from realmconf.errors import (
     StoreFull,
     WorkingCopyBroken,
 )
+from realmconf.runtime.placeless import error_afar
 from realmconf.runtime.tokens import Tokens
 from realmconf.stores import renaming
 from realmconf.stores.meerkat import files, lockfile
 from realmconf.stores.meerkat.journal import Journal
+from realmconf.stores.meerkat.settling import OVERTAKEN
 from realmconf.stores.registry import open_store
 
 TEXT = """\
@@ -125,6 +128,22 @@ def test_a_write_of_another_program_is_its_own_generation(root, team, client):
     ]
     with pytest.raises(GenerationConflict):
         team.set_value("agent.model", "m3", expected_generation=1)
+
+
+def test_what_another_program_puts_back_is_told(root, team):
+    """G8: a text of another program that puts back what somebody of ours has changed says so in the history."""
+    root.write(TEXT, 1)
+    team.get()
+    team.set_value("agent.model", "m2")
+    root.write(TEXT, 3)
+    assert team.get().document["agent"]["model"] == "m1"
+    newest = team.history()[0]
+    assert (newest.generation, newest.author, newest.reverts) == (3, "meerkat", ("/agent/model",))
+    # With generations in between that nobody has seen, nothing is claimed.
+    team.set_value("agent.model", "m4")
+    root.write(TEXT, 6)
+    assert (team.get().generation, team.history()[0].reverts) == (6, ())
+    assert team.verify().generation == 6
 
 
 def test_unseen_writes_leave_a_floor(root, team):
@@ -238,6 +257,70 @@ def test_a_broken_file_keeps_the_last_good_one(root, team):
     assert team.set_value("agent.model", "m2").generation == 5
 
 
+def test_a_broken_file_is_settled_with_what_is_in_force(root, team):
+    """W14: ``resolve`` puts the last good configuration back into a broken file; what stood there is kept beside it."""
+    root.write(TEXT, 4)
+    good = team.get()
+    root.config.write_text(TEXT + "x = [\n")
+    state = team.working_copy()
+    assert (state.state, state.line, state.generation) == ("broken", 12, 4)
+    result = team.resolve(good.document, shown=state.shown)
+    assert (result.generation, result.changed) == (4, False)
+    (warning,) = result.warnings
+    assert warning.code == "working_copy_set_aside"
+    assert Path(warning.path).read_text() == TEXT + "x = [\n"
+    assert team.working_copy().state == "clean"
+    with root.connect() as other:
+        snapshot = other.realm("team").get()
+        assert (snapshot.generation, snapshot.document, snapshot.warnings) == (4, good.document, ())
+    assert team.set_value("agent.model", "m2").generation == 5 == root.number()
+
+
+def test_a_broken_file_that_was_saved_again_is_not_settled(root, team):
+    """``resolve`` settles what somebody has seen: a file that was saved since stays, and is told of."""
+    root.write(TEXT, 4)
+    good = team.get()
+    root.config.write_text("x = [")
+    state = team.working_copy()
+    root.config.write_text("x = [ # saved since")
+    with pytest.raises(WorkingCopyBroken):
+        team.resolve(good.document, shown=state.shown)
+    assert root.config.read_text() == "x = [ # saved since"
+    assert os.listdir(root.folder).count("config.toml.left-4") == 0
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_number_beside_a_broken_file_is_not_given_out_again(root, team, is_known):
+    """G2, W12: where another program had gone on before the file was broken, what settles it comes after its number."""
+    good = None
+    if is_known:
+        root.write(TEXT, 4)
+        good = team.get().document
+    root.write("x = [", 8)
+    assert team.resolve({"n": 1}).generation == 9 == root.number()
+    assert [one.generation for one in team.history()] == [9, 8]
+    assert team.at(8).document == good
+    assert team.verify().generation == 9
+
+
+def test_what_is_in_the_file_is_told_in_one_word(root, team):
+    """``working_copy`` says what the file means: here it is the document, and an edit waits for the next look alone."""
+    assert (team.working_copy().state, team.working_copy().generation) == ("none", 0)
+    root.write(TEXT, 4)
+    assert (team.working_copy().state, team.working_copy().generation) == ("clean", 4)
+    team.get()
+    root.config.write_text(TEXT.replace("m1", "m2"))
+    state = team.working_copy()
+    assert (state.state, state.generation, state.path) == ("edited", 4, str(root.config))
+    root.config.write_text(TEXT + "# other words\n")
+    assert (team.working_copy().state, team.working_copy().generation) == ("clean", 4)
+    root.state.unlink()
+    state = team.working_copy()
+    assert state.state == "edited"
+    assert "its number was set back, lost or damaged" in state.reason
+    assert team.get().generation == 4 == root.number()
+
+
 def test_a_typed_refusal_of_what_was_never_good(root, team):
     """A text that is no document, and of which nothing better is known, is an error and not the defaults."""
     root.write("x = [", 4)
@@ -318,11 +401,56 @@ def test_a_commit_that_was_cut_short_is_finished(root, team, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(files.Replacement, "put", failing)
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(OutcomeUnknown) as unknown:
             team.set_value("agent.model", "m2", write_id="mine")
     assert calls
+    assert (unknown.value.write_id, unknown.value.realm) == ("mine", "team")
+    assert "input/output error" in unknown.value.reason
+    assert unknown.value.reason in str(unknown.value)
     assert type(team.settle("mine")).__name__ == "Committed"
     assert team.get().generation == 5 == root.number()
+
+
+def test_a_listing_keeps_nothing_from_being_finished(root, team, monkeypatch):
+    """G5: whoever lists the realms, and settles nothing, does not keep the next read from finishing what was begun."""
+    root.write(TEXT, 4)
+    team.get()
+
+    def failing(self):
+        raise OSError(5, "input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files.Replacement, "put", failing)
+        with pytest.raises(OutcomeUnknown):
+            team.set_value("agent.model", "m2")
+    # Files that are younger are looked at again in any case.
+    time.sleep(0.1)
+    with root.connect() as other:
+        for _ in range(2):
+            (entry,) = other.realms()
+        assert entry.realm == "team"
+        assert other.realm("team").get().generation == 5 == root.number()
+
+
+@pytest.mark.parametrize("verb", ["patch", "delete"])
+def test_a_leftover_that_stays_is_no_failure(root, team, monkeypatch, verb):
+    """G6: what was done is answered as done, also where a temporary file cannot be removed; the next write does it."""
+    root.write(TEXT, 4)
+    team.get()
+    real = os.unlink
+
+    def refusing(path, **named):
+        if ".config.tmp." in str(path):
+            raise OSError(28, "no space", str(path))
+        real(path, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refusing)
+        written = team.patch({"n": 1}) if verb == "patch" else team.delete()
+    assert written.generation == 5 == root.number() == team.get().generation
+    assert len(os.listdir(root.folder)) == (3 if verb == "patch" else 2)
+    team.set({"n": 2})
+    assert sorted(os.listdir(root.folder)) == ["config.toml", "config_state.json"]
 
 
 def test_what_the_dead_left_behind_is_removed(root, team):
@@ -351,11 +479,70 @@ def test_a_lock_that_is_lost_half_way_is_no_refusal(root, team, monkeypatch):
             root.write(root.config.read_text() + "[limits]\nbudget = 3\n", 5)
 
     monkeypatch.setattr(files.Replacement, "put_over", overtaken)
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknown) as unknown:
         team.set_value("agent.model", "m2", expected_generation=4)
+    assert unknown.value.reason == OVERTAKEN
     snapshot = team.get()
     assert (snapshot.generation, snapshot.document["agent"]["model"]) == (5, "m2")
     assert root.number() == 5
+
+
+def test_a_number_put_over_anothers_is_no_success(root, team, monkeypatch):
+    """
+    G1, G6, W6: whoever is stopped between the proof of the lock and its number, for longer than the lock lasts, does
+    not say afterwards that a generation is its own which others have read as another program's.
+    """
+    root.write(TEXT, 4)
+    team.get()
+    real = files.Replacement.put
+    read: list[Any] = []
+
+    def late(self):
+        if not read:
+            root.lock.unlink()
+            root.write(root.config.read_text() + "[limits]\nbudget = 3\n", 5)
+            # Another holder at work keeps readers from noting what they see.
+            root.lock.write_text("config-runtime-lock")
+            with root.connect() as other:
+                read.append(other.realm("team").get())
+        real(self)
+
+    monkeypatch.setattr(files.Replacement, "put", late)
+    with pytest.raises(OutcomeUnknown):
+        team.set_value("agent.model", "m2", expected_generation=4)
+    assert (read[0].generation, read[0].document["limits"]) == (5, {"budget": 3})
+    root.lock.unlink(missing_ok=True)
+    newest = team.get()
+    assert (newest.generation, newest.document["limits"]) == (6, {"budget": 3})
+    with pytest.raises(realmconf.HistoryCompacted):
+        team.at(5)
+    assert [one.generation for one in team.history()] == [6]
+    assert team.verify().generation == 6 == root.number()
+
+
+@pytest.mark.parametrize("is_edited", [True, False])
+def test_a_journal_from_before_gives_no_number_twice(root, team, is_edited):
+    """G2, G7, W12: a journal put back from a copy goes on above what the files say, and knows what it lacks."""
+    journal = root.path / "realms" / ".realmconf-records"
+    root.write(TEXT, 4)
+    team.set_value("agent.model", "m5")
+    text = root.config.read_text()
+    team.client.close()
+    shutil.copytree(journal, root.path / "copy")
+    with root.connect() as other:
+        other.realm("team").set_value("agent.model", "m6")
+        assert other.realm("team").set_value("agent.model", "m7").generation == 7
+    shutil.rmtree(journal)
+    (root.path / "copy").rename(journal)
+    root.config.write_text((text.replace("m5", "by hand") if is_edited else text) + "# edited\n")
+    with root.connect() as other:
+        realm = other.realm("team")
+        assert realm.get().generation == 8 == root.number()
+        assert [one.generation for one in realm.history()] == [8]
+        with pytest.raises(realmconf.HistoryCompacted):
+            realm.at(6)
+        assert realm.verify().generation == 8
+        assert realm.set_value("agent.model", "m9").generation == 9
 
 
 def test_who_lost_the_lock_takes_nobodys_commit(root, team, monkeypatch):
@@ -397,6 +584,61 @@ def test_an_edit_at_the_last_instant_is_kept(root, team, monkeypatch):
     monkeypatch.setattr(files, "exchange_paths", saving_first)
     assert team.set_value("agent.model", "m2").generation == 6
     assert root.config.read_text() == TEXT.replace("m1", "m2").replace("0.5", "0.75")
+
+
+DYING = """
+import os, sys, realmconf
+from realmconf.stores.meerkat import files
+real = {"patch": files.exchange_paths, "delete": os.rename}[sys.argv[2]]
+def dying(path, other):
+    if not os.path.basename(path).startswith(".config_state"):
+        with open(sys.argv[3], sys.argv[4]) as file:
+            file.write(sys.argv[5])
+        real(path, other)
+        os._exit(9)
+    real(path, other)
+if sys.argv[2] == "patch":
+    files.exchange_paths = dying
+else:
+    os.rename = dying
+with realmconf.connect(sys.argv[1]) as client:
+    team = client.realm("team")
+    team.patch({"n": 1}) if sys.argv[2] == "patch" else team.delete()
+"""
+
+
+@pytest.mark.parametrize("verb", ["patch", "delete"])
+@pytest.mark.parametrize("saved", ["", "# saved at the last instant\n"])
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_an_edit_in_the_hand_of_the_dead_is_kept(root, team, verb, saved, is_linked):
+    """
+    G8: what an editor saves before an exchange whose writer is killed before it has looked at what came out is kept
+    beside the file, and told of; without such a save nothing is left.
+    """
+    root.write(TEXT, 4)
+    folder = root.folder
+    if is_linked:
+        folder = root.path / "dotfiles"
+        folder.mkdir()
+        root.config.rename(folder / "team.toml")
+        root.config.symlink_to(folder / "team.toml")
+    team.get()
+    real = root.config.resolve()
+    done = subprocess.run(
+        [sys.executable, "-c", DYING, root.url, verb, str(real), "a", saved], check=False
+    )
+    assert done.returncode == 9
+    snapshot = team.get()
+    assert (snapshot.generation, snapshot.exists) == (5, verb == "patch")
+    if saved:
+        (warning,) = snapshot.warnings
+        assert warning.code == "working_copy_set_aside"
+        assert Path(warning.path).read_text() == TEXT + saved
+        Path(warning.path).unlink()
+    assert team.get().warnings == ()
+    stays = [real.name] if verb == "patch" else []
+    assert sorted(set(os.listdir(folder)) - {"config_state.json"}) == stays
+    assert root.number() == 5
 
 
 def test_a_lock_is_waited_for(root, team):
@@ -442,6 +684,42 @@ def test_a_lock_from_the_future_becomes_stale(root, team):
         except LockTimeout:
             continue
     assert team.get().generation == 5
+
+
+WRITE_ONCE = """
+import sys, realmconf
+with realmconf.connect(sys.argv[1]) as client:
+    try:
+        client.realm("team").set_value("agent.model", sys.argv[2], timeout=0.3)
+    except realmconf.LockTimeout:
+        sys.exit(75)
+"""
+
+
+def test_a_lock_from_the_future_becomes_stale_for_processes_that_do_not_wait(root, team):
+    """
+    W16: processes that each give up long before a lock is stale take it over all the same, since each tells the next
+    when it saw it; and never before it has stood there for so long.
+    """
+    root.write(TEXT, 4)
+    # With a digest beside the number a reader need not wait for whoever seems to be at work.
+    team.set_value("agent.model", "m2")
+    root.lock.write_text("config-runtime-lock")
+    os.utime(root.lock, (time.time() + 86_400,) * 2)
+    began = time.monotonic()
+    written = 0
+    while not written:
+        assert time.monotonic() - began < 60
+        started = [
+            subprocess.Popen([sys.executable, "-c", WRITE_ONCE, root.url, f"by-{number}"])
+            for number in range(3)
+        ]
+        codes = [one.wait(timeout=60) for one in started]
+        assert set(codes) <= {0, 75}, codes
+        written = codes.count(0)
+    assert time.monotonic() - began > 2
+    assert team.get().generation == 5 + written == root.number()
+    assert not root.lock.exists()
 
 
 def test_one_takes_over(root):
@@ -546,8 +824,12 @@ def test_a_child_is_not_the_holder(root):
     held = lockfile.take(str(root.lock), time.monotonic() + 1)
     child = os.fork()
     if child == 0:
-        held.give_back()
-        os._exit(0)
+        code = 1
+        try:
+            held.give_back()
+            code = 0
+        finally:
+            os._exit(code)
     assert os.waitpid(child, 0)[1] == 0
     held.prove()
     held.give_back()
@@ -593,6 +875,24 @@ def test_global_has_a_folder_of_its_own(root, client):
     )
 
 
+def test_paths_say_where_the_files_are_and_none_goes_afar(root, client):
+    """
+    ``root`` of the store's paths is the folder of all realms, of ``global`` too; readers are told the realm's own, as
+    Meerkat does.  What goes to another machine names neither.
+    """
+    realms, user = str(root.path / "realms"), str(root.path / "user")
+    for realm, folder in (("team", f"{realms}/team"), ("global", user)):
+        client.realm(realm).set({"a": 1})
+        paths = client.store.paths(RealmName(realm))
+        assert (paths["root"], paths["config_path"]) == (realms, f"{folder}/config.toml")
+        told = client.realm(realm).get().metadata.resolved_paths
+        assert told is not None
+        assert (told.root, told.config_path) == (folder, f"{folder}/config.toml")
+    for folder in (realms, user):
+        full = error_afar(StoreFull(f"no space left for {folder}/config_state.json"), client)
+        assert str(root.path) not in str(full)
+
+
 def test_tokens_are_out_of_sight(root, client):
     """What realmconf keeps for itself is no folder among the realms."""
     root.write(TEXT, 1)
@@ -629,9 +929,7 @@ def test_a_doctor_explains_a_root(root, client, monkeypatch):
     other = root.path / "data" / "meerkat" / "realms" / "team"
     other.mkdir(parents=True)
     (other / "config.toml").touch()
-    store = open_store(root.url, limits=LIMITS, read_only=True)
-    told = {(one.level, one.text) for one in store.examine()}  # type: ignore[attr-defined]
-    store.close()
+    told = examined(root)
     assert {level for level, _ in told} == {"note", "warning"}
     for words in (
         "left its lock behind",
@@ -643,3 +941,28 @@ def test_a_doctor_explains_a_root(root, client, monkeypatch):
         assert any(words in text for _, text in told), words
     assert "sk-placeholder" not in repr(told)
     assert client.realm("team").get().generation == 4 == root.number()
+
+
+def test_a_doctor_explains_what_stands_in_the_way(root, client):
+    """``doctor`` names what keeps a realm from being written: no document, a lock of tomorrow, a folder at its name."""
+    root.write("a = 1\nx = [\n", 4)
+    root.lock.touch()
+    os.utime(root.lock, (time.time() + 86_400,) * 2)
+    (root.path / "realms" / "other" / "config_state.lock").mkdir(parents=True)
+    (root.path / "realms" / "other" / "config.toml").touch()
+    told = examined(root)
+    for level, words in (
+        ("problem", f"{root.config} is no document: line 3: "),
+        ("warning", "has a time in the future"),
+        ("problem", "config_state.lock is no file"),
+    ):
+        assert any(level == one and words in text for one, text in told), words
+
+
+def examined(root):
+    """What ``doctor`` has to tell, by level; each with what to do."""
+    store = open_store(root.url, limits=LIMITS, read_only=True)
+    found = list(store.examine())  # type: ignore[attr-defined]
+    store.close()
+    assert all(one.advice for one in found)
+    return {(one.level, one.text) for one in found}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.meerkat.causes import OUTLIVED, TAKEN_TWICE
 from tests.meerkat.events import gather
-from tests.meerkat.verdict import HIDDEN, OUTLIVED, TAKEN_TWICE, Verdict, judge
+from tests.meerkat.verdict import HIDDEN, TORN, Verdict, judge
 
 STALE_SECONDS = 10.0
 
@@ -41,9 +42,11 @@ class Story:
         self._say(at, writer, "original", step="lock", made=at)
         said = {**counters, writer: value}
         self._say(at + 0.1, writer, "original", step="write", generation=generation, counters=said)
+        self._say(end - 0.02, writer, "original", step="number")
         if dies:
-            self._say(end, writer, "original", step="number", signal="SIGKILL")
+            self._say(end, writer, "chaos", signal="SIGKILL")
             return
+        self._say(end - 0.01, writer, "original", step="numbered")
         self._say(end, writer, "original", step="unlink")
         self._say(end + 0.01, writer, "original", step="released")
         self._say(
@@ -65,9 +68,23 @@ class Story:
         said = {**counters, writer: value}
         common: dict[str, Any] = {"writer": writer, "side": "ours", "value": value}
         self._say(at, **common, do="write", expected=generation - 1, counters=said)
+        self.inside(writer, at + 0.1, at + 0.9)
         self._say(at + 1, **common, done=done, generation=generation)
         if done == "written" and recorded:
             self.revision(at + 1.1, generation, said)
+
+    def inside(self, writer: str, at: float, until: float, *, dies: bool = False) -> None:
+        """One of ours in the lock, for a write or for a look that settles what is there."""
+        self._say(at, writer, "ours", step="lock", made=at)
+        if dies:
+            self._say(until, writer, "chaos", signal="SIGKILL")
+            return
+        self._say(until, writer, "ours", step="unlink")
+        self._say(until, writer, "ours", step="released")
+
+    def age(self, at: float) -> None:
+        """The lock that is there gets an older time."""
+        self.lines.append({"at": at, "side": "chaos", "aged": 1})
 
     def read(
         self, writer: str, at: float, *, generation: int, counters: dict[str, int], side: str
@@ -97,10 +114,6 @@ class Story:
             digest=f"{generation}{sorted(counters.items())}",
             counters=counters,
         )
-
-    def stop(self, writer: str, at: float, until: float) -> None:
-        self._say(at, writer, "chaos", signal="SIGSTOP")
-        self._say(until, writer, "chaos", signal="SIGCONT")
 
     def end(self, counters: dict[str, int]) -> Verdict:
         """What is there at the end, and the verdict."""
@@ -155,22 +168,92 @@ def test_a_holder_that_outlived_its_lock(story):
     assert [one.why for one in verdict.losses] == [OUTLIVED]
 
 
-def test_a_short_stop_is_no_excuse(story):
-    """Who was stopped for less than the staleness keeps its lock: a loss beside it is found."""
+def test_a_short_tenure_is_no_excuse(story):
+    """Who is inside for less than the staleness keeps its lock: a loss beside it is found."""
     story.original("slow", 1, 100, leaves=109, generation=1, counters={})
-    story.stop("slow", 101, 108)
     story.original("a", 1, 105, generation=1, counters={})
     verdict = story.end({"slow": 1})
     assert len(verdict.findings) == 1
 
 
+def test_a_lock_that_was_given_an_older_time(story):
+    """Whose lock was made old while it was inside has outlived it; before or after, that excuses nothing."""
+    story.original("slow", 1, 100, leaves=109, generation=1, counters={})
+    story.age(104)
+    story.original("a", 1, 105, generation=1, counters={}, takes_over=True)
+    assert [one.why for one in story.end({"slow": 1}).losses] == [OUTLIVED]
+    for at in (99, 110):
+        other = Story()
+        other.original("slow", 1, 100, leaves=109, generation=1, counters={})
+        other.age(at)
+        other.original("a", 1, 105, generation=1, counters={})
+        assert len(other.end({"slow": 1}).findings) == 1
+
+
+def test_a_wait_is_no_tenure(story):
+    """One that waited for long and was inside for a moment has outlived nothing."""
+    story.original("a", 1, 100, generation=1, counters={})
+    story._say(90, "b", "original", do="write", value=1, expected=0)
+    story._say(110, "b", "original", step="lock", made=110)
+    story._say(110.1, "b", "original", step="write", generation=2, counters={"b": 1})
+    story._say(110.2, "b", "original", step="released")
+    assert len(story.end({"b": 1}).findings) == 1
+
+
+def test_ours_that_waited_long_is_no_excuse(story):
+    """A write of ours that was long in coming, and inside for a moment, is not lost by its own fault."""
+    story._say(70, "o", "ours", do="write", value=1, expected=0, counters={"o": 1})
+    story.inside("o", 99.0, 99.5)
+    story._say(99.6, "o", "ours", done="written", value=1, generation=1)
+    story.revision(99.7, 1, {"o": 1})
+    story.original("b", 1, 99.4, generation=2, counters={})
+    story.revision(102, 2, {"b": 1}, kind="adopt", message="generation 1 was overwritten in x")
+    assert any("o=1" in one and "is lost" in one for one in story.end({"b": 1}).findings)
+
+
 def test_two_took_the_same_lock(story):
-    """W5: two that took over and were inside together explain a loss; one that took over alone does not."""
+    """W5: one that removed the lock that another had just made, both inside together, explains a loss."""
     story.original("a", 1, 100, leaves=103, generation=1, counters={}, takes_over=True)
     story.original("b", 1, 101, leaves=104, generation=1, counters={}, takes_over=True)
     verdict = story.end({"b": 1})
     assert verdict.findings == []
     assert [one.why for one in verdict.losses] == [TAKEN_TWICE]
+
+
+def test_two_inside_of_whom_nobody_removed_a_lock(story):
+    """That two are inside proves nothing by itself, nor that one took over before the other came."""
+    story.original("a", 1, 100, leaves=103, generation=1, counters={}, takes_over=True)
+    story.original("b", 1, 101, leaves=104, generation=1, counters={})
+    assert len(story.end({"b": 1}).findings) == 1
+
+
+@pytest.mark.parametrize(("made", "is_explained"), [(101.99, True), (102.6, False)])
+def test_two_inside_after_a_lock_was_taken_twice(story, made, is_explained):
+    """
+    W5: who removed a lock that had just been made lets two more in when they leave, after both that began it are gone;
+    a lock's own time says that it was there before its process says so.
+    """
+    # "x" removes what "y" had made before "y" says so; "y" then removes that of "x", and "x", late, that of "b".
+    story.original("x", 1, 102.03, leaves=102.04, generation=1, counters={}, takes_over=True)
+    story.original("y", 1, 102.02, leaves=102.035, generation=1, counters={"x": 1})
+    for line in story.lines:
+        if line["writer"] == "y" and line.get("step") == "lock":
+            line["made"] = made - 0.02
+    story.original("a", 1, 102.045, leaves=104, generation=2, counters={"x": 1, "y": 1})
+    story.original("b", 1, 102.05, leaves=104.5, generation=2, counters={"x": 1, "y": 1})
+    verdict = story.end({"x": 1, "y": 1, "b": 1})
+    assert ([one.why for one in verdict.losses] == [TAKEN_TWICE]) is is_explained
+    assert bool(verdict.findings) is not is_explained
+
+
+def test_the_lock_of_ours_was_taken_twice(story):
+    """W5: one that had found the same stale lock as one of ours removes the fresh one by its name."""
+    story.ours("o", 1, 100, generation=1, counters={})
+    story.original("b", 1, 100.5, leaves=102, generation=1, counters={}, takes_over=True)
+    story.revision(103, 2, {"b": 1}, kind="adopt", message="generation 1 was overwritten in x")
+    verdict = story.end({"b": 1})
+    assert verdict.findings == []
+    assert [(one.side, one.why) for one in verdict.losses] == [("ours", TAKEN_TWICE)]
 
 
 def test_a_takeover_alone_is_no_excuse(story):
@@ -220,15 +303,136 @@ def test_a_loss_of_ours_that_ours_made(story):
     assert any("of ours made" in one for one in verdict.findings)
 
 
-def test_a_loss_behind_a_following_commit(story):
-    """What a whole commit of theirs has covered before anybody looked is counted, not found."""
-    story.original("slow", 1, 100, leaves=130, generation=1, counters={})
+# --- what the files cannot tell ---------------------------------------------------------------
+
+
+def covered(story: Story, **changes: Any) -> None:
+    """Ours is overwritten by one that outlived its lock, and a whole commit of theirs follows at once."""
+    said = {"leaves": 130, "at": 132, "generation": 2, "counters": {"slow": 1}, **changes}
+    story.original("slow", 1, 100, leaves=said["leaves"], generation=1, counters={})
     story.ours("o", 1, 115, generation=1, counters={})
-    story.original("b", 1, 129, leaves=129.9, generation=2, counters={"slow": 1})
+    story.original("b", 1, said["at"], generation=said["generation"], counters=said["counters"])
     theirs = {"slow": 1, "b": 1}
     story.revision(135, 2, theirs, kind="adopt", message="written by another program")
-    verdict = story.end(theirs)
+
+
+THEIRS = {"slow": 1, "b": 1}
+
+
+def test_a_loss_behind_a_following_commit(story):
+    """What a whole commit of theirs has covered before anybody of ours was inside is counted, not found."""
+    covered(story)
+    verdict = story.end(THEIRS)
     assert (verdict.findings, verdict.counts[HIDDEN]) == ([], 1)
+    assert [(one.side, one.why) for one in verdict.losses] == [("ours", OUTLIVED)]
+
+
+def test_a_loss_that_one_of_ours_could_see(story):
+    """If one of ours was inside between the two, it has to have told: that it did not is found."""
+    covered(story)
+    story.inside("p", 131, 131.5)
+    verdict = story.end(THEIRS)
+    assert any("nothing says so" in one for one in verdict.findings)
+    assert verdict.counts[HIDDEN] == 0
+
+
+@pytest.mark.parametrize(("at", "until"), [(129, 131), (131, 133), (140, 141)])
+def test_who_was_inside_at_another_time_could_not_see_it(story, at, until):
+    """Before the culprit had ended, or after the next commit had begun, there is nothing to be seen."""
+    covered(story)
+    story.inside("p", at, until)
+    assert story.end(THEIRS).findings == []
+
+
+def test_one_of_ours_that_died_inside_tells_nothing(story):
+    """It may have died before it looked."""
+    covered(story)
+    story.inside("p", 131, 131.5, dies=True)
+    assert story.end(THEIRS).findings == []
+
+
+def under_anothers(story: Story) -> None:
+    """Theirs goes on from ours, whole, and then one that outlived its lock puts its old text under that number."""
+    story.original("slow", 1, 100, leaves=130, generation=1, counters={})
+    story.ours("o", 1, 115, generation=1, counters={})
+    story.original("b", 1, 118, leaves=119, generation=2, counters={"o": 1})
+    story.revision(135, 2, {"slow": 1}, kind="adopt", message="written by another program")
+
+
+def test_a_loss_under_the_number_of_a_commit_before(story):
+    """A text of theirs under the number of another of theirs does not say that it is older: it is counted."""
+    under_anothers(story)
+    verdict = story.end({"slow": 1})
+    assert verdict.counts[HIDDEN] == 1
+    assert not any("nothing says so" in one for one in verdict.findings)
+
+
+def test_a_loss_under_the_number_of_a_commit_that_ours_could_see(story):
+    """If one of ours was inside between the two it saw that commit whole: that it did not keep it is found."""
+    under_anothers(story)
+    story.inside("p", 120, 120.5)
+    verdict = story.end({"slow": 1})
+    assert any("nothing says so" in one for one in verdict.findings)
+    assert verdict.counts[HIDDEN] == 0
+
+
+def test_a_covered_loss_without_a_culprit(story):
+    """That a commit of theirs follows excuses nothing where nobody outlived its lock."""
+    covered(story, leaves=101)
+    verdict = story.end(THEIRS)
+    assert any("is lost" in one for one in verdict.findings)
+    assert any("nothing says so" in one for one in verdict.findings)
+
+
+@pytest.mark.parametrize("changes", [{"counters": {}}, {"generation": 3}])
+def test_a_loss_behind_another_text_than_theirs(story, changes):
+    """A revision that nobody of theirs wrote as that generation covers nothing."""
+    covered(story, **changes)
+    assert any("nothing says so" in one for one in story.end(THEIRS).findings)
+
+
+def torn(story: Story, *, announced: int, **written: Any) -> Verdict:
+    """One of ours reads their generation 1, and in the history it has the text of another commit of theirs."""
+    story.original("a", 1, 100, generation=1, counters={})
+    story.read("o", 105, generation=1, counters={"a": 1}, side="ours")
+    story.original("b", 1, 110, generation=announced, counters={"a": 1}, **written)
+    story.revision(120, 1, {"a": 1, "b": 1}, kind="adopt", message="written by another program")
+    return story.end({"a": 1, "b": 1})
+
+
+def test_a_generation_of_theirs_that_tears(story):
+    """W4: one that died between its renames leaves its text under the number before, which somebody had read whole."""
+    verdict = torn(story, announced=2, dies=True)
+    assert (verdict.findings, verdict.counts[TORN]) == ([], 1)
+
+
+def test_a_text_that_was_to_be_another_generation(story):
+    """A text of theirs that was never to follow, put there by one that kept to the lock, explains nothing."""
+    verdict = torn(story, announced=1)
+    assert any("what its revision does not say" in one for one in verdict.findings)
+    assert verdict.counts[TORN] == 0
+
+
+def test_a_read_that_nobody_wrote(story):
+    """A reader of ours that was told what nobody wrote as that generation is found, whatever came later."""
+    story.read("o", 105, generation=1, counters={"a": 7}, side="ours")
+    story.original("b", 1, 110, generation=2, counters={"a": 1}, dies=True)
+    story.revision(120, 1, {"a": 1, "b": 1}, kind="adopt")
+    findings = story.end({"a": 1, "b": 1}).findings
+    assert any("what its revision does not say" in one for one in findings)
+
+
+def test_a_revision_of_ours_does_not_tear(story):
+    """What ours recorded of ours stays what every reader has read."""
+    story.original("a", 1, 100, generation=1, counters={})
+    story.read("o", 105, generation=1, counters={"a": 1}, side="ours")
+    story.original("b", 1, 110, generation=2, counters={"a": 1}, dies=True)
+    story.revision(120, 1, {"a": 1, "b": 1}, kind="patch")
+    findings = story.end({"a": 1, "b": 1}).findings
+    assert any("what its revision does not say" in one for one in findings)
+
+
+# --- promises of ours --------------------------------------------------------------------------
 
 
 def test_one_generation_given_twice(story):

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -21,43 +22,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.meerkat.events import gather, lines_of
-from tests.meerkat.letter import POINTS, STALE_SECONDS, TIMEOUT_SECONDS, Log, Runtime, counters
+from tests.meerkat.letter import POINTS, Log, Runtime, counters
 from tests.meerkat.letter import Points as NoPoints
+from tests.meerkat.plants import PLANTS
+from tests.meerkat.profiles import BESIDE_THE_CRATE, QUICK, Profile, calm
+from tests.meerkat.traced import command as traced
+from tests.meerkat.traced import steps
 from tests.meerkat.verdict import judge
 
 if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
     from tests.meerkat.verdict import Verdict
+
+    Mark: TypeAlias = tuple[int, int]
 
 PROJECT = Path(__file__).resolve().parents[2]
 REALM = "team"
 PACE_SECONDS = 0.005
+MOVING_SECONDS = 0.05
+"""A lock that stays the same for so long is, as a rule, that of somebody who does not run."""
+CATCHES_MAX = 20
 ENDING_SECONDS = 60.0
 """How long a writer may take to notice that the time is over, lock timeouts and stops included."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Profile:
-    """Who writes for how long, and how often something happens to them."""
-
-    seconds: float
-    seed: int
-    ours: int = 0
-    originals: int = 0
-    oracles: int = 0
-    oracle: Path | None = None
-    """The program of the published crate; it has Meerkat's own figures, so all others need them as well."""
-    stale_seconds: float = STALE_SECONDS
-    lock_seconds: float = TIMEOUT_SECONDS
-    kills_per_second: float = 0.0
-    stops_per_second: float = 0.0
-    """Of these every other one is aimed at whoever of ours holds the lock."""
-    stop_seconds: tuple[float, float] = (0.0, 0.0)
-    planned_share: float = 0.0
-    """How many of the originals stop and kill themselves at their points."""
-    stop_share: float = 0.0
-    """How many of their steps inside the lock those of ours stop themselves at."""
-    is_blind: bool = False
-    """Whether ours have a planted bug, which has to be found."""
 
 
 @dataclass
@@ -69,6 +56,8 @@ class Writer:
     index: int
     process: subprocess.Popen[bytes]
     goes_on_at: float | None = None
+    trace: Path | None = None
+    """Where its system calls are, if it does not tell its steps itself."""
 
 
 @dataclass
@@ -86,6 +75,8 @@ class Torture:
         self._chance = random.Random(self.profile.seed)
         self._log = Log(self._logs / "chaos.jsonl", side="chaos")
         self._made = 0
+        self._lock = self._root / REALM / "config_state.lock"
+        self._aging: tuple[float, Mark] | None = None
         self.url = (
             f"meerkat://{self._root}?global={self.folder}/user"
             f"&stale_seconds={self.profile.stale_seconds}&lock_seconds={self.profile.lock_seconds}"
@@ -112,29 +103,43 @@ class Torture:
                     one.process.kill()
                 one.process.wait()
         self._look()
-        return judge(gather(lines_of(self._logs), stale_seconds=self.profile.stale_seconds))
+        return judge(gather(self._lines(), stale_seconds=self.profile.stale_seconds))
+
+    def _lines(self) -> list[dict[str, Any]]:
+        lines = lines_of(self._logs)
+        for one in self.writers:
+            if one.trace is not None:
+                with one.trace.open(encoding="utf-8", errors="replace") as trace:
+                    lines += steps(trace, writer=one.name, side=one.side)
+        return lines
 
     # --- who writes -----------------------------------------------------------------------
 
     def _start(self, side: str, index: int) -> None:
         self._made += 1
         name = f"{side}-{index}-{self._made}"
+        command = self._command(side, name)
+        trace = None
+        if side == "oracle":
+            trace = self._logs / f"{name}.trace"
+            command = [*traced(trace), *command]
         with (self._logs / f"{name}.errors").open("wb") as errors:
             process = subprocess.Popen(
-                self._command(side, name), cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=errors
+                command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=errors
             )
-        self.writers.append(Writer(name=name, side=side, index=index, process=process))
+        self.writers.append(Writer(name=name, side=side, index=index, process=process, trace=trace))
 
     def _command(self, side: str, name: str) -> list[str]:
         left = max(0.5, self._until - time.monotonic())
         usual = ["--log", f"{self._logs}/{name}.jsonl", "--writer", name, "--seed"]
         usual += [str(self._chance.randrange(2**32)), "--seconds", f"{left:.2f}"]
         python = [sys.executable, "-m"]
+        if side in ("witness", "ours") and self.profile.plant is not None:
+            usual += ["--plant", self.profile.plant]
         if side == "witness":
             return [*python, "tests.meerkat.ours", "witness", self.url, REALM, *usual]
         if side == "ours":
             usual += ["--stop-share", str(self.profile.stop_share)]
-            usual += ["--blind"] * self.profile.is_blind
             return [*python, "tests.meerkat.ours", "work", self.url, REALM, *usual]
         if side == "oracle":
             assert self.profile.oracle is not None
@@ -161,12 +166,15 @@ class Torture:
     def _disturb(self) -> None:
         for one in list(self.writers):
             self._see_after(one)
+        self._age()
         profile = self.profile
         if self._chance.random() < profile.kills_per_second * PACE_SECONDS:
             self._kill(self._chosen())
         if self._chance.random() < profile.stops_per_second * PACE_SECONDS:
-            is_aimed = self._chance.random() < 0.5
-            self._stop(self._holder() if is_aimed else self._chosen())
+            met = self._holder() if self._chance.random() < 0.5 else self._chosen()
+            if met is not None and met.side == "oracle":
+                self._catch_inside(met)
+            self._stop(met)
 
     def _chosen(self) -> Writer | None:
         free = [one for one in self.writers if self._is_free(one)]
@@ -189,6 +197,40 @@ class Torture:
                     return one
         return self._chosen()
 
+    def _catch_inside(self, one: Writer) -> None:
+        """Stop *one*, that does not say when it is inside, until it seems to be, for as often as that is worth it."""
+        for _ in range(CATCHES_MAX):
+            self._signal(one, signal.SIGSTOP)
+            before = mark_of(self._lock)
+            time.sleep(MOVING_SECONDS)
+            if before is not None and before == mark_of(self._lock):
+                return
+            self._signal(one, signal.SIGCONT)
+            time.sleep(self._chance.random() * MOVING_SECONDS)
+
+    def _age(self) -> None:
+        """Give the lock an older time if it has stood there since somebody was stopped or killed."""
+        if self._aging is None or time.monotonic() < self._aging[0]:
+            return
+        mark, self._aging = self._aging[1], None
+        try:
+            with self._lock.open("rb") as file:
+                if mark_of(file.fileno()) == mark:
+                    then = time.time() - 2 * self.profile.stale_seconds
+                    self._log.line(aged=mark[0])
+                    os.utime(file.fileno(), (then, then))
+        except FileNotFoundError:
+            pass
+
+    def _plan_aging(self) -> None:
+        mark = mark_of(self._lock)
+        if self.profile.ages_after_seconds is not None and mark is not None:
+            self._aging = (time.monotonic() + self.profile.ages_after_seconds, mark)
+
+    def _signal(self, one: Writer, which: signal.Signals) -> None:
+        self._log.line(writer=one.name, signal=which.name)
+        os.kill(one.process.pid, which)
+
     def _kill(self, one: Writer | None) -> None:
         if one is None:
             return
@@ -196,13 +238,14 @@ class Torture:
         one.process.wait()
         # After its death: what it did in its last instant belongs to its last attempt.
         self._log.line(writer=one.name, signal="SIGKILL")
+        self._plan_aging()
         self._replace(one)
 
     def _stop(self, one: Writer | None) -> None:
         if one is None:
             return
-        self._log.line(writer=one.name, signal="SIGSTOP")
-        os.kill(one.process.pid, signal.SIGSTOP)
+        self._signal(one, signal.SIGSTOP)
+        self._plan_aging()
         self._plan_going_on(one)
 
     def _plan_going_on(self, one: Writer) -> None:
@@ -243,13 +286,15 @@ class Torture:
                 self._see_after(one)
             time.sleep(PACE_SECONDS)
         for one in self.writers:
+            while one.trace is not None and not _has_ended(one.trace, one.process.pid):
+                assert time.monotonic() < gives_up_at, "a trace does not end"
+                time.sleep(PACE_SECONDS)
             said = (self._logs / f"{one.name}.errors").read_text()
             assert "Traceback" not in said, f"{one.name}: {said}"
             assert "panicked" not in said, f"{one.name}: {said}"
 
     def _look(self) -> None:
         """Log what is there at the end: as the side sees it that has its own record, or as the files say."""
-        lock = self._root / REALM / "config_state.lock"
         if self.profile.ours:
             subprocess.run(
                 [*self._command("witness", "last"), "--seconds", "0"], cwd=PROJECT, check=True
@@ -259,7 +304,7 @@ class Torture:
             with realmconf.connect(self.url) as client:
                 document = client.realm(REALM).get().document or {}
         else:
-            lock.unlink(missing_ok=True)
+            self._lock.unlink(missing_ok=True)
             files = Runtime(
                 self._root / REALM, timeout_seconds=5, stale_seconds=30, points=NoPoints([], [])
             )
@@ -275,22 +320,21 @@ def _is_stopped(pid: int) -> bool:
     return text.rsplit(")", 1)[1].split()[0] == "T"
 
 
-QUICK = Profile(
-    seconds=10,
-    seed=1,
-    stale_seconds=1.0,
-    kills_per_second=1.0,
-    stops_per_second=1.5,
-    stop_seconds=(0.2, 2.2),
-    planned_share=0.8,
-    stop_share=0.02,
-)
-"""A staleness of a second, so that ten seconds see some of everything."""
+def mark_of(path: Path | int) -> Mark | None:
+    """What tells one lock file from the next, whose number may be the same; None if there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return (found.st_ino, found.st_mtime_ns)
 
 
-def calm(profile: Profile) -> Profile:
-    """The same with nobody killed or stopped."""
-    return replace(profile, kills_per_second=0, stops_per_second=0, planned_share=0, stop_share=0)
+def _has_ended(trace: Path, pid: int) -> bool:
+    """Whether the last thing that was seen of a process is there."""
+    return (
+        re.search(rf"^{pid} +\d+\.\d+ \+\+\+", trace.read_text("utf-8", "replace"), re.M)
+        is not None
+    )
 
 
 def main(words: list[str]) -> int:
@@ -301,16 +345,21 @@ def main(words: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--ours", type=int, default=0)
     parser.add_argument("--originals", type=int, default=0)
+    parser.add_argument("--oracles", type=int, default=0)
     parser.add_argument("--calm", action="store_true")
-    parser.add_argument("--blind", action="store_true")
+    parser.add_argument("--plant", choices=PLANTS)
     asked = parser.parse_args(words)
+    from tests.meerkat.crate import build
+
     profile = replace(
-        QUICK,
+        BESIDE_THE_CRATE if asked.oracles else QUICK,
+        oracles=asked.oracles,
+        oracle=build() if asked.oracles else None,
         seconds=asked.seconds,
         seed=asked.seed,
         ours=asked.ours,
         originals=asked.originals,
-        is_blind=asked.blind,
+        plant=asked.plant,
     )
     if asked.calm:
         profile = calm(profile)

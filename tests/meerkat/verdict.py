@@ -10,10 +10,8 @@ each promise of ours that did not hold:
 - what we refused is not there;
 - where the files lost a write of ours, the next revision is an adoption that says so.
 
-Two things the files alone cannot tell, and are counted instead, where the other side's own log proves them: a loss
-whose culprit was followed by a whole commit of the other side before anybody of ours looked (``HIDDEN``); and a
-generation of theirs that was first seen whole, and then with the text of a commit that stuck between its two renames
-(``TORN``).
+Two things the files alone cannot tell are no findings where the other side's own log proves that it is one of them
+(``causes``), and are counted: ``HIDDEN`` and ``TORN``.
 """
 
 from __future__ import annotations
@@ -25,19 +23,16 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from tests.meerkat.causes import Causes
 from tests.meerkat.events import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.meerkat.events import Attempt, Events, Read, Seen, Span, Tenure
+    from tests.meerkat.events import Attempt, Events, Read, Seen
 
-OUTLIVED = "a holder outlived its lock"
-TAKEN_TWICE = "two took over the same lock"
 HIDDEN = "losses of ours behind a following commit of theirs"
 TORN = "generations of theirs seen whole and torn"
-STOPPED_SHARE = 0.5
-"""How much of the staleness a stop has to last to count: before and after it the process was slow, too."""
 
 _REPORT = re.compile(r"^generation (\d+) was (overwritten|no longer) ")
 
@@ -78,9 +73,9 @@ def judge(events: Events) -> Verdict:
     verdict.counts["adoptions that report"] += sum(
         bool(_REPORT.match(one.message)) for one in events.seen
     )
-    groups = _Groups(events)
-    for attempt in _lost(events):
-        why = groups.reason(attempt)
+    causes = Causes(events)
+    for attempt, shown_at in _lost(events):
+        why = causes.reason(attempt, shown_at)
         said = f"{attempt.side} {attempt.writer}={attempt.value} (generation {attempt.generation})"
         if why is None:
             verdict.findings.append(f"{said} was acknowledged and is lost")
@@ -88,8 +83,10 @@ def judge(events: Events) -> Verdict:
             verdict.losses.append(
                 Loss(attempt.side, attempt.writer, attempt.value, attempt.generation, why)
             )
-    for check in (_refused, _acknowledged_twice, _rewound, _changed, _unrecorded, _unreported):
-        for found in check(events):
+    for check in (_refused, _acknowledged_twice, _rewound, _changed, _unrecorded):
+        verdict.findings += check(events)
+    for told in (_reread(events, causes), _unreported(events, causes)):
+        for found in told:
             if found in (HIDDEN, TORN):
                 verdict.counts[found] += 1
             else:
@@ -100,74 +97,21 @@ def judge(events: Events) -> Verdict:
 # --- what is lost -----------------------------------------------------------------------------
 
 
-def _lost(events: Events) -> Iterator[Attempt]:
-    """The acknowledged writes that a later read of their own writer, or the end, does not show."""
+def _lost(events: Events) -> Iterator[tuple[Attempt, float]]:
+    """The acknowledged writes that a later read of their own writer, or the end, does not show; and when it did not."""
     for writer in {one.writer for one in events.attempts}:
         written = [one for one in events.attempts if one.writer == writer and one.done == "written"]
         reads = [one for one in events.reads if one.writer == writer and one.generation is not None]
         for attempt, following in zip_longest(written, written[1:]):
             until = math.inf if following is None else following.begun
-            shown = [one.counters for one in reads if attempt.ended <= one.begun < until]
+            shown = [
+                (one.counters, one.ended) for one in reads if attempt.ended <= one.begun < until
+            ]
             if following is None:
-                shown.append(events.final)
-            if any(one.get(writer, 0) < attempt.value for one in shown):
-                yield attempt
-
-
-class _Groups:
-    """
-    Tenures in groups of those that overlapped one another.
-
-    Where the lock works a group has one member.  Who is in a larger one, or outlived its lock, proves that it did not.
-    """
-
-    def __init__(self, events: Events) -> None:
-        self._events = events
-        self._group_of: dict[int, list[Tenure]] = {}
-        end = -math.inf
-        group: list[Tenure] = []
-        for tenure in sorted(events.tenures, key=lambda one: one.begun):
-            if tenure.begun >= end:
-                group = []
-            group.append(tenure)
-            end = max(end, tenure.ended) if len(group) > 1 else tenure.ended
-            self._group_of[id(tenure)] = group
-
-    def reason(self, lost: Attempt) -> str | None:
-        """What of the original's protocol explains that *lost* is gone; None if nothing does."""
-        suspects = [
-            one
-            for one in self._events.attempts
-            if one.writer != lost.writer
-            and one.side != OURS
-            and one.done != "refused"
-            and not one.is_untouched
-            and (one.counters is None or one.counters.get(lost.writer, 0) < lost.value)
-            and one.inside.overlaps(lost.inside)
-        ]
-        reasons = {self._reason(lost, one) for one in suspects}
-        return next((one for one in (OUTLIVED, TAKEN_TWICE) if one in reasons), None)
-
-    def _reason(self, lost: Attempt, suspect: Attempt) -> str | None:
-        assert suspect.tenure is not None
-        group = self._group_of[id(suspect.tenure)]
-        if any(self._outlived(one) for one in group):
-            return OUTLIVED
-        if lost.side == OURS and self._was_stopped(lost):
-            return OUTLIVED
-        if len(group) > 1 and any(one.has_taken_over for one in group):
-            return TAKEN_TWICE
-        return None
-
-    def _outlived(self, tenure: Tenure) -> bool:
-        if tenure.side == "oracle":
-            # It says when it began to wait, not when it entered.
-            return self._was_stopped(tenure)
-        return tenure.outlived(self._events.stale_seconds)
-
-    def _was_stopped(self, span: Span) -> bool:
-        least = STOPPED_SHARE * self._events.stale_seconds
-        return self._events.stopped_seconds(span) >= least
+                shown.append((events.final, math.inf))
+            missed = [at for counters, at in shown if counters.get(writer, 0) < attempt.value]
+            if missed:
+                yield attempt, missed[0]
 
 
 # --- promises of ours -------------------------------------------------------------------------
@@ -212,19 +156,24 @@ def _rewound(events: Events) -> Iterator[str]:
 
 
 def _changed(events: Events) -> Iterator[str]:
-    """A revision stays what it was when it was first seen, and every reader reads that."""
+    """A revision stays what it was when it was first seen."""
     first: dict[int, Seen] = {}
     for one in events.seen:
         if first.setdefault(one.generation, one).digest != one.digest:
             yield f"generation {one.generation} is another revision than before"
+
+
+def _reread(events: Events, causes: Causes) -> Iterator[str]:
+    """Every reader of ours reads of a generation what its revision says, whenever that was written down."""
+    recorded = {one.generation: one for one in reversed(events.seen)}
     for read in events.reads:
-        known = None if read.generation is None else first.get(read.generation)
-        if read.side == OURS and known is not None and read.counters != known.counters:
-            is_theirs = _is_text_of_theirs(events, read.counters, read.generation)
-            if known.kind == "adopt" and is_theirs and _is_text_of_theirs(events, known.counters):
-                yield TORN
-            else:
-                yield f"{read.writer} read of generation {read.generation} what its revision does not say"
+        known = None if read.generation is None else recorded.get(read.generation)
+        if read.side != OURS or known is None or read.counters == known.counters:
+            continue
+        if known.kind == "adopt" and causes.is_torn(read, known):
+            yield TORN
+        else:
+            yield f"{read.writer} read of generation {read.generation} what its revision does not say"
 
 
 def _unrecorded(events: Events) -> Iterator[str]:
@@ -241,7 +190,7 @@ def _unrecorded(events: Events) -> Iterator[str]:
             yield f"generation {attempt.generation} in the history is not what was acknowledged"
 
 
-def _unreported(events: Events) -> Iterator[str]:
+def _unreported(events: Events, causes: Causes) -> Iterator[str]:
     """Where a write of ours is gone from one revision to the next, that one is an adoption that says so."""
     ours = {(one.writer, one.value): one for one in _ours(events)}
     recorded = sorted({one.generation: one for one in events.seen}.values(), key=_generation)
@@ -254,7 +203,7 @@ def _unreported(events: Events) -> Iterator[str]:
             if revision.kind != "adopt":
                 yield f"{said}, which {revision.kind} of ours made"
             elif (writer, value) in ours and not _is_reported(revision, writer):
-                if _is_text_of_theirs(events, revision.counters, revision.generation):
+                if causes.is_hidden(ours[writer, value], revision):
                     yield HIDDEN
                 else:
                     yield f"{said}, and nothing says so: {revision.message!r}"
@@ -264,18 +213,6 @@ def _unreported(events: Events) -> Iterator[str]:
 def _is_reported(revision: Seen, writer: str) -> bool:
     is_put_back = any(f"/{writer}" in one for one in revision.reverts)
     return is_put_back or _REPORT.match(revision.message) is not None
-
-
-def _is_text_of_theirs(
-    events: Events, counters: dict[str, int], generation: int | None = None
-) -> bool:
-    """Whether the other side logged that it was about to write this (as that generation, and was told that it had)."""
-    return any(
-        one.side != OURS
-        and one.counters == counters
-        and (generation is None or (one.done, one.generation) == ("written", generation))
-        for one in events.attempts
-    )
 
 
 def _generation(one: Seen) -> int:

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from realmconf.meerkat.models import StoreConfig as StoreConfig
     from realmconf.meerkat.models import SubAgentsConfig as SubAgentsConfig
     from realmconf.meerkat.models import ToolsConfig as ToolsConfig
+    from realmconf.meerkat.opened import OpenConfig as OpenConfig
     from realmconf.meerkat.roots import Candidates as Candidates
     from realmconf.meerkat.roots import FoundRoot as FoundRoot
     from realmconf.meerkat.roots import candidates as candidates
@@ -78,6 +79,8 @@ if TYPE_CHECKING:
     from realmconf.meerkat.rules import validate as validate
     from realmconf.meerkat.schema import OPEN_SCHEMA as OPEN_SCHEMA
     from realmconf.meerkat.schema import SCHEMA as SCHEMA
+    from realmconf.meerkat.skills import SkillName as SkillName
+    from realmconf.meerkat.skills import Skills as Skills
     from realmconf.meerkat.template import template as template
 
 _HOMES = {
@@ -115,6 +118,7 @@ _HOMES = {
     "merge": "realmconf.meerkat.loading",
     "ModelDefaults": "realmconf.meerkat.models",
     "OPEN_SCHEMA": "realmconf.meerkat.schema",
+    "OpenConfig": "realmconf.meerkat.opened",
     "OpenAIProvider": "realmconf.meerkat.entries",
     "OutputSchema": "realmconf.meerkat.models",
     "parse_duration": "realmconf.meerkat.durations",
@@ -137,7 +141,9 @@ _HOMES = {
     "SkillAlias": "realmconf.meerkat.entries",
     "SkillKey": "realmconf.meerkat.entries",
     "SkillLineage": "realmconf.meerkat.entries",
+    "SkillName": "realmconf.meerkat.skills",
     "SkillRemap": "realmconf.meerkat.entries",
+    "Skills": "realmconf.meerkat.skills",
     "SkillsConfig": "realmconf.meerkat.models",
     "SkillsIdentity": "realmconf.meerkat.models",
     "StdioRepository": "realmconf.meerkat.entries",

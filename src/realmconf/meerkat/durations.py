@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FORM = "a length of time such as 500ms, 30s, 10m or 1m 30s"
 
+TOO_LARGE = "a number in it is too large"
+
 _NANOSECONDS = (
     1,
     1_000,
@@ -84,13 +86,17 @@ def parse_duration(text: str) -> timedelta:
 def _of_span(span: re.Match[str]) -> int:
     unit = _OF_UNIT[span["unit"]]
     nanoseconds = _number(span["whole"]) * unit
+    if unit < _SECOND:
+        _check_size(nanoseconds)
     if span["part"] is not None:
         digits = "".join(span["part"].split())
         if not digits:
             raise ValueError(f"{FORM} is wanted")
         # A part of an hour or of anything longer must be whole seconds, as the original counts it.
         finest = _SECOND if unit > _MINUTE else _NANOSECOND
-        part, left = divmod(_number(digits) * (unit // finest), 10 ** len(digits))
+        numerator, denominator = _number(digits) * (unit // finest), 10 ** len(digits)
+        _check_size(max(numerator, denominator))
+        part, left = divmod(numerator, denominator)
         if left or unit == _NANOSECOND:
             raise ValueError("it is too fine: the original does not take it")
         nanoseconds += part * finest
@@ -99,9 +105,16 @@ def _of_span(span: re.Match[str]) -> int:
 
 def _number(digits: str) -> int:
     digits = "".join(digits.split())
-    if len(digits) > _DIGITS_MAX or int(digits) > _U64_MAX:
-        raise ValueError("a number in it is too large")
-    return int(digits)
+    if len(digits) > _DIGITS_MAX:
+        raise ValueError(TOO_LARGE)
+    return _check_size(int(digits))
+
+
+def _check_size(number: int) -> int:
+    """*number*, if the original has room for it: it counts in 64 bits, also on the way to the result."""
+    if number > _U64_MAX:
+        raise ValueError(TOO_LARGE)
+    return number
 
 
 def _from_nanoseconds(nanoseconds: int) -> timedelta:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from realmconf.meerkat.words import (
     DURATION,
     SKILL_NAME,
-    U64_MAX,
     UUID,
     choice,
     flag,
@@ -56,7 +55,7 @@ def elements() -> Said:
         "duration_or_milliseconds": {
             "anyOf": [
                 {"$ref": "#/$defs/duration"},
-                {"type": "integer", "minimum": 0, "maximum": U64_MAX},
+                u64(),
             ],
             "description": "A length of time such as 45m, or milliseconds as an integer.",
         },

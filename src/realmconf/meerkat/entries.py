@@ -18,7 +18,8 @@ from realmconf.meerkat.kinds import I32, U64, Key, Section, SkillName, Uuid
 class AnthropicProvider(Section):
     """Anthropic."""
 
-    type: Literal["anthropic"] = "anthropic"
+    # Without a default, so that it is written also where nothing but it would be left out.
+    type: Literal["anthropic"]
     api_key: Key | None = Field(default=None, repr=False)
     base_url: str | None = None
 

@@ -13,7 +13,7 @@ from realmconf.domain.pointer import Pointer
 from realmconf.domain.schemas.schema import schema_digest, violations
 from realmconf.errors import SchemaViolation
 from realmconf.meerkat.models import Config
-from realmconf.meerkat.schema import SCHEMA
+from realmconf.meerkat.schema import OPEN_SCHEMA, SCHEMA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,22 +21,28 @@ if TYPE_CHECKING:
     from typing import Any
 
 DIGEST = schema_digest(SCHEMA)
+OPEN_DIGEST = schema_digest(OPEN_SCHEMA)
 
 
-def fitted(document: Mapping[str, Any]) -> Config:
+def fitted(document: Mapping[str, Any], model: type[Config] = Config) -> Config:
     """
-    The configuration that *document* states.
+    The configuration that *document* states, as a *model*, which keeps unknown keys or refuses them.
 
     Raises:
         SchemaViolation: It does not fit; each place is named, with what was probably meant.
         InvalidDocument, LimitExceeded: It is no document.
     """
     checked = check_document(document)
-    found = violations(DIGEST, SCHEMA, checked)
+    is_open = model.model_config.get("extra") == "allow"
+    found = (
+        violations(OPEN_DIGEST, OPEN_SCHEMA, checked)
+        if is_open
+        else violations(DIGEST, SCHEMA, checked)
+    )
     if found:
         raise SchemaViolation(found)
     try:
-        return Config.model_validate(checked)
+        return model.model_validate(checked)
     except ValidationError as error:
         # The library's text may quote a value.
         told = [

@@ -29,7 +29,15 @@ from realmconf.meerkat.durations import (
     parse_duration,
 )
 from realmconf.meerkat.elements import I32_MAX, NANOS_MAX
-from realmconf.meerkat.words import DURATION, SKILL_NAME, U16_MAX, U32_MAX, U64_MAX, UUID
+from realmconf.meerkat.words import (
+    DURATION,
+    SKILL_NAME,
+    U16_MAX,
+    U32_MAX,
+    U64_MAX,
+    UUID,
+    canonical_uuid,
+)
 
 
 class Section(BaseModel):
@@ -46,7 +54,9 @@ class Section(BaseModel):
         allow_inf_nan=False,
         # What is wrong may be a secret in the wrong place.
         hide_input_in_errors=True,
-        populate_by_name=True,
+        # ``from_`` and ``schema_`` are names of attributes, and no keys of a file.
+        validate_by_alias=True,
+        validate_by_name=False,
         # ``model_fallback`` is a section of Meerkat's.
         protected_namespaces=(),
     )
@@ -58,12 +68,7 @@ U64 = Annotated[int, Field(ge=0, le=U64_MAX)]
 I32 = Annotated[int, Field(ge=-I32_MAX - 1, le=I32_MAX)]
 
 
-def _canonical(uuid: str) -> str:
-    digits = uuid.lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-
-
-Uuid = Annotated[str, Field(pattern=UUID), AfterValidator(_canonical)]
+Uuid = Annotated[str, Field(pattern=UUID), AfterValidator(canonical_uuid)]
 """Written in small letters with dashes, as the original writes it."""
 
 SkillName = Annotated[str, Field(pattern=SKILL_NAME)]

@@ -30,6 +30,9 @@ TIMEOUT_SECONDS = 5.0
 STALE_SECONDS = 30.0
 """Meerkat's own figures."""
 
+OBSERVED_SECONDS = 0.25
+"""A lock that seems stale has to stay as it is for so long: a clock that jumped steals from nobody who is alive."""
+
 
 @contextmanager
 def manifest_lock(folder: str, *, clock: Clock = CLOCK) -> Iterator[Callable[[], bool]]:
@@ -52,13 +55,19 @@ def manifest_lock(folder: str, *, clock: Clock = CLOCK) -> Iterator[Callable[[],
 
 def _taken(path: str, clock: Clock) -> int:
     asked = clock.monotonic_seconds()
+    seen: tuple[int, ...] | None = None
+    seen_since = asked
     while True:
         if clock.monotonic_seconds() >= asked + TIMEOUT_SECONDS:
             raise LockTimeout(waited_seconds=clock.monotonic_seconds() - asked)
         try:
             return _made(path)
         except FileExistsError:
-            _remove_stale(path, clock)
+            found = _identity(path)
+            if found != seen:
+                seen, seen_since = found, clock.monotonic_seconds()
+            if clock.monotonic_seconds() - seen_since >= OBSERVED_SECONDS:
+                _remove_stale(path, clock)
         except OSError as error:
             raise unwritable(error, path) from error
         clock.sleep_seconds(RETRY_SECONDS)
@@ -76,6 +85,14 @@ def _made(path: str) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _identity(path: str) -> tuple[int, ...] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_mtime_ns)
 
 
 def _remove_stale(path: str, clock: Clock) -> None:

@@ -8,7 +8,7 @@ the original's types allow is allowed here; which of it its rules refuse is for 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -54,7 +54,7 @@ class OutputSchema(Section):
     @model_validator(mode="before")
     @classmethod
     def _wrapped(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or "schema_" in given:
+        if not isinstance(given, dict):
             return given
         wrapped = "schema" in given and (
             given.keys() <= _WRAPPING or given.get("format") == "meerkat_v1"
@@ -265,7 +265,7 @@ class Config(Section):
     """
 
     agent: AgentConfig = AgentConfig()
-    provider: Provider = AnthropicProvider()
+    provider: Provider = AnthropicProvider(type="anthropic")
     storage: StorageConfig = StorageConfig()
     budget: BudgetConfig = BudgetConfig()
     retry: RetryConfig = RetryConfig()
@@ -290,7 +290,7 @@ class Config(Section):
     realm: _Later = None
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Config:
+    def of(cls, document: Mapping[str, Any]) -> Self:
         """
         The configuration that *document* states.
 
@@ -299,7 +299,32 @@ class Config(Section):
         """
         from realmconf.meerkat.fitting import fitted
 
-        return fitted(document)
+        return fitted(document, cls)  # type: ignore[return-value]
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """
+        The configuration of a file with this *text*.
+
+        Raises:
+            InvalidDocument, LimitExceeded: It is no TOML, or no document.
+            SchemaViolation: It does not fit.
+        """
+        from realmconf.domain.toml import parse_toml
+
+        return cls.of(parse_toml(text).document)
+
+    def to_toml(self, *, stated: bool = False) -> str:
+        """
+        A file that the original reads as this configuration, secrets included; *stated* as of ``document``.
+
+        Raises:
+            InvalidDocument: It holds what no file can: a null in ``provider_params``, say.
+        """
+        from realmconf.domain.document import check_document
+        from realmconf.domain.toml import render
+
+        return render(check_document(self.document(stated=stated)))
 
     def document(self, *, stated: bool = False) -> Document:
         """It as a document, secrets included; *stated* leaves out what nobody stated."""

@@ -287,6 +287,8 @@ def _sub_agents() -> Said:
                 "properties": dict.fromkeys(PROVIDERS, models),
                 "required": list(PROVIDERS),
                 "default": ALLOWED_MODELS,
+                # A part of it is refused by the original, in the file of whichever realm states it.
+                "x-merge": "replace",
             },
         },
         description="Agents that an agent starts.",

@@ -46,6 +46,12 @@ UUID = rf"^([0-9a-fA-F]{{32}}|({_UUID_NAMESPACE})?{_UUID_DIGITS}|\{{{_UUID_DIGIT
 SKILL_NAME = "^[a-z0-9]+(-[a-z0-9]+)*$"
 
 
+def canonical_uuid(uuid: str) -> str:
+    """*uuid*, which has one of the forms of ``UUID``, in small letters with dashes."""
+    digits = uuid.lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
 def text(description: str = "", **more: Any) -> Said:
     """Any text."""
     return _said({"type": "string", **more}, description)
@@ -72,8 +78,9 @@ def number(description: str = "", **more: Any) -> Said:
 
 
 def whole(maximum: int, description: str = "", *, minimum: int = 0, **more: Any) -> Said:
-    """An integer from *minimum* to *maximum*."""
-    return _said({"type": "integer", "minimum": minimum, "maximum": maximum, **more}, description)
+    """An integer from *minimum* to *maximum*, which the original does not take as 5.0."""
+    said = {"type": "integer", "x-integer": True, "minimum": minimum, "maximum": maximum}
+    return _said({**said, **more}, description)
 
 
 def u32(description: str = "", **more: Any) -> Said:

@@ -14,10 +14,20 @@ import time
 from realmconf.domain.diff import leaves
 from realmconf.domain.secrets import Secrecy
 from realmconf.domain.toml import TEXT_BYTES_PER_DOCUMENT_BYTE, parse_toml
-from realmconf.errors import InvalidDocument, LimitExceeded, StoreCorrupt
-from realmconf.stores.meerkat import files, lockfile, sidecar
-from realmconf.stores.meerkat.layout import CONFIG, LOCK, STATE
-from realmconf.stores.meerkat.look import STATE_BYTES_MAX
+from realmconf.errors import (
+    InvalidDocument,
+    LimitExceeded,
+    StoreCorrupt,
+    StoreError,
+    StoreTooNew,
+    StoreUnavailable,
+)
+from realmconf.meerkat.manifest import MANIFEST, read_manifest
+from realmconf.stores.meerkat import files, lockfile, moving, sidecar
+from realmconf.stores.meerkat.files import is_left_lock
+from realmconf.stores.meerkat.layout import CONFIG, STATE
+from realmconf.stores.meerkat.look import STATE_BYTES_MAX, look
+from realmconf.stores.meerkat.settling import state_of
 from realmconf.stores.meerkat.sidecar import Damaged
 from realmconf.stores.protocol import Trouble
 
@@ -33,8 +43,6 @@ if TYPE_CHECKING:
 
 NOTE, WARNING, PROBLEM = "note", "warning", "problem"
 
-LEFT_SECONDS = 60.0
-"""A temporary file this old belongs to nobody who is still writing."""
 _TEMPORARY = (f".{CONFIG.partition('.')[0]}.tmp.", ".config_state.tmp.", ".realm_manifest.tmp.")
 
 
@@ -48,7 +56,48 @@ def examine(
         yield from _number(layout.state(realm), realm, known=journal.newest(realm) is not None)
         yield from _text(layout.config(realm), realm, limits)
         yield from _leftovers(folder, realm)
+        yield from _manifest(folder, realm)
         yield from _elsewhere(layout, realm)
+    for realm in journal.realms():
+        yield from _moved(layout, journal, realm, limits=limits, timing=timing)
+
+
+def _moved(
+    layout: Layout, journal: Journal, realm: RealmName, *, limits: Limits, timing: Timing
+) -> Iterator[Trouble]:
+    """What other programs, who cannot be told, have written for a realm that lives in another store."""
+    known = journal.newest(realm)
+    if known is None or known.moved_to is None:
+        return
+    subject, path = f"realm {realm}", layout.config(realm)
+    try:
+        seen = look(
+            layout,
+            realm,
+            digest=journal.digest,
+            timing=timing,
+            bytes_max=TEXT_BYTES_PER_DOCUMENT_BYTE * limits.document_bytes,
+        )
+    except (StoreUnavailable, StoreCorrupt):
+        # It is told of above.
+        return
+    if not moving.is_strange(journal, seen, known):
+        yield Trouble(
+            level=NOTE,
+            subject=subject,
+            text=f"it lives in {known.moved_to}; {path} is as it left it, and other programs still read that",
+        )
+        return
+    _, number = state_of(seen, "")
+    at = "" if number is None else f", up to generation {number}"
+    yield Trouble(
+        level=PROBLEM,
+        subject=subject,
+        text=f"another program has written {path}{at}, although the realm lives in {known.moved_to}: "
+        "nobody takes that in",
+        advice="write what is to count where the realm lives, keep the program from writing here, "
+        f"then remove {path} and {layout.state(realm)}",
+    )
 
 
 def _lock(path: str, realm: RealmName, timing: Timing) -> Iterator[Trouble]:
@@ -70,11 +119,12 @@ def _lock(path: str, realm: RealmName, timing: Timing) -> Iterator[Trouble]:
     who = "another program"
     if holder is not None and holder.is_ours:
         who = f"process {holder.process} of realmconf on {holder.host}"
-    if age_seconds < -LEFT_SECONDS:
+    if age_seconds < -files.LEFT_SECONDS:
         yield Trouble(
             level=WARNING,
             subject=subject,
-            text=f"the lock of {who} has a time in the future: other programs never take it for abandoned",
+            text=f"the lock of {who} has a time in the future: other programs never take it for abandoned, "
+            f"realmconf when it has watched it for {timing.stale_seconds:g} s",
             advice=f"if nobody is at work there: rm {path}",
         )
     elif age_seconds > timing.stale_seconds:
@@ -82,6 +132,7 @@ def _lock(path: str, realm: RealmName, timing: Timing) -> Iterator[Trouble]:
             level=NOTE,
             subject=subject,
             text=f"{who} left its lock behind, {age_seconds:,.0f} s ago: the next write takes it over",
+            advice=f"nothing; or, to spare readers the wait: rm {path}",
         )
     else:
         yield Trouble(level=NOTE, subject=subject, text=f"{who} is at work there now")
@@ -131,8 +182,9 @@ def _text(path: str, realm: RealmName, limits: Limits) -> Iterator[Trouble]:
         yield Trouble(
             level=PROBLEM,
             subject=subject,
-            text=f"{path} is no document: {error}",
-            advice="mend it; until then the last good configuration is in force, and nothing is written",
+            text=f"{path} is no document: {_place(error)}",
+            advice="mend it, or settle it with realmconf resolve: until then nothing is written, and the last good "
+            "configuration is in force, where there was one",
         )
         return
     if mode & 0o077 and _has_secrets(realm, document):
@@ -142,6 +194,13 @@ def _text(path: str, realm: RealmName, limits: Limits) -> Iterator[Trouble]:
             text=f"others may read {path}, and there are secrets in it",
             advice=f"chmod 600 {path}",
         )
+
+
+def _place(error: InvalidDocument | LimitExceeded) -> str:
+    """What is wrong with a text, and in which line."""
+    if isinstance(error, LimitExceeded):
+        return str(error)
+    return error.reason if error.line is None else f"line {error.line}: {error.reason}"
 
 
 def _has_secrets(realm: RealmName, document: Document) -> bool:
@@ -156,18 +215,41 @@ def _leftovers(folder: str, realm: RealmName) -> Iterator[Trouble]:
         return
     for name in names:
         path = os.path.join(folder, name)
-        is_temporary = name.startswith(_TEMPORARY) or name.startswith(f"{LOCK}.")
+        is_temporary = name.startswith(_TEMPORARY) or is_left_lock(name)
         try:
             age_seconds = time.time() - os.lstat(path).st_mtime
         except OSError:
             continue
-        if is_temporary and age_seconds > LEFT_SECONDS:
+        if is_temporary and age_seconds > files.LEFT_SECONDS:
             yield Trouble(
                 level=WARNING,
                 subject=f"realm {realm}",
                 text=f"{path} was left behind by a write that failed; it may hold secrets",
                 advice=f"rm {path}",
             )
+
+
+def _manifest(folder: str, realm: RealmName) -> Iterator[Trouble]:
+    """What keeps the manifest from telling the backend: configuration is read and written without it."""
+    try:
+        found = read_manifest(folder, patience_seconds=0)
+    except StoreError as error:
+        yield Trouble(
+            level=WARNING,
+            subject=f"realm {realm}",
+            text=f"{error}; configuration goes on without it, and answers tell no backend",
+            advice="open the realm with the release of Meerkat that wrote it"
+            if isinstance(error, StoreTooNew)
+            else f"look at {os.path.join(folder, MANIFEST)}: sessions need it",
+        )
+        return
+    if found is not None and found.realm_id != realm:
+        yield Trouble(
+            level=WARNING,
+            subject=f"realm {realm}",
+            text=f"the manifest in {folder} is that of realm {found.realm_id}",
+            advice="give the folder the name of its realm",
+        )
 
 
 def _elsewhere(layout: Layout, realm: RealmName) -> Iterator[Trouble]:

@@ -8,18 +8,23 @@ files mean is not its business.
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
 import time
+from contextlib import suppress
 
+from realmconf.stores.meerkat.layout import CONFIG, LOCK, STATE
 from realmconf.stores.renaming import ExchangeUnsupportedError, exchange_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
     Stamp: TypeAlias = tuple[int, int, int, int, int] | None
-    """Device, inode, size, mtime, ctime; None where there is no file."""
+    """Device, inode, size, mtime, ctime; None where there is no file, and no times where it cannot be reached."""
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -35,17 +40,30 @@ def stamp(path: str) -> Stamp:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        # Whoever reads it is told; whoever only looks for changes goes on with the other files.
+        return (0, 0, -(error.errno or 1), 0, 0)
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def read(path: str, *, bytes_max: int) -> bytes | None:
-    """The content, up to one byte more than *bytes_max*; None if there is no file."""
+    """
+    The content, up to one byte more than *bytes_max*; None if there is no file.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file: a folder, a pipe or a device states nothing.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    with open(descriptor, "rb") as file:
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", path)
+        file = open(descriptor, "rb", closefd=False)  # noqa: SIM115 - the descriptor is closed below
         return file.read(bytes_max + 1)
+    finally:
+        os.close(descriptor)
 
 
 def make_folder(path: str) -> None:
@@ -70,24 +88,111 @@ def sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
+LEFT_SECONDS = 60.0
+"""A temporary file this old belongs to nobody who is still writing."""
+LEFT_BYTES_MAX = 268_435_456
+"""A longer text is nobody's document."""
 OURS = ".realmconf"
 """How our temporary files end, which are otherwise called as the other program calls its own."""
+_OF_A_WRITE = re.compile(
+    rf"\.(.+)\.tmp\.[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{re.escape(OURS)}"
+)
+_OF_A_LOCK = re.compile(rf"{re.escape(LOCK)}\.[0-9a-f]{{16}}")
+SAVES_MAX = 16
+"""More saves than that do not fall into one exchange."""
+_RIGHTS = "system.posix_acl_access"
+"""Rights beyond the mode; they state what the group may do, too."""
 
 
 def temporary(folder: str, name: str) -> str:
     """A path beside the file *name* that nobody has."""
-    return os.path.join(folder, f".{name.partition('.')[0]}.tmp.{_uuid7()}{OURS}")
+    return os.path.join(folder, f".{_stem(name)}.tmp.{_uuid7()}{OURS}")
 
 
-def sweep(folder: str) -> None:
-    """Remove what those of ours who died left behind: the caller holds the lock, so nobody of ours is at work."""
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0]
+
+
+def sweep(
+    folder: str,
+    config: str,
+    *,
+    is_somebodys: Callable[[bytes], bool] = lambda text: False,
+    name: str = "left",
+) -> str:
+    """
+    Remove what those of ours who died left behind: the caller holds the lock, so nobody of ours is at work.
+
+    A text that came out of the place of *config* and *is_somebodys* is kept beside it, under a name that ends with
+    *name*; where, or empty.
+    """
+    kept = ""
+    real = os.path.realpath(config)
+    begin = f".{_stem(os.path.basename(real))}.tmp."
+    for path in _left(folder, real):
+        if os.path.basename(path).startswith(f"{LOCK}."):
+            _remove_left_lock(path)
+            continue
+        with suppress(OSError):
+            # Else it is somebody else's to remove.
+            if os.path.basename(path).startswith(begin):
+                text = read(path, bytes_max=LEFT_BYTES_MAX)
+                if text is not None and is_somebodys(text):
+                    kept = set_aside(real, name, source=path)
+            os.unlink(path)
+    return kept
+
+
+def _left(folder: str, config: str) -> Iterator[str]:
+    """What may have been left behind for the realm in *folder*, whose document is the file *config*."""
+    elsewhere, linked = os.path.split(config)
     for name in os.listdir(folder):
-        if name.startswith(".") and name.endswith(OURS):
-            try:
-                os.unlink(os.path.join(folder, name))
-            except OSError:
-                # Somebody else's to remove.
-                pass
+        if _is_left(name, CONFIG, STATE, linked) or is_left_lock(name):
+            yield os.path.join(folder, name)
+    if os.path.realpath(folder) != elsewhere and os.path.isdir(elsewhere):
+        for name in os.listdir(elsewhere):
+            if _is_left(name, linked):
+                yield os.path.join(elsewhere, name)
+
+
+def is_left_lock(name: str) -> bool:
+    """Whether *name* is what a lock of ours is called before it has its place."""
+    return _OF_A_LOCK.fullmatch(name) is not None
+
+
+def _is_left(name: str, *files: str) -> bool:
+    """Whether *name* is a temporary one of ours for one of *files*: what only looks like it is somebody's own."""
+    found = _OF_A_WRITE.fullmatch(name)
+    return found is not None and found[1] in {_stem(file) for file in files}
+
+
+def _remove_left_lock(path: str) -> None:
+    """Whoever wants the lock has one under another name for an instant, without holding it yet."""
+    with suppress(OSError):
+        if time.time() - os.lstat(path).st_mtime > LEFT_SECONDS:
+            os.unlink(path)
+
+
+def set_aside(path: str, name: str, *, source: str | None = None) -> str:
+    """
+    Give the file at *path* a second name beside it that nobody has, which is returned: it stays when it is replaced.
+
+    A symlink is followed.  With *source* it is that file which gets such a name.
+    """
+    path = os.path.realpath(path) if os.path.islink(path) else path
+    source = path if source is None else source
+    aside, number = f"{path}.{name}", 1
+    while True:
+        try:
+            os.link(source, aside)
+        except FileExistsError:
+            if os.path.samefile(source, aside):
+                return aside
+            number += 1
+            aside = f"{path}.{name}-{number}"
+        else:
+            sync_folder(os.path.dirname(path))
+            return aside
 
 
 def take_away(path: str, expected: bytes) -> str:
@@ -106,17 +211,27 @@ def take_away(path: str, expected: bytes) -> str:
         os.rename(path, aside)
     except FileNotFoundError:
         raise OvertakenError from None
-    if read(aside, bytes_max=len(expected)) != expected:
+    if not _has(aside, expected):
         try:
             os.link(aside, path)
+        except PermissionError:
+            # Nothing that can have two names, as a folder.
+            os.rename(aside, path)
         except FileExistsError:
             # Yet another save: the older one is set aside for good, under a name that tells.
             os.rename(aside, f"{path}.saved")
         else:
             os.unlink(aside)
         raise OvertakenError
-    os.unlink(aside)
+    _remove(aside)
     return folder
+
+
+def _has(path: str, expected: bytes) -> bool:
+    try:
+        return read(path, bytes_max=len(expected)) == expected
+    except OSError:
+        return False
 
 
 class Replacement:
@@ -131,6 +246,8 @@ class Replacement:
         folder, name = os.path.split(self._path)
         self.folder = folder
         self._temporary = temporary(folder, name)
+        self._content = content
+        self._identity = (0, 0)
         self._is_there = False
         self._write(content)
 
@@ -141,15 +258,19 @@ class Replacement:
             FILE_MODE,
         )
         self._is_there = True
+        made = os.fstat(descriptor)
+        self._identity = (made.st_dev, made.st_ino)
         try:
-            with open(descriptor, "wb") as file:
-                self._like_before(file.fileno())
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            self._like_before(descriptor)
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
         except BaseException:
             self.discard()
             raise
+        finally:
+            os.close(descriptor)
 
     def _like_before(self, descriptor: int) -> None:
         """Give it the mode, owner and attributes of the file that it is to replace."""
@@ -157,21 +278,21 @@ class Replacement:
             old = os.stat(self._path)
         except FileNotFoundError:
             return
-        new = os.fstat(descriptor)
-        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
-            try:
-                os.fchown(descriptor, old.st_uid, old.st_gid)
-            except PermissionError:
-                # Only the system's administrator may; the mode below still keeps others out.
-                pass
-        os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
-        if hasattr(os, "listxattr"):
-            try:
-                for name in os.listxattr(self._path):
-                    os.setxattr(descriptor, name, os.getxattr(self._path, name))
-            except OSError:
-                # Attributes that only the system sets, or a file system without any.
-                pass
+        mode, is_of_group = stat.S_IMODE(old.st_mode), _given_to(descriptor, old)
+        # What one group may do is no other group's right.
+        os.fchmod(descriptor, mode if is_of_group else mode & ~stat.S_IRWXG)
+        if not hasattr(os, "listxattr"):
+            return
+        names: list[str] = []
+        with suppress(OSError):
+            # A file system without any has none.
+            names = os.listxattr(self._path)
+        for name in names:
+            if name == _RIGHTS and not is_of_group:
+                continue
+            with suppress(OSError):
+                # One that only the system sets keeps back none of the others.
+                os.setxattr(descriptor, name, os.getxattr(self._path, name))
 
     def put(self) -> None:
         """Let it take the file's name, whatever has it."""
@@ -196,12 +317,38 @@ class Replacement:
             # A save between the last look and this instant is lost here; nothing narrower can be had.
             self.put()
             return
-        if read(self._temporary, bytes_max=len(expected)) == expected:
-            self.discard()
-            return
-        exchange_paths(self._temporary, self._path)
+        # Until it is known for what was expected it may be the only copy of what somebody has saved.
+        self._is_there = False
+        try:
+            is_expected = read(self._temporary, bytes_max=len(expected)) == expected
+        except OSError:
+            self._give_back()
+            raise
+        if not is_expected:
+            self._give_back()
+            raise OvertakenError
+        self._is_there = True
         self.discard()
-        raise OvertakenError
+
+    def _give_back(self) -> None:
+        """
+        Put what came out back into its place, and remove what stood there meanwhile.
+
+        Where that is not ours it was saved since, and is newer than what came out: then it is given back in turn, and
+        the older one is kept beside it.
+        """
+        put: tuple[tuple[int, int], bytes | None] = (self._identity, self._content)
+        for number in range(SAVES_MAX):
+            given = _there(self._temporary)
+            exchange_paths(self._temporary, self._path)
+            if _there(self._temporary) == put:
+                if number:
+                    set_aside(self._path, "saved", source=self._temporary)
+                self._is_there = True
+                self.discard()
+                return
+            put = given
+        set_aside(self._path, "saved", source=self._temporary)
 
     def _put_new(self) -> None:
         try:
@@ -218,10 +365,38 @@ class Replacement:
         """Remove what is left under the temporary name. Idempotent."""
         if self._is_there:
             self._is_there = False
-            try:
-                os.unlink(self._temporary)
-            except FileNotFoundError:
-                pass
+            _remove(self._temporary)
+
+
+def _there(path: str) -> tuple[tuple[int, int], bytes | None]:
+    """Which file it is, and what it says if it is one."""
+    found = os.lstat(path)
+    content = None
+    with suppress(OSError):
+        content = read(path, bytes_max=LEFT_BYTES_MAX)
+    return (found.st_dev, found.st_ino), content
+
+
+def _given_to(descriptor: int, old: os.stat_result) -> bool:
+    """Whether the file has got the group of *old*, and its owner if only that can be had: few may give files away."""
+    new = os.fstat(descriptor)
+    if (old.st_uid, old.st_gid) == (new.st_uid, new.st_gid):
+        return True
+    for owner in (old.st_uid, -1):
+        with suppress(OSError):
+            os.fchown(descriptor, owner, old.st_gid)
+            return True
+    return old.st_gid == new.st_gid
+
+
+def _remove(path: str) -> None:
+    """
+    Remove what nobody needs.
+
+    Where that fails the next writer sweeps it away: it must not turn what is done into a failure.
+    """
+    with suppress(OSError):
+        os.unlink(path)
 
 
 def _uuid7() -> str:

@@ -13,14 +13,23 @@ import json
 import os
 import threading
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import apsw
 
 from realmconf.domain.archive import revision_fields, revision_from
 from realmconf.domain.names import RealmName, SystemName, is_system
 from realmconf.domain.record import Record
-from realmconf.errors import StoreCorrupt, StoreFull, StoreReadOnly, StoreTooNew, StoreUnavailable
+from realmconf.errors import (
+    OutcomeUnknown,
+    StoreCorrupt,
+    StoreFull,
+    StoreReadOnly,
+    StoreTooNew,
+    StoreUnavailable,
+)
+from realmconf.stores.meerkat import places
+from realmconf.stores.meerkat.lockfile import LostLockError
 from realmconf.stores.protocol import Receipt
 
 TYPE_CHECKING = False
@@ -31,8 +40,10 @@ if TYPE_CHECKING:
     from realmconf.domain.names import Limits
     from realmconf.domain.revision import Revision
     from realmconf.errors import RealmconfError
+    from realmconf.stores.meerkat.places import Place
 
 FORMAT = 1
+"""Of a new one; ``places`` raises it."""
 BUSY_MILLISECONDS = 5_000
 RECEIPTS_KEPT = 100_000
 """Per realm; the oldest goes first."""
@@ -87,6 +98,13 @@ class Known(Record):
     """Whether we wrote it, with its digest beside the number."""
     floor: int
     position: int
+    place: Place | None = None
+    """Where its files are not what its history is; None as a rule."""
+
+    @property
+    def moved_to(self) -> str | None:
+        """The store that the realm lives in, if not in this one."""
+        return None if self.place is None else self.place.to
 
 
 class Intent(Record):
@@ -160,9 +178,10 @@ class Journal:
 
     def _read_keys(self, connection: apsw.Connection) -> None:
         for name in ("text_key", "request_key"):
-            self._keys[name] = connection.execute(
-                "SELECT value FROM meta WHERE name = ?", (name,)
-            ).get
+            found = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).get
+            if not isinstance(found, bytes):
+                raise _damaged(self.path)
+            self._keys[name] = found
 
     # --- reading -----------------------------------------------------------------------
 
@@ -172,9 +191,9 @@ class Journal:
             if connection is None:
                 return None
             row = connection.execute(
-                "SELECT record, text, is_stamped, floor, position FROM revision JOIN realm ON realm.name = realm "
-                "WHERE realm = ? ORDER BY generation DESC LIMIT 1",
-                (realm,),
+                "SELECT record, text, is_stamped, floor, position, (SELECT value FROM meta WHERE name = ?) "
+                "FROM revision JOIN realm ON realm.name = realm WHERE realm = ? ORDER BY generation DESC LIMIT 1",
+                (f"{places.PREFIX}{realm}", realm),
             ).fetchone()
             if row is None:
                 return None
@@ -184,6 +203,7 @@ class Journal:
                 is_stamped=bool(row[2]),
                 floor=row[3],
                 position=row[4],
+                place=places.parsed(row[5]),
             )
 
     def intents(self, realm: RealmName) -> list[Intent]:
@@ -261,8 +281,15 @@ class Journal:
         receipt: Receipt | None,
         schemas: Mapping[str, Document],
     ) -> None:
-        """Keep what is about to be committed; the realm's lock is held."""
+        """
+        Keep what is about to be committed; the realm's lock is held.
+
+        Raises:
+            LostLockError: It is not held any more: the realm has moved into another store meanwhile.
+        """
         with self._writing() as connection:
+            if places.lives_elsewhere(connection, realm):
+                raise LostLockError
             connection.execute(
                 "INSERT OR REPLACE INTO intent VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -302,12 +329,15 @@ class Journal:
             ).get
             if newest is not None and newest >= generation:
                 return False
-            self._append(connection, realm, generation, text, True, write_id, record)
+            if places.lives_elsewhere(connection, realm):
+                return False
+            self.append(connection, realm, generation, text, True, write_id, record)
+            _leave_out(connection, realm, newest, generation)
             for name, schema in json.loads(schemas).items():
-                _keep_schema(connection, realm, name, schema)
+                keep_schema(connection, realm, name, schema)
             if receipt is not None:
                 request, outcome = json.loads(receipt)
-                self._keep_receipt(connection, realm, write_id, request, outcome, generation)
+                self.insert_receipt(connection, realm, write_id, request, outcome, generation)
             return True
 
     def drop_intents(self, realm: RealmName, digest: str | None = None) -> None:
@@ -326,7 +356,9 @@ class Journal:
             ).get
             if known is not None and known >= revision.generation:
                 return False
-            self._append(
+            if places.lives_elsewhere(connection, realm):
+                return False
+            self.append(
                 connection,
                 realm,
                 revision.generation,
@@ -335,11 +367,7 @@ class Journal:
                 revision.write_id,
                 record_of(revision),
             )
-            if known is None or known + 1 != revision.generation:
-                # What came between nobody of ours has seen.
-                connection.execute(
-                    "UPDATE realm SET floor = ? WHERE name = ?", (revision.generation, realm)
-                )
+            _leave_out(connection, realm, known, revision.generation)
             return True
 
     def restyled(self, realm: RealmName, generation: int, *, text: str) -> None:
@@ -352,8 +380,8 @@ class Journal:
 
     def keep_receipt(self, receipt: Receipt) -> None:
         """Keep what became of a write id that appended nothing."""
-        with self._writing() as connection:
-            self._keep_receipt(
+        with self.deciding() as connection:
+            self.insert_receipt(
                 connection,
                 receipt.realm,
                 receipt.write_id,
@@ -364,10 +392,10 @@ class Journal:
 
     def known_or(self, receipt: Receipt) -> Receipt:
         """What is known of the receipt's write id, else *receipt*, kept from now on."""
-        with self._writing() as connection:
+        with self.deciding() as connection:
             known = self.receipt(receipt.realm, receipt.write_id)
             if known is None:
-                self._keep_receipt(
+                self.insert_receipt(
                     connection,
                     receipt.realm,
                     receipt.write_id,
@@ -377,30 +405,35 @@ class Journal:
                 )
             return known or receipt
 
-    def moved(self, old: RealmName, new: RealmName) -> None:
-        """The history of *old* is *new*'s from now on, with its places in the order; both keep the schemas."""
+    def has_text(self, realm: RealmName, text: str) -> bool:
+        """Whether a revision of *realm* that is kept stood in the text with this digest."""
+        return bool(
+            self.rows("SELECT 1 FROM revision WHERE realm = ? AND text = ? LIMIT 1", realm, text)
+        )
+
+    def due(self, realm: RealmName, generation: int, *, text: str) -> None:
+        """The newest revision is about to be put into the files, in the text with this digest."""
         with self._writing() as connection:
-            floor = connection.execute("SELECT floor FROM realm WHERE name = ?", (old,)).get
-            # What the old name says from here on starts a history of its own.
-            connection.execute("DELETE FROM realm WHERE name = ?", (old,))
+            found = places.find(connection, realm)
+            if found is None or found.to is not None:
+                raise LostLockError
+            numbers = {number for _, number in found.kept} | {generation}
+            states = ((text, number) for number in sorted(numbers, key=lambda one: one or 0))
+            kept = dict.fromkeys([*found.kept, *states])
+            places.put(connection, realm, found.replace(kept=tuple(kept)))
             connection.execute(
-                "INSERT INTO realm VALUES(?, ?, ?)", (new, RealmName(new).folded, floor)
+                "UPDATE revision SET text = ?, is_stamped = 1 WHERE realm = ? AND generation = ?",
+                (text, realm, generation),
             )
-            connection.execute("UPDATE revision SET realm = ? WHERE realm = ?", (new, old))
-            connection.execute(
-                "INSERT INTO realm_schema(realm, digest, position) "
-                "SELECT ?, digest, position FROM realm_schema WHERE realm = ? ORDER BY number",
-                (new, old),
-            )
-            connection.execute(
-                "INSERT OR IGNORE INTO receipt(realm, write_id, request, outcome, generation) "
-                "SELECT ?, write_id, request, outcome, generation FROM receipt WHERE realm = ? ORDER BY number",
-                (new, old),
-            )
+
+    def rendered(self, realm: RealmName) -> None:
+        """The files say what the history does."""
+        with self._writing() as connection:
+            places.clear(connection, realm)
 
     def set_floor(self, realm: RealmName, floor: int) -> int:
         """Remove what is below *floor*; how many revisions that were."""
-        with self._writing() as connection:
+        with self.deciding() as connection:
             connection.execute(
                 "UPDATE realm SET floor = max(floor, ?) WHERE name = ?", (floor, realm)
             )
@@ -411,7 +444,7 @@ class Journal:
 
     def rewrite(self, realm: RealmName, revision: Revision) -> None:
         """Put *revision* in place of the one of its generation (a purge)."""
-        with self._writing() as connection:
+        with self.deciding() as connection:
             connection.execute(
                 "UPDATE revision SET record = ? WHERE realm = ? AND generation = ?",
                 (record_of(revision), realm, revision.generation),
@@ -427,7 +460,7 @@ class Journal:
                 except apsw.Error as error:
                     raise explain(error, self.path) from error
 
-    def _append(
+    def append(
         self,
         connection: apsw.Connection,
         realm: RealmName,
@@ -437,6 +470,7 @@ class Journal:
         write_id: str,
         record: str,
     ) -> None:
+        """Put a revision behind the newest one, in the transaction that is open; the first one is the floor."""
         connection.execute(
             "INSERT OR IGNORE INTO realm VALUES(?, ?, ?)", (realm, realm.folded, generation)
         )
@@ -444,9 +478,11 @@ class Journal:
             "INSERT INTO revision(realm, generation, text, is_stamped, write_id, record) VALUES(?, ?, ?, ?, ?, ?)",
             (realm, generation, text, is_stamped, write_id, record),
         )
+        # The files say it.
+        places.clear(connection, realm)
 
     @staticmethod
-    def _keep_receipt(
+    def insert_receipt(
         connection: apsw.Connection,
         realm: RealmName,
         write_id: str,
@@ -454,8 +490,15 @@ class Journal:
         outcome: str,
         generation: int,
     ) -> None:
+        """
+        Keep a receipt, in the transaction that is open.
+
+        One that is there stays, unless it tells nothing of its request and this one does.
+        """
         connection.execute(
-            "INSERT OR IGNORE INTO receipt(realm, write_id, request, outcome, generation) VALUES(?, ?, ?, ?, ?)",
+            "INSERT INTO receipt(realm, write_id, request, outcome, generation) VALUES(?, ?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET request = excluded.request "
+            "WHERE receipt.request = '' AND excluded.request <> '' AND receipt.outcome = excluded.outcome",
             (realm, write_id, request, outcome, generation),
         )
         connection.execute(
@@ -483,21 +526,49 @@ class Journal:
 
     @contextmanager
     def _writing(self) -> Iterator[apsw.Connection]:
+        """A transaction that changes nothing by itself: if it fails, and is there all the same, no harm is done."""
+        try:
+            with self.deciding() as connection:
+                yield connection
+        except OutcomeUnknown as unknown:
+            raise unknown.__cause__ or unknown from None
+
+    @contextmanager
+    def deciding(self) -> Iterator[apsw.Connection]:
+        """
+        A transaction, all or nothing.
+
+        Raises:
+            OutcomeUnknown: It failed at its end; the cause is what it would mean if nothing had been changed.
+        """
         if self._read_only:
             raise StoreReadOnly("this handle was opened for reading only")
         with self.lock:
             connection = self._opened() or self._made()
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    connection.execute("ROLLBACK")
-                    raise
-                self._changes += 1
+                yield connection
+            except apsw.Error as error:
+                self._take_back(connection)
+                raise explain(error, self.path) from error
+            except BaseException:
+                self._take_back(connection)
+                raise
+            self._changes += 1
+            try:
                 connection.execute("COMMIT")
             except apsw.Error as error:
-                raise explain(error, self.path) from error
+                self._take_back(connection)
+                reason = explain(error, self.path)
+                raise OutcomeUnknown(None, reason=str(reason)) from reason
+
+    def _take_back(self, connection: apsw.Connection) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except apsw.Error:
+            # Opened again, it says what is there.
+            self.close()
 
     def _opened(self) -> apsw.Connection | None:
         """The connection; None if there is no journal."""
@@ -510,17 +581,28 @@ class Journal:
         try:
             flags = apsw.SQLITE_OPEN_READONLY if self._read_only else apsw.SQLITE_OPEN_READWRITE
             connection = apsw.Connection(self.path, flags=flags)
-            self._prepare(connection)
-            found = connection.execute("SELECT value FROM meta WHERE name = 'format'").get
         except apsw.Error as error:
             raise explain(error, self.path) from error
-        if found > FORMAT:
-            raise StoreTooNew(
-                f"{self.path} has format {found}, this program knows {FORMAT}: use a newer realmconf for it"
-            )
+        try:
+            self._prepare(connection)
+            self._check_format(connection)
+            self._read_keys(connection)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, apsw.Error):
+                raise explain(error, self.path) from error
+            raise
         self._connection, self._inode = connection, inode
-        self._read_keys(connection)
         return connection
+
+    def _check_format(self, connection: apsw.Connection) -> None:
+        found = connection.execute("SELECT value FROM meta WHERE name = 'format'").get
+        if not isinstance(found, int):
+            raise _damaged(self.path)
+        if found > places.FORMAT:
+            raise StoreTooNew(
+                f"{self.path} has format {found}, this program knows {places.FORMAT}: use a newer realmconf for it"
+            )
 
     def _made(self) -> apsw.Connection:
         """A new journal, complete or not at all."""
@@ -553,7 +635,9 @@ class Journal:
         except OSError as error:
             raise _of_system(error, self.path) from error
         finally:
-            os.unlink(temporary)
+            with suppress(OSError):
+                # It holds nothing, and is in nobody's way.
+                os.unlink(temporary)
         opened = self._opened()
         assert opened is not None
         return opened
@@ -585,16 +669,25 @@ def record_of(revision: Revision) -> str:
     return json.dumps(revision_fields(revision), ensure_ascii=False, separators=(",", ":"))
 
 
-def _keep_schema(
+def _leave_out(
+    connection: apsw.Connection, realm: RealmName, newest: int | None, generation: int
+) -> None:
+    """Let the history of *realm* begin with *generation*, where nobody of ours has seen what came before it."""
+    if newest is None or newest + 1 != generation:
+        connection.execute("UPDATE realm SET floor = ? WHERE name = ?", (generation, realm))
+
+
+def keep_schema(
     connection: apsw.Connection, realm: RealmName, digest: str, schema: Document
 ) -> None:
+    """Keep a schema beside *realm*, in the transaction that is open."""
     connection.execute(
         "INSERT OR IGNORE INTO schema VALUES(?, ?)",
         (digest, json.dumps(schema, ensure_ascii=False)),
     )
     connection.execute(
         "INSERT OR IGNORE INTO realm_schema(realm, digest, position) "
-        "VALUES(?, ?, (SELECT max(position) FROM revision))",
+        "VALUES(?, ?, coalesce((SELECT max(position) FROM revision), 0))",
         (realm, digest),
     )
 
@@ -616,13 +709,19 @@ def explain(error: apsw.Error, path: str) -> RealmconfError:
         return StoreFull(f"no space left for {path}; free some, reads go on meanwhile")
     if isinstance(error, (apsw.ReadOnlyError, apsw.PermissionsError)):
         return StoreReadOnly(f"{path} can be read but not written from here")
-    if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
-        return StoreCorrupt(
-            f"{path} is damaged; without it the realms go on from their files: move it away"
-        )
+    if isinstance(error, (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)):
+        # Of the last kind is a table that is not there: our statements are right.
+        return _damaged(path)
     if isinstance(error, apsw.CantOpenError):
         return StoreReadOnly(f"{path} cannot be opened from here")
     return StoreUnavailable(f"{path} is held by another program, or cannot be used now")
+
+
+def _damaged(path: str) -> StoreCorrupt:
+    return StoreCorrupt(
+        f"{path} is damaged; without it the realms go on from their files: move it away, "
+        "with those beside it whose names begin with its own"
+    )
 
 
 def _of_system(error: OSError, path: str) -> RealmconfError:

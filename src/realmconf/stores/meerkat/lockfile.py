@@ -8,19 +8,24 @@ stale.  Beyond that protocol, and invisible to it: the file says who holds it, i
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
 import time
 import weakref
+from contextlib import suppress
 
 from realmconf.domain.record import Record
 from realmconf.errors import LockTimeout
+from realmconf.stores.meerkat.sightings import boot
 from realmconf.stores.renaming import ExchangeUnsupportedError, exchange_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
+
+    from realmconf.stores.meerkat.sightings import Sightings
 
     Identity: TypeAlias = tuple[int, int, int]
     """Device, inode, mtime: what makes a file at a name the same one as before."""
@@ -32,6 +37,10 @@ STALE_SECONDS = 30.0
 
 OBSERVED_SECONDS = 0.25
 """A lock that seems stale has to stay as it is for so long: a clock that jumped steals from nobody who is alive."""
+
+_WITHOUT_LINKS = frozenset(
+    (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+)
 
 PROGRAM = "realmconf"
 CONTENT_BYTES_MAX = 4_096
@@ -114,9 +123,13 @@ class Held:
             self._close()
 
 
-def take(path: str, deadline: float, *, timing: Timing = TIMING) -> Held:
+def take(
+    path: str, deadline: float, *, timing: Timing = TIMING, sightings: Sightings | None = None
+) -> Held:
     """
     Take the lock at *path*; its folder is there.
+
+    *sightings* knows what processes before this one have watched.
 
     *deadline* is monotonic; nobody waits longer than the timeout of the protocol either.
 
@@ -128,6 +141,7 @@ def take(path: str, deadline: float, *, timing: Timing = TIMING) -> Held:
     deadline = min(deadline, asked + timing.timeout_seconds)
     seen: Identity | None = None
     seen_since = asked
+    told_seconds = 0.0
     while True:
         made = _make(path)
         if made is not None:
@@ -136,9 +150,12 @@ def take(path: str, deadline: float, *, timing: Timing = TIMING) -> Held:
         now = time.monotonic()
         if found != seen:
             seen, seen_since = found, _first_seen(path, found, now)
+            told_seconds = _told_seconds(path, found, sightings)
         if found is not None:
-            taken = _taken_over(path, found, now - seen_since, timing)
+            taken = _taken_over(path, found, now - seen_since, told_seconds, timing)
             if taken is not None:
+                if sightings is not None:
+                    sightings.forget(path)
                 return taken
         if time.monotonic() >= deadline:
             raise LockTimeout(waited_seconds=time.monotonic() - asked)
@@ -175,12 +192,11 @@ def holder_of(path: str) -> Holder | None:
 
 
 def is_held(path: str, *, stale_seconds: float) -> bool:
-    """Whether somebody seems to be at work now; a look at the name and its time, nothing more."""
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
+    """Whether somebody seems to be at work now: a lock is there, not stale, and not that of a dead one of ours."""
+    found = _identity(path)
+    if found is None or time.time() - found[2] / 1e9 > stale_seconds:
         return False
-    return time.time() - found.st_mtime <= stale_seconds
+    return not _is_of_a_dead_one(path, found)
 
 
 # --- making one ---------------------------------------------------------------------------
@@ -188,21 +204,44 @@ def is_held(path: str, *, stale_seconds: float) -> bool:
 
 def _make(path: str) -> int | None:
     """A new lock file of ours, open and under ``flock``; None if the name is taken."""
-    try:
-        descriptor = os.open(
-            path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
-    except FileExistsError:
+    if os.path.lexists(path):
         return None
+    # It gets its name complete: one without its content would be anybody's, and in everybody's way until it is stale.
+    temporary = f"{path}.{os.urandom(8).hex()}"
+    descriptor = os.open(
+        temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+    )
+    is_made = False
     try:
         _flock(descriptor)
         os.write(descriptor, _signature())
-    except BaseException:
-        # Without its content it would be anybody's; nobody may find it there for the next half minute.
-        os.unlink(path)
-        os.close(descriptor)
-        raise
-    return descriptor
+        is_made = _named(temporary, path, descriptor)
+    finally:
+        _remove(temporary)
+        if not is_made:
+            os.close(descriptor)
+    return descriptor if is_made else None
+
+
+def _named(temporary: str, path: str, descriptor: int) -> bool:
+    """Whether *temporary* has got the name *path* too, which nobody had."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _WITHOUT_LINKS:
+            raise
+    else:
+        return True
+    # A file system without second names: the name is made first, and then is ours to replace.
+    try:
+        made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return False
+    os.close(made)
+    os.rename(temporary, path)
+    return os.path.samestat(os.lstat(path), os.fstat(descriptor))
 
 
 def _signature() -> bytes:
@@ -210,7 +249,7 @@ def _signature() -> bytes:
         "program": PROGRAM,
         "process": os.getpid(),
         "host": _host(),
-        "boot": _boot(),
+        "boot": boot(),
         "token": os.urandom(16).hex(),
         "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
@@ -219,15 +258,6 @@ def _signature() -> bytes:
 
 def _host() -> str:
     return os.uname().nodename if hasattr(os, "uname") else ""
-
-
-def _boot() -> str:
-    """Which run of which kernel this is: a process number means nothing elsewhere."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 def _flock(descriptor: int) -> bool:
@@ -270,6 +300,13 @@ def _first_seen(path: str, found: Identity | None, now: float) -> float:
     return now
 
 
+def _told_seconds(path: str, found: Identity | None, sightings: Sightings | None) -> float:
+    """For how long others have seen the lock there before; of one with a time in the past its age says it."""
+    if found is None or sightings is None or found[2] / 1e9 <= time.time():
+        return 0.0
+    return sightings.watched_seconds(path, found)
+
+
 def _content(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
@@ -290,7 +327,7 @@ def _stated(content: bytes) -> dict[str, object] | None:
 def _is_of_a_dead_one(path: str, found: Identity) -> bool:
     """Whether the lock is one of ours whose holder, on this machine, has ended."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:
@@ -299,9 +336,9 @@ def _is_of_a_dead_one(path: str, found: Identity) -> bool:
             return False
         stated = _stated(os.read(descriptor, CONTENT_BYTES_MAX))
         is_from_here = (
-            stated is not None and stated.get("boot") == _boot() and stated.get("host") == _host()
+            stated is not None and stated.get("boot") == boot() and stated.get("host") == _host()
         )
-        return is_from_here and bool(_boot()) and _flock(descriptor)
+        return is_from_here and bool(boot()) and _flock(descriptor)
     finally:
         os.close(descriptor)
 
@@ -309,18 +346,55 @@ def _is_of_a_dead_one(path: str, found: Identity) -> bool:
 # --- taking over --------------------------------------------------------------------------
 
 
-def _taken_over(path: str, found: Identity, watched_seconds: float, timing: Timing) -> Held | None:
-    """The lock, if the one that was *found* has been left behind and could be replaced by ours."""
-    if _is_of_a_dead_one(path, found):
-        return _exchanged(path, found, age_seconds_min=None)
-    age_seconds = time.time() - found[2] / 1e9
-    if watched_seconds > timing.stale_seconds:
-        # Whatever its time says: it has stood there unchanged for that long.
-        return _exchanged(path, found, age_seconds_min=None)
-    observed_seconds = min(OBSERVED_SECONDS, timing.stale_seconds / 2)
-    if watched_seconds >= observed_seconds and age_seconds > timing.stale_seconds:
-        return _exchanged(path, found, age_seconds_min=timing.stale_seconds)
+def _taken_over(
+    path: str, found: Identity, watched_seconds: float, told_seconds: float, timing: Timing
+) -> Held | None:
+    """
+    The lock, if the one that was *found* has been left behind and could be replaced by ours.
+
+    This process has seen it there for *watched_seconds*, and others told of *told_seconds* before.
+    """
+    # Whatever its time says: it has stood there unchanged for that long.
+    if _is_of_a_dead_one(path, found) or watched_seconds > timing.stale_seconds:
+        return _replaced(path, found, age_seconds_min=None)
+    if watched_seconds < min(OBSERVED_SECONDS, timing.stale_seconds / 2):
+        return None
+    if told_seconds > timing.stale_seconds:
+        return _replaced(path, found, age_seconds_min=None)
+    if time.time() - found[2] / 1e9 > timing.stale_seconds:
+        return _replaced(path, found, age_seconds_min=timing.stale_seconds)
     return None
+
+
+def _replaced(path: str, found: Identity, *, age_seconds_min: float | None) -> Held | None:
+    """
+    See ``_exchanged``; one of ours at a time.
+
+    Of three who exchange at once, one may put a second one's back in place of a third one's that is in force.
+    """
+    try:
+        guard = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if _is_busy(guard) or _identity(path) != found:
+            return None
+        return _exchanged(path, found, age_seconds_min=age_seconds_min)
+    finally:
+        os.close(guard)
+
+
+def _is_busy(guard: int) -> bool:
+    try:
+        import fcntl
+
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        # Without such locks here the exchange and the proof after it are all that there is.
+        return False
+    return False
 
 
 def _exchanged(path: str, found: Identity, *, age_seconds_min: float | None) -> Held | None:
@@ -412,10 +486,9 @@ def _mode(path: str) -> int:
 
 
 def _remove(path: str) -> None:
-    try:
+    """Remove what nobody needs; what cannot be removed now is swept away later."""
+    with suppress(OSError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
 def _after_fork_in_child() -> None:

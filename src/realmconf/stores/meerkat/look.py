@@ -30,6 +30,8 @@ PATIENCE_SECONDS = 1.0
 PACE_SECONDS = 0.005
 MOVING_SECONDS_MAX = 10.0
 """Files that never stand still for so long cannot be read."""
+HASTE_SECONDS = 0.1
+"""The same for whoever waits for nobody."""
 STATE_BYTES_MAX = 1_048_576
 RECENT_SECONDS = 0.05
 """A file that changed so little ago may change again without another time: it is not known by its stamp."""
@@ -67,25 +69,32 @@ def look(
     timing: Timing,
     bytes_max: int,
     is_locked_by_us: bool = False,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> Look:
     """
     Read both files.
 
-    *digest* is that of the key under which texts are digested, None where there is none.
+    *digest* is that of the key under which texts are digested, None where there is none.  *patience_seconds* is how
+    long whoever is at work is waited for.
 
     Raises:
         StoreUnavailable: They never stand still, or cannot be read.
     """
     config, state, lock = layout.config(realm), layout.state(realm), layout.lock(realm)
     begun = time.monotonic()
+    moving_seconds = MOVING_SECONDS_MAX if patience_seconds else HASTE_SECONDS
     while True:
-        was_held = not is_locked_by_us and lockfile.is_held(
-            lock, stale_seconds=timing.stale_seconds
-        )
-        before = stamps_of(layout, realm)
         try:
+            was_held = not is_locked_by_us and lockfile.is_held(
+                lock, stale_seconds=timing.stale_seconds
+            )
+            before = stamps_of(layout, realm)
             raw = files.read(state, bytes_max=STATE_BYTES_MAX)
             text = files.read(config, bytes_max=bytes_max)
+            # Before the stamps: whoever had changed one file when it was read, and is done by now, has moved the other.
+            is_quiet = not was_held and (
+                is_locked_by_us or not lockfile.is_held(lock, stale_seconds=timing.stale_seconds)
+            )
         except OSError as error:
             raise StoreUnavailable(
                 f"{error.filename or config} cannot be read: {error.strerror}", retryable=False
@@ -98,14 +107,11 @@ def look(
                 and stated.text is not None
                 and stated.text == digest(text)
             )
-            is_quiet = not was_held and (
-                is_locked_by_us or not lockfile.is_held(lock, stale_seconds=timing.stale_seconds)
-            )
             waited = time.monotonic() - begun
-            if is_proved or is_quiet or waited >= PATIENCE_SECONDS:
+            if is_proved or is_quiet or waited >= patience_seconds:
                 return Look(
                     state=stated, text=text, stamps=before, is_settled=is_proved or is_quiet
                 )
-        elif time.monotonic() - begun >= MOVING_SECONDS_MAX:
+        elif time.monotonic() - begun >= moving_seconds:
             raise StoreUnavailable(f"{config} changes faster than it can be read")
         time.sleep(PACE_SECONDS)

@@ -7,13 +7,14 @@ Decides the order of the steps of a commit, and what a failure at each of them m
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
 from realmconf.domain import workfile
 from realmconf.domain.document import same
 from realmconf.domain.revision import GENESIS, Policy, seal
-from realmconf.domain.toml import parse_toml
+from realmconf.domain.toml import TEXT_BYTES_PER_DOCUMENT_BYTE, parse_toml, render
 from realmconf.domain.workfile import Adopt, Broken, Restyled
 from realmconf.errors import (
     InvalidDocument,
@@ -24,11 +25,13 @@ from realmconf.errors import (
     WorkingCopyBroken,
 )
 from realmconf.stores.admission import Gate
-from realmconf.stores.meerkat import files, sidecar, standing
+from realmconf.stores.meerkat import files, places, sidecar, standing
 from realmconf.stores.meerkat.failures import explained
 from realmconf.stores.meerkat.files import Replacement
 from realmconf.stores.meerkat.journal import ABSENT_TEXT, sealed_salt
 from realmconf.stores.meerkat.lockfile import LostLockError
+from realmconf.stores.meerkat.pair import Pair
+from realmconf.stores.meerkat.places import Place
 from realmconf.stores.meerkat.sidecar import Sidecar
 from realmconf.stores.owner import name_of
 from realmconf.stores.protocol import Head, Notice
@@ -36,6 +39,7 @@ from realmconf.stores.protocol import Head, Notice
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from realmconf.domain.document import Document
     from realmconf.domain.names import Limits, RealmName
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from realmconf.stores.meerkat.layout import Layout
     from realmconf.stores.meerkat.lockfile import Held
     from realmconf.stores.meerkat.look import Look
+    from realmconf.stores.meerkat.places import FileState
     from realmconf.stores.meerkat.standing import Standing
     from realmconf.stores.protocol import Receipt
 
@@ -93,9 +98,24 @@ class Settler:
         Raises:
             WorkingCopyBroken: The text is no document.
         """
-        document = self.document(realm, look.text)
+        document = self.document(realm, look)
+        return self._written_elsewhere(
+            realm, look, generation, known, document, message="written by another program"
+        )
+
+    def _written_elsewhere(
+        self,
+        realm: RealmName,
+        look: Look,
+        generation: int,
+        known: Known | None,
+        document: Document | None,
+        *,
+        message: str,
+    ) -> Revision:
         before = None if known is None else known.revision
         key = self._journal.request_key() if self._journal.has_keys() else b""
+        is_next = before is not None and before.generation + 1 == generation
         return seal(
             realm=realm,
             generation=generation,
@@ -103,31 +123,43 @@ class Settler:
             document=document,
             author=FOREIGN_AUTHOR,
             surface="file",
-            message="written by another program",
+            message=message,
             write_id=f"adopt-{generation}-{self._mark(look)[:24]}",
             created_at=_moment(look),
+            reverts=self._reverts(realm, document, FOREIGN_AUTHOR) if is_next else (),
             salt=sealed_salt(key, realm, generation, look.text),
-            previous=GENESIS
-            if before is None or before.generation + 1 != generation
-            else before.digest,
+            previous=before.digest if before is not None and is_next else GENESIS,
             policy=Policy() if before is None else before.policy,
             schema_digest=None if before is None else before.schema_digest,
         )
 
+    def _reverts(self, realm: RealmName, document: Document | None, author: str) -> tuple[str, ...]:
+        """What of others' writes *document*, which follows the newest revision, puts back."""
+        if document is None:
+            return ()
+        newest_first = self._journal.revisions(
+            "SELECT record FROM revision WHERE realm = ? ORDER BY generation DESC LIMIT ?",
+            realm,
+            REVISIONS_SEARCHED,
+        )
+        return workfile.reverts(document, newest_first, author=author)
+
     def _mark(self, look: Look) -> str:
         return self._journal.digest(look.text) if self._journal.has_keys() else "unseen"
 
-    def document(self, realm: RealmName, text: bytes | None) -> Document | None:
+    def document(self, realm: RealmName, look: Look) -> Document | None:
         """
-        What a text states; None for no file.
+        What the text that was seen states; None for no file.
 
         Raises:
-            WorkingCopyBroken: It is no document.
+            WorkingCopyBroken: It is no document, or in a place that the name leads to and that is away.
         """
-        if text is None:
+        if look.text is None:
+            if self.is_dangling(realm, look):
+                raise self._broken(realm, "it is a link to a file that is not there")
             return None
         try:
-            return parse_toml(text, limits=self._limits).document
+            return parse_toml(look.text, limits=self._limits).document
         except InvalidDocument as error:
             place = "" if error.pointer is None else f"{error.pointer or '/'}: "
             raise self._broken(
@@ -135,6 +167,30 @@ class Settler:
             ) from None
         except LimitExceeded as error:
             raise self._broken(realm, str(error)) from None
+
+    def is_dangling(self, realm: RealmName, look: Look) -> bool:
+        """
+        Whether the text was not seen because its name is a link to nothing: that is nobody's wish to delete it.
+
+        A disk may not be mounted yet.  Where we have deleted it through the link, that is what stands there.
+        """
+        if look.text is not None or not os.path.islink(self._layout.config(realm)):
+            return False
+        if isinstance(look.state, Sidecar) and look.state.text == ABSENT_TEXT:
+            return False
+        known = self._journal.newest(realm)
+        return known is None or not known.revision.tombstone
+
+    def has_vanished(self, realm: RealmName, look: Look) -> bool:
+        """Whether a text that is known is gone, or nothing of it left: an editor may be about to put it there again."""
+        if look.text:
+            return False
+        known = self._journal.newest(realm)
+        before = None if known is None else known.revision.document
+        if before is None or (look.text is not None and not before):
+            return False
+        found = self.standing_of(look, known, self._journal.intents(realm))
+        return found.kind in standing.ADOPTED and not self.is_dangling(realm, look)
 
     def _broken(
         self, realm: RealmName, reason: str, *, line: int | None = None, column: int | None = None
@@ -145,9 +201,51 @@ class Settler:
 
     # --- under the lock -------------------------------------------------------------------
 
-    def settle(self, realm: RealmName, look: Look, held: Held, rows: Rows) -> tuple[Notice, ...]:
+    def sweep(self, realm: RealmName) -> tuple[Notice, ...]:
+        """
+        Remove what those who died left behind; what is worth telling.
+
+        Whoever was killed in the instant of an exchange may have had in hand what an editor had just saved: that stays.
+        """
+        folder, path = self._layout.folder(realm), self._layout.config(realm)
+        intents = {intent.text for intent in self._journal.intents(realm)}
+        if not self._was_exchanged(path, intents):
+            files.sweep(folder, path)
+            return ()
+
+        def is_somebodys(text: bytes) -> bool:
+            digest = self._journal.digest(text)
+            return digest not in intents and not self._journal.has_text(realm, digest)
+
+        known = self._journal.newest(realm)
+        newest = 0 if known is None else known.revision.generation
+        kept = files.sweep(folder, path, is_somebodys=is_somebodys, name=f"left-{newest}")
+        if not kept:
+            return ()
+        return (
+            Notice(
+                code="working_copy_set_aside",
+                message=f"{path} was saved while a write that was cut short took its place; the save is kept as {kept}",
+                path=kept,
+            ),
+        )
+
+    def _was_exchanged(self, path: str, intents: AbstractSet[str]) -> bool:
+        """Whether what stands at *path* is what somebody who never finished has put there."""
+        if not intents:
+            return False
+        text = files.read(
+            path, bytes_max=TEXT_BYTES_PER_DOCUMENT_BYTE * self._limits.document_bytes
+        )
+        return self._journal.digest(text) in intents
+
+    def settle(
+        self, realm: RealmName, look: Look, held: Held, rows: Callable[[], Rows]
+    ) -> tuple[Notice, ...]:
         """
         Bring the journal into step with what was seen under the lock; what is worth telling.
+
+        *rows* collects the other realms, which takes a look at each: only an edit that is to be judged needs them.
 
         Afterwards the newest revision of the journal is what the files say, or they say nothing that can be used.
 
@@ -156,6 +254,9 @@ class Settler:
             StoreCorrupt: The number is unreadable, and nothing says what it was.
         """
         known, intents = self._journal.newest(realm), self._journal.intents(realm)
+        if known is not None and known.moved_to is not None:
+            # What is written in its files from now on is for a person to look at.
+            return ()
         found = self.standing_of(look, known, intents)
         if found.kind == standing.UNFINISHED:
             assert found.intent is not None
@@ -168,14 +269,22 @@ class Settler:
             return ()
         if found.kind == standing.UNKNOWN:
             raise self.unknown(realm)
+        if found.kind == standing.DUE:
+            assert known is not None
+            return self._render(realm, look, held, known.revision)
         if found.kind == standing.FOREIGN:
             revision = self.foreign(realm, look, found.generation, known)
             self._journal.note(realm, revision, text=self._journal.digest(look.text))
+            if known is None and isinstance(look.state, Sidecar) and look.state.moved_to:
+                # The journal that knew it is gone, and the realm still lives elsewhere.
+                self.leave(realm, look, revision, to=look.state.moved_to)
         elif found.kind == standing.RENUMBERED:
             assert known is not None
             self._number(realm, look, held, known.revision.generation, known.text)
         elif found.kind in standing.ADOPTED:
             return self._adopt(realm, look, held, found, known, rows)
+        if known is not None and known.place is not None:
+            self._journal.rendered(realm)
         return ()
 
     def _adopt(
@@ -185,19 +294,21 @@ class Settler:
         held: Held,
         found: Standing,
         known: Known | None,
-        rows: Rows,
+        rows: Callable[[], Rows],
     ) -> tuple[Notice, ...]:
-        document = self.document(realm, look.text)
+        document = self.document(realm, look)
         before = None if known is None else known.revision
         text = self._journal.digest(look.text)
         if document is not None:
             verdict = self._gate.admitted(
-                rows, Head(realm=realm, revision=before), Adopt(document=document)
+                rows(), Head(realm=realm, revision=before), Adopt(document=document)
             )
             if isinstance(verdict, Broken):
                 raise self._broken(realm, verdict.reason)
             is_same = before is not None and same(document, before.document)
-            if is_same or isinstance(verdict, Restyled):
+            # Where the number is ahead it stays: others have read it.
+            is_next = before is None or found.generation == before.generation + 1
+            if is_next and (is_same or isinstance(verdict, Restyled)):
                 assert before is not None
                 self._number(realm, look, held, before.generation, text)
                 self._journal.restyled(realm, before.generation, text=text)
@@ -234,14 +345,7 @@ class Settler:
     ) -> Revision:
         path = self._layout.config(realm)
         author = _owner_of(path) or FOREIGN_AUTHOR
-        reverts: tuple[str, ...] = ()
-        if before is not None and document is not None:
-            newest_first = self._journal.revisions(
-                "SELECT record FROM revision WHERE realm = ? ORDER BY generation DESC LIMIT ?",
-                realm,
-                REVISIONS_SEARCHED,
-            )
-            reverts = workfile.reverts(document, newest_first, author=author)
+        is_next = before is not None and before.generation + 1 == generation
         return seal(
             realm=realm,
             generation=generation,
@@ -252,9 +356,9 @@ class Settler:
             message=message or ("" if document is not None else "config.toml was removed"),
             write_id=f"adopt-{os.urandom(16).hex()}",
             created_at=_now(),
-            reverts=reverts,
+            reverts=self._reverts(realm, document, author) if is_next else (),
             salt=os.urandom(16).hex(),
-            previous=GENESIS if before is None else before.digest,
+            previous=before.digest if before is not None and is_next else GENESIS,
             policy=Policy() if before is None else before.policy,
             schema_digest=None if before is None else before.schema_digest,
         )
@@ -280,12 +384,15 @@ class Settler:
             key,
         ):
             return
-        replacement = Replacement(
-            self._layout.state(realm), self._content(look, generation, text, key)
-        )
+        self._put_number(realm, held, self._content(look, generation, text, key))
+
+    def _put_number(self, realm: RealmName, held: Held, content: bytes) -> None:
+        replacement = Replacement(self._layout.state(realm), content)
         try:
             held.prove()
             replacement.put()
+            # See ``Pair.put``.
+            held.prove()
         finally:
             replacement.discard()
         files.sync_folder(replacement.folder)
@@ -303,53 +410,30 @@ class Settler:
         look: Look,
         held: Held,
         revision: Revision,
-        content: bytes | None,
         *,
         receipt: Receipt | None,
         schemas: Mapping[str, Document],
-        before_finish: Sequence[Callable[[], None]] = (),
     ) -> None:
         """
-        Make *revision*, which stands in *content* (None: in no file), the realm's newest.
+        Make *revision* the realm's newest.
 
         Raises:
             LostLockError, OvertakenError: Nothing was changed; look again.
             OutcomeUnknown: The text is in its place, and what should have followed failed: the next look finishes it.
             RealmconfError: It was refused by the system; nothing was changed.
         """
-        text = ABSENT_TEXT if content is None else self._journal.digest(content)
+        content = self.content_of(revision.document, look.text)
+        text = self._journal.digest(content)
         number = self._content(look, revision.generation, text, self._journal.key_name())
-        made: list[Replacement] = []
-        is_visible = False
+        pair: Pair | None = None
         try:
-            files.make_folder(self._layout.folder(realm))
-            state = Replacement(self._layout.state(realm), number)
-            made.append(state)
-            config = None
-            if content is not None and content != look.text:
-                config = Replacement(self._layout.config(realm), content)
-                made.append(config)
+            pair = Pair(self._layout, realm, look.text, content, number)
             self._journal.begin(realm, revision, text=text, receipt=receipt, schemas=schemas)
-            held.prove()
-            if config is not None:
-                config.put_over(look.text)
-                is_visible = True
-                files.sync_folder(config.folder)
-            elif content is None and look.text is not None:
-                folder = files.take_away(self._layout.config(realm), look.text)
-                is_visible = True
-                files.sync_folder(folder)
-            # Whoever was stopped in between must not put an older number over a newer one.
-            held.prove()
-            state.put()
-            is_visible = True
-            files.sync_folder(state.folder)
-            for step in before_finish:
-                step()
+            pair.put(held)
             if not self._journal.finish(realm, revision.digest):
                 raise OutcomeUnknown(revision.write_id, realm=realm, reason=OVERTAKEN)
         except BaseException as failure:
-            if is_visible:
+            if pair is not None and pair.is_visible:
                 if isinstance(failure, OutcomeUnknown):
                     raise
                 if isinstance(failure, (OSError, RealmconfError, LostLockError)):
@@ -362,8 +446,147 @@ class Settler:
                 raise explained(failure) from failure
             raise
         finally:
-            for replacement in made:
-                replacement.discard()
+            if pair is not None:
+                pair.discard()
+
+    @staticmethod
+    def is_of(document: Document | None, known: Known | None) -> bool:
+        """Whether *document* is what the newest revision states."""
+        before = None if known is None else known.revision.document
+        return document is not None and before is not None and same(document, before)
+
+    def restyle(self, realm: RealmName, look: Look, held: Held, text: str | None) -> None:
+        """
+        Let the newest revision stand in the words of *text*, or in ours: in place of what was seen.
+
+        Raises:
+            LostLockError, OvertakenError: See ``Pair.put``; the next look puts the number right.
+        """
+        known = self._journal.newest(realm)
+        if known is None or known.revision.document is None:
+            return
+        words = None if text is None else text.encode()
+        content = self.content_of(known.revision.document, words)
+        if content is None or content == look.text:
+            return
+        digest, generation = self._journal.digest(content), known.revision.generation
+        number = self._content(look, generation, digest, self._journal.key_name())
+        pair = Pair(self._layout, realm, look.text, content, number)
+        try:
+            pair.put(held)
+        finally:
+            pair.discard()
+        self._journal.restyled(realm, generation, text=digest)
+
+    def set_broken_aside(self, realm: RealmName, look: Look) -> str:
+        """Keep a text that is no document beside the file; where that is."""
+        known = self._journal.newest(realm)
+        generation = 0 if known is None else known.revision.generation
+        return files.set_aside(self._layout.config(realm), f"left-{generation}")
+
+    def count_on(self, realm: RealmName, look: Look) -> None:
+        """
+        Let the history reach the number that was seen beside a text that is no document.
+
+        Another program has gone on to it, with words that nobody can read any more: what is in force stands for them,
+        and the next write goes on from there.  Without that it would give a number out again.
+        """
+        known = self._journal.newest(realm)
+        newest = 0 if known is None else known.revision.generation
+        if not isinstance(look.state, Sidecar) or look.state.generation <= newest:
+            return
+        revision = self._written_elsewhere(
+            realm,
+            look,
+            look.state.generation,
+            known,
+            None if known is None else known.revision.document,
+            message="written by another program, and no document when it was looked at",
+        )
+        # It stood in no text that anybody may take for it again.
+        self._journal.note(realm, revision, text="")
+
+    def content_of(self, document: Document | None, text: bytes | None) -> bytes | None:
+        """*document* in the words of *text*; None for a tombstone."""
+        if document is None:
+            return None
+        words = None
+        if text is not None:
+            try:
+                words = text.decode("utf-8")
+                parse_toml(text, limits=self._limits)
+            except (UnicodeDecodeError, InvalidDocument, LimitExceeded):
+                words = None
+        return render(document, text=words, limits=self._limits).encode()
+
+    # --- files that the history is ahead of ---------------------------------------------------
+
+    def leave(self, realm: RealmName, look: Look, revision: Revision, *, to: str) -> None:
+        """
+        Mark *realm*, whose newest is *revision*, as living in the store *to*; its files stay.
+
+        Raises:
+            LostLockError: *revision* is not the newest, or the realm has been marked meanwhile.
+            OutcomeUnknown: It may be marked or not.
+        """
+        kept = state_of(look, self._journal.digest(look.text))
+        with self._journal.deciding() as connection:
+            newest = connection.execute(
+                "SELECT record FROM revision WHERE realm = ? ORDER BY generation DESC LIMIT 1",
+                (realm,),
+            ).get
+            is_newest = newest is not None and json.loads(newest)["digest"] == revision.digest
+            if not is_newest or places.lives_elsewhere(connection, realm):
+                raise LostLockError
+            places.put(
+                connection, realm, Place(to=to, kept=(kept,), generation=revision.generation)
+            )
+
+    def tell_of_leaving(self, realm: RealmName, look: Look, held: Held, to: str) -> None:
+        """
+        Say in ``config_state.json`` too that the realm has gone, for those who lose the journal.
+
+        Raises:
+            OSError, LostLockError: It could not be said; the marker stands all the same.
+        """
+        if not isinstance(look.state, Sidecar):
+            return
+        text, key = self._journal.digest(look.text), self._journal.key_name()
+        content = sidecar.written(
+            look.state.generation, text=text, key=key, others=look.state.others, moved_to=to
+        )
+        self._put_number(realm, held, content)
+
+    def _render(
+        self, realm: RealmName, look: Look, held: Held, revision: Revision
+    ) -> tuple[Notice, ...]:
+        """Put the newest *revision* into files that are older."""
+        content = self.content_of(revision.document, look.text)
+        text = self._journal.digest(content)
+        number = self._content(look, revision.generation, text, self._journal.key_name())
+        notices = self._kept_aside(realm, look, revision)
+        pair = Pair(self._layout, realm, look.text, content, number)
+        try:
+            self._journal.due(realm, revision.generation, text=text)
+            pair.put(held)
+        finally:
+            pair.discard()
+        self._journal.rendered(realm)
+        return notices
+
+    def _kept_aside(self, realm: RealmName, look: Look, revision: Revision) -> tuple[Notice, ...]:
+        """Keep a text that no revision stands for beside the file, before it is replaced."""
+        if look.text is None or self._journal.has_text(realm, self._journal.digest(look.text)):
+            return ()
+        path = self._layout.config(realm)
+        aside = files.set_aside(path, f"left-{revision.generation}")
+        return (
+            Notice(
+                code="working_copy_set_aside",
+                message=f"{path} had an edit that was never taken in; it is kept as {aside}",
+                path=aside,
+            ),
+        )
 
     def _take_back(self, realm: RealmName, revision: Revision) -> None:
         try:
@@ -371,6 +594,11 @@ class Settler:
         except RealmconfError:
             # The next look under the lock does it.
             pass
+
+
+def state_of(look: Look, text: str) -> FileState:
+    """What stands in the files, for comparison."""
+    return (text, look.state.generation if isinstance(look.state, Sidecar) else None)
 
 
 def _bare(text: bytes | None) -> str:

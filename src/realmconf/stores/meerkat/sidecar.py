@@ -32,6 +32,8 @@ class Sidecar(Record):
     """The keyed digest of the text that belongs to the generation; None where nobody of ours has written it."""
     key: str | None = None
     """Which key that is: another root's says nothing to us."""
+    moved_to: str | None = None
+    """The store that the realm had gone to when this was written by one of ours."""
     others: Mapping[str, Any] = _NONE
     """Members that are neither Meerkat's nor ours, kept."""
 
@@ -61,17 +63,32 @@ def parse(raw: bytes) -> Sidecar | Damaged:
             f"config_state.json names generation {generation}, above the largest there is, {LIMITS.generation}"
         )
     ours = stated.get(OURS)
-    text, key = (ours.get("text"), ours.get("key")) if isinstance(ours, dict) else (None, None)
+    text, key, moved_to = (
+        (ours.get("text"), ours.get("key"), ours.get("moved_to"))
+        if isinstance(ours, dict)
+        else (None, None, None)
+    )
     is_stamped = isinstance(text, str) and isinstance(key, str)
     return Sidecar(
         generation=generation,
         text=text if is_stamped else None,
         key=key if is_stamped else None,
+        moved_to=moved_to if isinstance(moved_to, str) else None,
         others={name: value for name, value in stated.items() if name not in (GENERATION, OURS)},
     )
 
 
-def written(generation: int, *, text: str, key: str, others: Mapping[str, Any] = _NONE) -> bytes:
+def written(
+    generation: int,
+    *,
+    text: str,
+    key: str,
+    others: Mapping[str, Any] = _NONE,
+    moved_to: str | None = None,
+) -> bytes:
     """The content that says it."""
-    stated = {GENERATION: generation, **others, OURS: {"text": text, "key": key}}
+    ours = {"text": text, "key": key}
+    if moved_to is not None:
+        ours["moved_to"] = moved_to
+    stated = {GENERATION: generation, **others, OURS: ours}
     return json.dumps(stated, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass")

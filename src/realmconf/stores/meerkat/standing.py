@@ -8,6 +8,7 @@ done about it.  The text counts for more than the number: the number of a text t
 from __future__ import annotations
 
 from realmconf.domain.record import Record
+from realmconf.stores.meerkat.journal import ABSENT_TEXT
 from realmconf.stores.meerkat.sidecar import Damaged, Sidecar
 
 TYPE_CHECKING = False
@@ -32,6 +33,8 @@ RENUMBERED = "renumbered"
 """As ``REWOUND``, with the text of the newest revision: nothing is lost but the number."""
 UNFINISHED = "unfinished"
 """The text is that of a commit that was begun."""
+DUE = "due"
+"""The files are older than the history, by a move or a rename: the newest revision is to be put into them."""
 UNKNOWN = "unknown"
 """The number is unreadable, and nothing says what it was."""
 
@@ -71,6 +74,9 @@ def judge(
             return Standing(kind=UNFINISHED, generation=intent.revision.generation, intent=intent)
     if known is None:
         return _without_witness(state, number, stamped, text, is_there=is_there)
+    is_ahead = known.place is not None and (text, number) in known.place.kept
+    if is_ahead and (text, number) != (known.text, newest):
+        return Standing(kind=DUE, generation=newest)
     if state is None and not is_there and known.revision.tombstone:
         # Deleted, and its folder with it: there is nothing to put a number beside.
         return Standing(kind=CLEAN, generation=newest)
@@ -88,6 +94,16 @@ def judge(
     # What another program wrote had no digest beside it in the first place.
     is_lost = known.is_stamped and stamped is None
     return Standing(kind=OVERWRITTEN if is_lost else EDITED, generation=newest + 1)
+
+
+def is_strange(state: Sidecar | Damaged | None, text: str, known: Known) -> bool:
+    """Whether somebody else has written the files of a realm since it left this store, or before it has come."""
+    assert known.place is not None
+    number = state.generation if isinstance(state, Sidecar) else None
+    if (text, number) in known.place.kept:
+        return False
+    # Nothing of it is left: whoever removed it has decided.
+    return not (state is None and text == ABSENT_TEXT)
 
 
 def _is_done(intent: Intent, text: str, number: int | None, known: Known | None) -> bool:

@@ -1,77 +1,69 @@
 """
 Meerkat's files as a store: the methods of the contract.
 
-Decides when the files are looked at, when the lock is taken for that, and what a reader is given who cannot have it.
-The lock is ``lockfile``'s, what the files mean is ``standing``'s, how they are brought into step is ``settling``'s.
+Decides what is done in a turn, once the files are in step.  What is read is ``reading``'s, when a turn comes and what
+precedes it is ``turns``', how files are brought into step and written is ``settling``'s.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from realmconf.domain.names import case_twin
-from realmconf.domain.record import Record
-from realmconf.domain.toml import TEXT_BYTES_PER_DOCUMENT_BYTE, render
 from realmconf.domain.write import Append
 from realmconf.errors import (
     ForkedInTransaction,
     GenerationConflict,
     InvalidArgument,
-    LockTimeout,
     OutcomeUnknown,
     RealmconfError,
-    StoreCorrupt,
-    StoreFull,
-    StoreReadOnly,
+    RealmMoved,
+    RealmNotFound,
     StoreUnavailable,
+    TimelineChanged,
     Unsupported,
     WorkingCopyBroken,
 )
 from realmconf.meerkat.folder import realm_metadata
 from realmconf.stores import archiving
-from realmconf.stores.fairness import Turn
-from realmconf.stores.meerkat import files, lockfile, standing
+from realmconf.stores.meerkat import moving, standing
 from realmconf.stores.meerkat.failures import typed
-from realmconf.stores.meerkat.files import OvertakenError
-from realmconf.stores.meerkat.journal import RECEIPTS_KEPT, Journal, Known
+from realmconf.stores.meerkat.journal import RECEIPTS_KEPT, Journal
 from realmconf.stores.meerkat.lockfile import LostLockError
-from realmconf.stores.meerkat.look import are_recent, look, stamps_of
+from realmconf.stores.meerkat.look import (
+    PATIENCE_SECONDS,
+    stamps_of,
+)
+from realmconf.stores.meerkat.reading import Reading
 from realmconf.stores.meerkat.settling import OVERTAKEN, Settler
-from realmconf.stores.meerkat.sidecar import Sidecar
-from realmconf.stores.meerkat.view import View
+from realmconf.stores.meerkat.turns import Turns
 from realmconf.stores.meerkat.watching import Poller, Signal
 from realmconf.stores.protocol import Applied, Compaction, Head, Notice, Receipt, StoreInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from typing import TypeVar
 
     from realmconf.domain.document import Document
     from realmconf.domain.metadata import ConfigStoreMetadata
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
-    from realmconf.stores.meerkat.journal import Intent
     from realmconf.stores.meerkat.layout import Layout
     from realmconf.stores.meerkat.lockfile import Held, Timing
     from realmconf.stores.meerkat.look import Look
-    from realmconf.stores.meerkat.standing import Standing
-    from realmconf.stores.protocol import Judgement, Proof, ReadView, Trouble
+    from realmconf.stores.protocol import (
+        Arrival,
+        Judgement,
+        Proof,
+        ReadView,
+        Trouble,
+        WorkingCopyState,
+    )
 
-ADOPT_SECONDS = 1.0
-"""How long a reader who has found an edit waits for the lock; without it the edit is only told of."""
-COLLECTIONS_MAX = 8
-"""How often the heads of all realms are collected until nothing moves meanwhile."""
-
-
-class Seen(Record):
-    """A head, and what says that it still is one."""
-
-    head: Head
-    mark: object
-    """None where the next look has to read again in any case."""
+    Result = TypeVar("Result")
 
 
 class MeerkatStore:
@@ -97,13 +89,30 @@ class MeerkatStore:
         self._limits = limits
         self._read_only = read_only
         self._timing = timing
-        self._journal = Journal(layout.journal, limits=limits, read_only=read_only)
-        self._settler = Settler(layout, self._journal, limits=limits)
+        self._journal = journal = Journal(layout.journal, limits=limits, read_only=read_only)
+        self._settler = settler = Settler(layout, journal, limits=limits)
         self._poller = Poller(self._glance)
-        self._seen: dict[RealmName, Seen] = {}
+        self._reading = reading = Reading(
+            layout,
+            journal,
+            settler,
+            limits=limits,
+            read_only=read_only,
+            timing=timing,
+            adopt=self._adopt,
+        )
+        self._turns = Turns(
+            layout,
+            journal,
+            settler,
+            reading,
+            read_only=read_only,
+            timing=timing,
+            after_write=self._poller.hurry,
+        )
         self._closed = False
-        self._inside = threading.local()
-        """Whether this thread is deciding a write to this store."""
+        self._doubts = threading.local()
+        """The write of this thread whose last attempt had an unknown outcome."""
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -111,10 +120,7 @@ class MeerkatStore:
     def head(self, realm: RealmName, *, adopt: bool = True) -> Head:
         """See the protocol."""
         self._check_open()
-        seen = self._seen.get(realm)
-        if seen is not None and seen.mark is not None and seen.mark == self._mark(realm):
-            return seen.head
-        return self._read(realm, adopts=adopt and not self._read_only)
+        return self._reading.head(realm, adopts=adopt and not self._read_only)
 
     def peek(self, realm: RealmName) -> Head | None:
         """See the protocol: nothing is proved without asking the file system."""
@@ -130,7 +136,7 @@ class MeerkatStore:
 
     def paths(self, realm: RealmName) -> Mapping[str, str]:
         """See the protocol."""
-        return {"root": self._layout.folder(realm), "config_path": self._layout.config(realm)}
+        return {"root": self._layout.root, "config_path": self._layout.config(realm)}
 
     def metadata(self, realm: RealmName) -> ConfigStoreMetadata:
         """The backend is the one that the realm's manifest has pinned."""
@@ -140,194 +146,10 @@ class MeerkatStore:
     def view(self) -> Iterator[ReadView]:
         """See the protocol."""
         self._check_open()
-        yield self._point({})
+        yield self._reading.point({}, patience_seconds=PATIENCE_SECONDS)
 
-    def _mark(self, realm: RealmName) -> object:
-        return (stamps_of(self._layout, realm), self._journal.version())
-
-    def _read(self, realm: RealmName, *, adopts: bool) -> Head:
-        """The head as the files say it now, noted and adopted where that can be done."""
-        seen = self._look(realm)
-        known = self._journal.newest(realm)
-        found = self._settler.standing_of(seen, known, self._journal.intents(realm))
-        notices: tuple[Notice, ...] = ()
-        if adopts and seen.is_settled and _is_to_be_settled(found, seen):
-            try:
-                with self._locked(realm, time.monotonic() + ADOPT_SECONDS) as held:
-                    notices = self._settle(realm, held)
-            except (LockTimeout, StoreReadOnly, StoreFull, StoreUnavailable, LostLockError):
-                # Reads go on where nothing can be written.
-                pass
-            except WorkingCopyBroken as broken:
-                return self._after_broken(realm, broken, seen)
-            else:
-                # What another program does at this very moment is for the next read.
-                seen = self._look(realm)
-                known = self._journal.newest(realm)
-                found = self._settler.standing_of(seen, known, self._journal.intents(realm))
-        return self._answered(realm, seen, known, found, notices)
-
-    def _look(self, realm: RealmName, *, is_locked_by_us: bool = False) -> Look:
-        journal = self._journal
-        return look(
-            self._layout,
-            realm,
-            digest=journal.digest if journal.has_keys() else None,
-            timing=self._timing,
-            bytes_max=TEXT_BYTES_PER_DOCUMENT_BYTE * self._limits.document_bytes,
-            is_locked_by_us=is_locked_by_us,
-        )
-
-    def _answered(
-        self,
-        realm: RealmName,
-        seen: Look,
-        known: Known | None,
-        found: Standing,
-        notices: tuple[Notice, ...],
-    ) -> Head:
-        revision = None if known is None else known.revision
-        floor = 1 if known is None else known.floor
-        try:
-            if found.kind == standing.UNFINISHED and _is_numbered(seen, found.generation):
-                assert found.intent is not None
-                known = self._finished(realm, found.intent) or known
-                assert known is not None
-                revision, floor = known.revision, known.floor
-            elif found.kind == standing.FOREIGN:
-                revision = self._settler.foreign(realm, seen, found.generation, known)
-                if self._note(realm, revision, seen):
-                    known = self._journal.newest(realm)
-                    assert known is not None
-                    revision, floor = known.revision, known.floor
-                elif known is None or known.revision.generation + 1 != found.generation:
-                    floor = found.generation
-            elif found.kind == standing.UNKNOWN:
-                raise self._settler.unknown(realm)
-            elif found.kind in standing.ADOPTED:
-                if revision is None:
-                    revision = self._settler.foreign(realm, seen, found.generation, None)
-                notices = (*notices, self._edited(realm))
-        except WorkingCopyBroken as broken:
-            return self._after_broken(realm, broken, seen)
-        return self._remembered(realm, seen, revision, floor, notices)
-
-    def _note(self, realm: RealmName, revision: Revision, seen: Look) -> bool:
-        """Keep what another program has written; whether that could be done."""
-        if self._read_only or not seen.is_settled:
-            return False
-        try:
-            self._journal.make()
-            # With its key, which a new journal brings, the revision is the same for everybody.
-            known = self._journal.newest(realm)
-            revision = self._settler.foreign(realm, seen, revision.generation, known)
-            self._journal.note(realm, revision, text=self._journal.digest(seen.text))
-        except (StoreReadOnly, StoreFull, StoreUnavailable):
-            return False
-        return True
-
-    def _finished(self, realm: RealmName, intent: Intent) -> Known | None:
-        """Both files say that what was begun is committed: so does the journal, if it can be written."""
-        try:
-            self._journal.finish(realm, intent.revision.digest)
-        except (StoreReadOnly, StoreFull, StoreUnavailable):
-            return Known(
-                revision=intent.revision, text=intent.text, is_stamped=True, floor=1, position=0
-            )
-        return self._journal.newest(realm)
-
-    def _edited(self, realm: RealmName) -> Notice:
-        path = self._layout.config(realm)
-        return Notice(
-            code="working_copy_edited",
-            message=f"{path} was edited and is not taken in yet; the recorded configuration is in force",
-            path=path,
-        )
-
-    def _after_broken(self, realm: RealmName, broken: WorkingCopyBroken, seen: Look) -> Head:
-        """The last good configuration, visibly; without one there is nothing to go on with."""
-        known = self._journal.newest(realm)
-        if known is None:
-            raise broken
-        notice = Notice(code=broken.code, message=str(broken), path=self._layout.config(realm))
-        return self._remembered(realm, seen, known.revision, known.floor, (notice,))
-
-    def _remembered(
-        self,
-        realm: RealmName,
-        seen: Look,
-        revision: Revision | None,
-        floor: int,
-        notices: tuple[Notice, ...],
-    ) -> Head:
-        """The head with these; the very same one as before, if nothing of it has changed."""
-        before = self._seen.get(realm)
-        head = Head(realm=realm, revision=revision, floor=floor, warnings=notices)
-        if before is not None and _is_same(before.head, head):
-            head = before.head
-        is_known = seen.is_settled and not notices and not are_recent(seen.stamps)
-        mark = (seen.stamps, self._journal.version()) if is_known else None
-        self._seen[realm] = Seen(head=head, mark=mark)
-        return head
-
-    def _point(self, own: Mapping[RealmName, Head]) -> View:
-        """All heads of one moment; *own* are those whose lock this thread holds."""
-        heads: dict[RealmName, Head] = {}
-        position = 0
-        for _ in range(COLLECTIONS_MAX):
-            names = {*self._layout.realms(), *self._journal.realms()}
-            before = {name: stamps_of(self._layout, name) for name in names if name not in own}
-            heads = {name: self._collected(name) for name in before} | dict(own)
-            position = self._last_position()
-            if all(stamps_of(self._layout, name) == stamps for name, stamps in before.items()):
-                break
-        return View(self._journal, heads, position)
-
-    def _collected(self, realm: RealmName) -> Head:
-        try:
-            return self.head(realm, adopt=False)
-        except (WorkingCopyBroken, StoreCorrupt):
-            # One realm that cannot be read keeps nobody from the others; who asks for it alone is told.
-            return Head(realm=realm, revision=None)
-
-    def _last_position(self) -> int:
-        for (position,) in self._journal.rows("SELECT max(position) FROM revision"):
-            return int(position or 0)  # type: ignore[call-overload, no-any-return]
-        return 0
-
-    # --- the lock --------------------------------------------------------------------------
-
-    @contextmanager
-    def _locked(self, realm: RealmName, deadline: float) -> Iterator[Held]:
-        """The realm's lock, in the order of asking within this process."""
-        if self._read_only:
-            raise StoreReadOnly("this handle was opened for reading only")
-        path = self._layout.lock(realm)
-        folder = self._layout.folder(realm)
-        with _turn_of(path).held(deadline):
-            was_there = os.path.isdir(folder)
-            files.make_folder(folder)
-            held = lockfile.take(path, deadline, timing=self._timing)
-            try:
-                yield held
-            finally:
-                held.give_back()
-                if not was_there:
-                    files.remove_if_empty(folder)
-
-    def _settle(self, realm: RealmName, held: Held) -> tuple[Notice, ...]:
-        # A realm that nobody ever wrote needs no journal to say so.
-        self._journal.make()
-        rows = self._point({realm: self._own(realm)})
-        files.sweep(self._layout.folder(realm))
-        seen = self._look(realm, is_locked_by_us=True)
-        return self._settler.settle(realm, seen, held, rows)
-
-    def _own(self, realm: RealmName, notices: tuple[Notice, ...] = ()) -> Head:
-        known = self._journal.newest(realm)
-        if known is None:
-            return Head(realm=realm, revision=None, warnings=notices)
-        return Head(realm=realm, revision=known.revision, floor=known.floor, warnings=notices)
+    def _adopt(self, realm: RealmName, deadline: float) -> tuple[Notice, ...]:
+        return self._turns.adopt(realm, deadline)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -347,22 +169,23 @@ class MeerkatStore:
             raise Unsupported("Meerkat's files hold one realm each: no write can be of several")
         (realm,) = set(realms)
         doubt: str | None = None
-        if getattr(self._inside, "doubt", (None, None, None))[:2] == (realm, deadline):
+        if getattr(self._doubts, "last", (None, None, None))[:2] == (realm, deadline):
             # The same write is tried again, after an attempt whose outcome is unknown.
-            doubt = self._inside.doubt[2]
+            doubt = self._doubts.last[2]
         if precheck is not None and doubt is None:
-            with self.view() as view:
-                precheck(view)
+            until = min(deadline, time.monotonic() + PATIENCE_SECONDS)
+            precheck(self._reading.point({realm: self._reading.known_head(realm, until)}))
 
         def write(held: Held, notices: tuple[Notice, ...]) -> Sequence[Applied]:
             with self._honest(realm, doubt):
-                judgements = judge(self._point({realm: self._own(realm)}))
+                judgements = judge(self._reading.point({realm: self._reading.own(realm)}))
+                self._refuse_moved(realm)
             return [self._carried_out(realm, held, one, notices) for one in judgements]
 
         try:
-            return self._in_turn(realm, deadline, write)
+            return self._turns.run_one(realm, deadline, write)
         except OutcomeUnknown as unknown:
-            self._inside.doubt = (realm, deadline, unknown.write_id)
+            self._doubts.last = (realm, deadline, unknown.write_id)
             raise
 
     @contextmanager
@@ -379,52 +202,24 @@ class MeerkatStore:
                 raise
             raise OutcomeUnknown(doubt, realm=realm, reason=OVERTAKEN) from refusal
 
-    def _in_turn(
-        self,
-        realm: RealmName,
-        deadline: float,
-        write: Callable[[Held, tuple[Notice, ...]], Sequence[Applied]],
-    ) -> Sequence[Applied]:
-        """Run *write* under the lock, on files that are in step; again, if they moved or the lock was lost."""
-        if getattr(self._inside, "is_writing", False):
-            raise InvalidArgument(
-                "a write to the same store from inside a change that is being decided"
-            )
-        asked = time.monotonic()
-        self._inside.is_writing = True
-        try:
-            while True:
-                try:
-                    with self._locked(realm, deadline) as held:
-                        done = write(held, self._settle(realm, held))
-                    self._poller.hurry()
-                    return done
-                except (LostLockError, OvertakenError):
-                    if time.monotonic() >= deadline:
-                        raise LockTimeout(waited_seconds=time.monotonic() - asked) from None
-        finally:
-            self._inside.is_writing = False
-
     def _carried_out(
         self,
         realm: RealmName,
         held: Held,
         judgement: Judgement,
         notices: tuple[Notice, ...] = (),
-        *,
-        moved_from: RealmName | None = None,
     ) -> Applied:
         write, decision = judgement.write, judgement.decision
         if held.is_of_another_process:
             raise ForkedInTransaction
         if isinstance(decision, Append):
-            self._append(realm, held, judgement, decision, moved_from=moved_from)
+            self._append(realm, held, judgement, decision)
         elif write.write_id_given:
             head = decision.head
             self._journal.keep_receipt(
                 _receipt(judgement, "unchanged", 0 if head is None else head.generation)
             )
-        return Applied(write=write, decision=decision, head=self._own(realm, notices))
+        return Applied(write=write, decision=decision, head=self._reading.own(realm, notices))
 
     def _append(
         self,
@@ -432,51 +227,29 @@ class MeerkatStore:
         held: Held,
         judgement: Judgement,
         decision: Append,
-        *,
-        moved_from: RealmName | None,
     ) -> None:
         revision = decision.revision
         known = self._journal.newest(realm)
         if known is None:
-            self._refuse_case_twin(realm, moved_from)
+            self._refuse_case_twin(realm)
         elif revision.generation <= known.revision.generation:
             raise GenerationConflict(
                 revision.generation - 1, known.revision.generation, realm=realm
             )
-        seen = self._look(realm, is_locked_by_us=True)
-        content = None if revision.document is None else self._rendered(revision.document, seen)
+        seen = self._reading.look(realm, is_locked_by_us=True)
         receipt = None
         if judgement.write.write_id_given:
             receipt = _receipt(judgement, "committed", revision.generation)
-        steps: list[Callable[[], None]] = []
-        if moved_from is not None:
-            steps.append(lambda: self._journal.moved(moved_from, realm))
-        self._settler.commit(
-            realm,
-            seen,
-            held,
-            revision,
-            content,
-            receipt=receipt,
-            schemas=decision.schemas,
-            before_finish=steps,
-        )
+        self._settler.commit(realm, seen, held, revision, receipt=receipt, schemas=decision.schemas)
 
-    def _rendered(self, document: Document, seen: Look) -> bytes:
-        """*document* in the words of the file that is there."""
-        text = None
-        if seen.text is not None:
-            try:
-                text = seen.text.decode("utf-8")
-            except UnicodeDecodeError:
-                text = None
-        return render(document, text=text, limits=self._limits).encode()
+    def _refuse_moved(self, realm: RealmName) -> None:
+        known = self._journal.newest(realm)
+        if known is not None and known.moved_to is not None:
+            raise RealmMoved(known.moved_to, realm=realm)
 
-    def _refuse_case_twin(self, realm: RealmName, moved_from: RealmName | None) -> None:
+    def _refuse_case_twin(self, realm: RealmName, *apart_from: RealmName) -> None:
         """A file system may take the two for one."""
-        names = {*self._layout.realms(), *self._journal.realms()} - {realm}
-        if moved_from is not None:
-            names.discard(moved_from)
+        names = {*self._layout.realms(), *self._journal.realms()} - {realm, *apart_from}
         if any(name.folded == realm.folded for name in names):
             raise case_twin(realm)
 
@@ -487,14 +260,90 @@ class MeerkatStore:
         found: list[Receipt] = []
 
         def settle(held: Held, notices: tuple[Notice, ...]) -> Sequence[Applied]:
+            if self._journal.receipt(realm, write_id) is None:
+                self._refuse_moved(realm)
+            known = self._journal.newest(realm)
             voided = Receipt(
-                realm=realm, write_id=write_id, request="", outcome="void", generation=0
+                realm=realm,
+                write_id=write_id,
+                request="",
+                outcome="void",
+                generation=0 if known is None else known.revision.generation,
             )
             found.append(self._journal.known_or(voided))
             return ()
 
-        self._in_turn(realm, deadline, settle)
+        self._turns.run_one(realm, deadline, settle)
         return found[-1]
+
+    # --- the file itself, for a person ------------------------------------------------------------
+
+    @typed
+    def working_copy(self, realm: RealmName) -> WorkingCopyState:
+        """See the protocol: the file is no copy here, but the document."""
+        from realmconf.stores.meerkat.working import state_of_copy
+
+        self._check_open()
+        seen, known = self._reading.look(realm), self._journal.newest(realm)
+        return state_of_copy(self._layout, self._journal, self._settler, realm, seen, known)
+
+    def publish(self, realm: RealmName | None = None) -> None:
+        """See the protocol: there is nothing to render but what a move or a rename has left to do."""
+        names = self._layout.realms() if realm is None else [realm]
+        for name in names:
+            with suppress(OSError, RealmconfError):
+                self.head(name)
+
+    @typed
+    def restyle(self, realm: RealmName, text: str, *, deadline: float) -> None:
+        """See the protocol."""
+        self._check_open()
+
+        def write(held: Held, notices: tuple[Notice, ...]) -> Sequence[Applied]:
+            self._refuse_moved(realm)
+            seen = self._reading.look(realm, is_locked_by_us=True)
+            self._settler.restyle(realm, seen, held, text)
+            return ()
+
+        self._turns.run_one(realm, deadline, write)
+
+    @typed
+    def resolve(
+        self,
+        realm: RealmName,
+        judge: Callable[[ReadView], Sequence[Judgement]],
+        *,
+        deadline: float,
+        shown: Collection[str] | None = None,
+    ) -> Sequence[Applied]:
+        """See the protocol: what is no document is kept beside the file, and the newest revision is gone on from."""
+        self._check_open()
+
+        def write(locks: Mapping[RealmName, Held]) -> Sequence[Applied]:
+            held = locks[realm]
+            notices: tuple[Notice, ...] = ()
+            broken: Look | None = None
+            try:
+                notices = self._turns.settle(realm, held)
+            except WorkingCopyBroken:
+                broken = self._reading.look(realm, is_locked_by_us=True)
+                if shown and self._journal.digest(broken.text) not in shown:
+                    # It was saved since.
+                    raise
+                if broken.text is not None:
+                    aside = self._settler.set_broken_aside(realm, broken)
+                    text = f"what was no document is kept as {aside}"
+                    notices = (Notice(code="working_copy_set_aside", message=text, path=aside),)
+                self._settler.count_on(realm, broken)
+            judgements = judge(self._reading.point({realm: self._reading.own(realm)}))
+            self._refuse_moved(realm)
+            done = [self._carried_out(realm, held, one, notices) for one in judgements]
+            if broken is not None and not any(isinstance(one.decision, Append) for one in done):
+                # What was chosen is what is in force already: no write has put it into the file.
+                self._settler.restyle(realm, broken, held, None)
+            return done
+
+        return self._turns.run([realm], deadline, write)
 
     # --- watching -------------------------------------------------------------------------------
 
@@ -524,23 +373,34 @@ class MeerkatStore:
         """
         See the protocol.
 
-        The new name comes first: whoever is killed in between leaves the old one as it was, beside the new.
+        It is done with one step of the journal; whoever is killed after it leaves files that the next look brings
+        into step.
         """
         self._check_open()
-        first, second = sorted((old, new))
 
-        def write(one: Held, notices: tuple[Notice, ...]) -> Sequence[Applied]:
-            with self._locked(second, deadline) as other:
-                self._settle(second, other)
-                held = {first: one, second: other}
-                if self._journal.newest(new) is not None:
-                    raise InvalidArgument(f"realm {new} has a history of its own")
-                point = self._point({old: self._own(old), new: self._own(new)})
-                placed, left = judge(point)
-                done = [self._carried_out(new, held[new], placed, moved_from=old)]
-                return [*done, self._carried_out(old, held[old], left)]
+        def write(held: Mapping[RealmName, Held]) -> Sequence[Applied]:
+            for realm in sorted(held):
+                self._turns.settle(realm, held[realm])
+            judgements = judge(
+                self._reading.point({old: self._reading.own(old), new: self._reading.own(new)})
+            )
+            for realm in (old, new):
+                self._refuse_moved(realm)
+            if self._journal.newest(new) is not None:
+                raise InvalidArgument(f"realm {new} has a history of its own")
+            self._refuse_case_twin(new, old)
+            looks = {realm: self._reading.look(realm, is_locked_by_us=True) for realm in (new, old)}
+            moving.rename(self._settler, self._journal, old, looks, held, judgements)
+            for realm in (new, old):
+                self._turns.in_step(realm, held[realm])
+            return [
+                Applied(
+                    write=one.write, decision=one.decision, head=self._reading.own(one.write.realm)
+                )
+                for one in judgements
+            ]
 
-        return self._in_turn(first, deadline, write)
+        return self._turns.run([old, new], deadline, write)
 
     @typed
     def compact(self, realm: RealmName, *, floor: int, deadline: float) -> Compaction:
@@ -558,7 +418,7 @@ class MeerkatStore:
             found.append(Compaction(realm=realm, floor=wanted, removed=removed))
             return ()
 
-        self._in_turn(realm, deadline, remove)
+        self._turns.run_one(realm, deadline, remove)
         return found[-1]
 
     @typed
@@ -570,7 +430,7 @@ class MeerkatStore:
         found: list[Revision] = []
 
         def erase(held: Held, notices: tuple[Notice, ...]) -> Sequence[Applied]:
-            point = self._point({realm: self._own(realm)})
+            point = self._reading.point({realm: self._reading.own(realm)})
             purged = point.revision(realm, generation).replace(
                 document=document, salt="", purged=True
             )
@@ -578,9 +438,124 @@ class MeerkatStore:
             found.append(purged)
             return ()
 
-        self._in_turn(realm, deadline, erase)
+        self._turns.run_one(realm, deadline, erase)
         self._journal.flush()
         return found[-1]
+
+    # --- moving ---------------------------------------------------------------------------------
+
+    @typed
+    def request_keys(self) -> Mapping[str, bytes]:
+        """See the protocol."""
+        return moving.request_keys(self._journal)
+
+    @typed
+    def receipts(
+        self,
+        realm: RealmName,
+        *,
+        since: int = 0,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Receipt]:
+        """See the protocol."""
+        return moving.receipts(self._journal, realm, since=since, after=after, limit=limit)
+
+    @typed
+    def receive(self, arrival: Arrival, *, deadline: float) -> None:
+        """
+        See the protocol; also ``TimelineChanged`` where another program has written its files since it left.
+        """
+        self._check_open()
+
+        def take_in(held: Mapping[RealmName, Held]) -> None:
+            self._journal.make()
+            for realm in held:
+                seen = self._reading.look(realm, is_locked_by_us=True)
+                known = self._journal.newest(realm)
+                if known is None:
+                    found = self._settler.standing_of(seen, known, self._journal.intents(realm))
+                    if found.kind != standing.NEVER:
+                        raise InvalidArgument(f"realm {realm} lives in this store already")
+                    self._refuse_case_twin(realm)
+                elif known.moved_to is not None:
+                    moving.refuse_strange(self._journal, realm, seen, known)
+            for one in held.values():
+                one.prove()
+            moving.receive(self._journal, arrival)
+
+        self._turns.run(list(arrival.floors), deadline, take_in)
+
+    @typed
+    def depart(
+        self,
+        realm: RealmName,
+        to: str,
+        *,
+        finish: Callable[[ReadView], None],
+        deadline: float,
+    ) -> Head:
+        """See the protocol."""
+        self._check_open()
+
+        def leave(locks: Mapping[RealmName, Held]) -> Head:
+            held = locks[realm]
+            known = self._journal.newest(realm)
+            if known is not None and known.moved_to is not None:
+                if known.moved_to == to:
+                    return self._reading.own(realm)
+                raise RealmMoved(known.moved_to, realm=realm)
+            notices: tuple[Notice, ...] = ()
+            try:
+                notices = self._turns.settle(realm, held)
+            except WorkingCopyBroken as broken:
+                notices = (
+                    Notice(code=broken.code, message=str(broken), path=self._layout.config(realm)),
+                )
+            own = self._reading.own(realm)
+            if own.revision is None:
+                raise RealmNotFound(realm=realm)
+            finish(self._reading.point({realm: own}))
+            if held.is_of_another_process:
+                raise ForkedInTransaction
+            seen = self._reading.look(realm, is_locked_by_us=True)
+            held.prove()
+            self._settler.leave(realm, seen, own.revision, to=to)
+            try:
+                self._settler.tell_of_leaving(realm, seen, held, to)
+            except (OSError, LostLockError):
+                # The journal says it.
+                pass
+            return self._reading.own(realm, notices)
+
+        return self._turns.run([realm], deadline, leave)
+
+    @typed
+    def arrive(self, realm: RealmName, *, digest: str, deadline: float) -> Head:
+        """
+        See the protocol; also ``TimelineChanged`` where another program has written its files since it left.
+
+        It lives here with one step of the journal; its files follow at once, or at the next look.
+        """
+        self._check_open()
+
+        def come(locks: Mapping[RealmName, Held]) -> Head:
+            held = locks[realm]
+            known = self._journal.newest(realm)
+            if known is None or (known.moved_to is not None and known.revision.digest != digest):
+                raise TimelineChanged(
+                    realm=realm,
+                    generation=0 if known is None else known.revision.generation,
+                    reason="that was to arrive",
+                )
+            if known.moved_to is not None:
+                seen = self._reading.look(realm, is_locked_by_us=True)
+                held.prove()
+                moving.arrive(self._journal, realm, seen, known)
+            self._turns.in_step(realm, held)
+            return self._reading.own(realm)
+
+        return self._turns.run([realm], deadline, come)
 
     def backup(self, path: str) -> None:
         """See the protocol."""
@@ -614,28 +589,6 @@ class MeerkatStore:
             raise StoreUnavailable("this client is closed", retryable=False)
 
 
-def _is_to_be_settled(found: Standing, seen: Look) -> bool:
-    """Whether the files have to be brought into step, which takes the lock."""
-    if found.kind == standing.UNFINISHED:
-        return not _is_numbered(seen, found.generation)
-    return found.kind in standing.ADOPTED or found.kind == standing.RENUMBERED
-
-
-def _is_numbered(seen: Look, generation: int) -> bool:
-    return isinstance(seen.state, Sidecar) and seen.state.generation == generation
-
-
-def _is_same(one: Head, other: Head) -> bool:
-    if (one.floor, one.warnings) != (other.floor, other.warnings):
-        return False
-    if one.revision is None or other.revision is None:
-        return one.revision is other.revision
-    return (one.revision.digest, one.revision.purged) == (
-        other.revision.digest,
-        other.revision.purged,
-    )
-
-
 def _receipt(judgement: Judgement, outcome: str, generation: int) -> Receipt:
     write = judgement.write
     return Receipt(
@@ -645,21 +598,3 @@ def _receipt(judgement: Judgement, outcome: str, generation: int) -> Receipt:
         outcome=outcome,
         generation=generation,
     )
-
-
-# --- turns within this process ---------------------------------------------------------------------
-
-_turns: dict[str, Turn] = {}
-
-
-def _turn_of(path: str) -> Turn:
-    return _turns.setdefault(path, Turn())
-
-
-def _after_fork_in_child() -> None:
-    # The child has none of the threads that wait or write.
-    _turns.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -114,6 +114,7 @@ class View:
             generation=head.generation,
             exists=not revision.tombstone,
             parent=parent_of(head.realm, revision.document),
+            moved_to=head.moved_to,
         )
 
     def children(self, realm: RealmName) -> Sequence[RealmName]:

@@ -10,6 +10,7 @@ import os
 import threading
 import weakref
 
+from realmconf.errors import RealmconfError
 from realmconf.stores.bell import Bell
 
 TYPE_CHECKING = False
@@ -40,6 +41,15 @@ class Poller:
         self._wake = threading.Event()
         self._thread: tuple[int, threading.Thread] | None = None
         self._is_closed = False
+        _alive.add(self)
+
+    def after_fork_in_child(self) -> None:
+        """The thread is not here, and may have held the guard."""
+        self._guard = threading.Lock()
+        self._wake = threading.Event()
+        self._thread = None
+        for signal in list(self._signals):
+            signal.after_fork_in_child()
 
     def add(self, signal: Signal) -> None:
         """Ring *signal* from now on."""
@@ -78,9 +88,24 @@ class Poller:
             for signal in signals:
                 try:
                     seen = self._glance(signal.realms)
-                except OSError:
+                except (OSError, RealmconfError):
+                    # Whoever reads is told; this thread goes on, for all who watch.
                     seen = None
                 if seen != self._seen.get(signal):
                     self._seen[signal] = seen
                     signal.ring()
             del signals, signal
+
+
+# --- forks -------------------------------------------------------------------------------------
+
+_alive: weakref.WeakSet[Poller] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for poller in list(_alive):
+        poller.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -92,6 +92,7 @@ def serve(call: Call) -> int:
                 meerkat_realm=None
                 if request.meerkat_realm is None
                 else RealmName(request.meerkat_realm),
+                meerkat_sessions=_sessions(request.meerkat_realm),
                 is_public_https=(request.public_url or "").startswith("https:"),
                 exposes_paths=bool(request.expose_paths),
                 mounts=(mount,),
@@ -104,6 +105,17 @@ def serve(call: Call) -> int:
                 store = call.located.store
                 number = serve_with_workers(store, settings, listening, workers=workers)
     return SIGNAL_EXIT + number if number else 0
+
+
+def _sessions(meerkat_realm: str | None) -> str | None:
+    """Where a process of Meerkat's in this one's place would have its sessions."""
+    if meerkat_realm is None:
+        return None
+    import os
+
+    from realmconf.meerkat.answers import sessions_folder
+
+    return sessions_folder(os.getcwd(), os.environ)
 
 
 def _announce(call: Call, url: str, token: NewToken | None) -> None:

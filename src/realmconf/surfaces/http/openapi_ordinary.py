@@ -123,7 +123,11 @@ _ENVELOPE = {
 
 
 def _body(member: str, schema: str) -> Described:
-    """One of Meerkat's two forms: wrapped, or the thing itself, which has no member of the wrapping's name."""
+    """
+    One of Meerkat's two forms: wrapped, or the thing itself, which has members and none of the wrapping's names.
+
+    That each of its members is a section, or a key that the realm has, depends on what is stored.
+    """
     named = {"$ref": f"#/components/schemas/{schema}"}
     wrapped = {
         "type": "object",
@@ -135,7 +139,7 @@ def _body(member: str, schema: str) -> Described:
         },
     }
     reserved = [{"required": [name]} for name in (member, "expected_generation")]
-    direct = {"allOf": [named, {"not": {"anyOf": reserved}}]}
+    direct = {"allOf": [named, {"minProperties": 1, "not": {"anyOf": reserved}}]}
     return {"required": True, "content": {JSON: {"schema": {"oneOf": [wrapped, direct]}}}}
 
 

@@ -40,6 +40,9 @@ class Settings(Record):
     is_public_https: bool = False
     """Whether others reach it over HTTPS, which somebody in front of it speaks: then cookies are for that alone."""
     meerkat_realm: RealmName | None = None
+    """The realm that Meerkat's own routes are for."""
+    meerkat_sessions: str | None = None
+    """What ``storage.directory`` is there where nothing says it."""
     exposes_paths: bool = False
     body_bytes_max: int = BODY_BYTES_MAX
     request_seconds: float = REQUEST_SECONDS

@@ -152,7 +152,11 @@ class Steps:
         Raises:
             RealmconfError: It cannot be read.
         """
-        self._look()
+        if self._follower.sight is None:
+            self._look()
+        else:
+            # What was heard may be a little old; only the store itself tells all that was committed before.
+            self._begin()
         if self._task is not None:
             done = self._loop.create_future()
             self._waiting.append(done)
@@ -160,10 +164,19 @@ class Steps:
 
     def close(self) -> None:
         """Read nothing more."""
+        self._follower.close()
         if self._task is not None:
             self._task.cancel()
 
     def _look(self) -> None:
+        sight = self._follower.sight
+        if sight is not None:
+            # Asking takes a while: not on the loop, and not where what was heard is what it was.
+            heard = sight.seen()
+            if heard is None or heard is not self._seen:
+                self._seen = heard
+                self._begin()
+            return
         seen = self._follower.look()
         for realm in awaiting_adoption(seen):
             # If the edit is adopted, the commit is the next hint.
@@ -173,9 +186,12 @@ class Steps:
             adopted.add_done_callback(_seen_to)
         if seen is not self._seen:
             self._seen = seen
-            self._is_due = True
-            if self._task is None:
-                self._task = self._loop.create_task(self._go_on())
+            self._begin()
+
+    def _begin(self) -> None:
+        self._is_due = True
+        if self._task is None:
+            self._task = self._loop.create_task(self._go_on())
 
     async def _go_on(self) -> None:
         waiting: list[asyncio.Future[None]] = []

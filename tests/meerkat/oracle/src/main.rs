@@ -5,7 +5,7 @@
 //! ```text
 //! oracle defaults | template
 //! oracle parse FILE | validate FILE                   FILE is read by the crate's own store
-//! oracle merge-patch                                  {"base", "patch"} on stdin
+//! oracle answer SCRATCH                               questions about configurations on stdin: see `answering`
 //! oracle get ROOT REALM
 //! oracle set ROOT REALM FILE [--expected N]           FILE is TOML
 //! oracle patch ROOT REALM JSON [--expected N]
@@ -18,8 +18,10 @@
 //!
 //! The answer is JSON on stdout, a refusal `{"error": text}` with status 1, a wrong command line status 2.
 
+mod answering;
+
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -98,7 +100,10 @@ async fn run(arguments: &Arguments) -> Result<Value, Failure> {
             read(arguments.word(1)?).await?.validate()?;
             Ok(json!({"valid": true}))
         }
-        "merge-patch" => merge_patch().await,
+        "answer" => {
+            answering::answer(Path::new(arguments.word(1)?)).await?;
+            Ok(Value::Null)
+        }
         _ => {
             let folder = Path::new(arguments.word(1)?).join(arguments.word(2)?);
             let runtime = runtime_on(&folder, arguments.word(2)?);
@@ -166,11 +171,7 @@ fn shown(snapshot: ConfigSnapshot) -> Result<Value, Failure> {
 /// The crate's merge is its own: it is reached through the one key of a configuration that holds any JSON.
 ///
 /// Null at the top cannot be told from an absent value there.
-async fn merge_patch() -> Result<Value, Failure> {
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text)?;
-    let mut given: Value = serde_json::from_str(&text)?;
-    let (base, patch) = (given["base"].take(), given["patch"].take());
+async fn merge_patch(base: Value, patch: Value) -> Result<Value, Failure> {
     let mut config = Config::default();
     config.agent.provider_params = Some(base);
     let delta = ConfigDelta(json!({"agent": {"provider_params": patch}}));

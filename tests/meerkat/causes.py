@@ -1,0 +1,203 @@
+"""
+Why something may be gone that was acknowledged: what of Meerkat's own protocol a log proves to have happened.
+
+Decides when a cause is proved.  Every cause is one of the other side's: a holder that outlived its lock, two that took
+over the same one, or a commit that stuck between its two renames.  What must be told of it is ``verdict``'s.
+
+Two things the files alone cannot tell, whoever looks:
+
+- a loss whose culprit was followed by a whole commit of the other side before anybody of ours was inside, or that
+  followed on such a one (``is_hidden``): its number is higher than any of ours and has no digest, as every number of
+  theirs;
+- a generation of theirs that was read whole by somebody of ours, and then with the text of a commit of theirs that
+  stood still between its two renames (``is_torn``): text and number belong to nobody of ours, and no digest to either.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tests.meerkat.events import OURS
+
+if TYPE_CHECKING:
+    from tests.meerkat.events import Attempt, Events, Read, Seen, Tenure
+
+OUTLIVED = "a holder outlived its lock"
+TAKEN_TWICE = "two took over the same lock"
+
+
+class Causes:
+    """
+    What the events prove.
+
+    Tenures stand in groups of those that overlapped one another.  Where the lock works a group has one member.  Who is
+    in a larger one, or outlived its lock, proves that it did not.
+    """
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._group_of: dict[int, list[Tenure]] = {}
+        end = -math.inf
+        group: list[Tenure] = []
+        for tenure in sorted(events.tenures, key=lambda one: one.begun):
+            if tenure.begun >= end:
+                group = []
+            group.append(tenure)
+            end = max(end, tenure.ended) if len(group) > 1 else tenure.ended
+            self._group_of[id(tenure)] = group
+
+    # --- a loss ------------------------------------------------------------------------------
+
+    def reason(self, lost: Attempt, shown_at: float) -> str | None:
+        """What explains that *lost* was gone at *shown_at*; None if nothing does."""
+        reasons = {self._broken_by(one, lost) for one in self.culprits(lost, shown_at)}
+        return next((one for one in (OUTLIVED, TAKEN_TWICE) if one in reasons), None)
+
+    def culprits(self, lost: Attempt, shown_at: float) -> list[Attempt]:
+        """
+        Who put the first text without *lost* over it: of theirs, inside together with it, and by a broken lock.
+
+        They are several where the log does not tell whose text was there first.
+        """
+        without = [
+            one
+            for one in self._events.attempts
+            if one.text_at is not None
+            and one.counters is not None
+            and one.counters.get(lost.writer, 0) < lost.value
+            and one.put_until >= (lost.text_at or lost.begun)
+            and one.text_at <= shown_at
+        ]
+        soonest = min((one.put_until for one in without), default=math.inf)
+        return [
+            one
+            for one in without
+            if one.text_at is not None
+            and one.text_at <= soonest
+            and one.side != OURS
+            and self._broken_by(one, lost) is not None
+        ]
+
+    def _broken_by(self, suspect: Attempt, lost: Attempt) -> str | None:
+        """Why *suspect* could be inside together with *lost*."""
+        if suspect.tenure is None or not suspect.tenure.overlaps(lost.inside):
+            return None
+        inside = [*self._group_of[id(suspect.tenure)]]
+        if lost.tenure is not None and lost.tenure not in inside:
+            inside.append(lost.tenure)
+        return self._broken(inside) or self._broken(self._with_those_before(inside))
+
+    def _with_those_before(self, inside: list[Tenure]) -> list[Tenure]:
+        """
+        With whoever may have removed the lock of one of them when it left, and so on backwards.
+
+        One who leaves removes what stands at the lock's name: once a lock has been taken twice, each who leaves lets
+        two in, also when those who began it are gone.
+        """
+        found = [*inside]
+        for member in found:
+            found += [
+                one
+                for one in self._events.tenures
+                if one.begun <= member.begun and one not in found and one.may_have_met(member)
+            ]
+        return found
+
+    def _broken(self, inside: list[Tenure]) -> str | None:
+        if any(self._events.outlived(one) for one in inside):
+            return OUTLIVED
+        for taker in inside:
+            for other in inside:
+                if taker is not other and _took_from(taker, other):
+                    return TAKEN_TWICE
+        return None
+
+    # --- what cannot be told -------------------------------------------------------------------
+
+    def is_hidden(self, lost: Attempt, revision: Seen) -> bool:
+        """
+        Whether nobody of ours could see that *lost*, one of ours, was overwritten before *revision* covered it.
+
+        That is so if a culprit is proved, if another of theirs then committed *revision* on top of it, text and number,
+        and if nobody of ours was inside between the two: that one would have found the culprit's text under a number
+        that is ours.
+        """
+        covers = [
+            one
+            for one in self._events.attempts
+            if one.side != OURS
+            and one.counters == revision.counters
+            and one.announced == revision.generation
+            and one.has_numbered
+        ]
+        culprits = self.culprits(lost, revision.at)
+        return any(
+            culprit is not cover and not self._was_between(culprit, cover)
+            for culprit in culprits
+            for cover in covers
+        ) or any(self._is_under_anothers(one, revision) for one in culprits)
+
+    def _is_under_anothers(self, culprit: Attempt, revision: Seen) -> bool:
+        """
+        Whether *revision* is the text of *culprit* under the number of a commit of theirs that was there before.
+
+        And nobody of ours was inside between the two: that one would have seen that commit whole.
+        """
+        if culprit.counters != revision.counters:
+            return False
+        return any(
+            one.side != OURS
+            and one is not culprit
+            and one.announced == revision.generation
+            and one.number_at is not None
+            and one.number_at <= culprit.put_until
+            and not any(
+                one.number_at <= own.begun and own.ended <= culprit.put_until and not own.is_cut
+                for own in self._events.own_tenures
+            )
+            for one in self._events.attempts
+        )
+
+    def _was_between(self, culprit: Attempt, cover: Attempt) -> bool:
+        left = culprit.number_at or culprit.put_at or math.inf
+        came = cover.text_at or cover.inside.begun
+        return any(
+            left <= one.begun and one.ended <= came and not one.is_cut
+            for one in self._events.own_tenures
+        )
+
+    def is_torn(self, read: Read, revision: Seen) -> bool:
+        """
+        Whether *read* saw a generation of theirs whole, and *revision* has the text of theirs that was to follow.
+
+        The latter stood under the former's number: between the two renames, or put there by one that was inside
+        although it had lost the lock.
+        """
+        assert read.generation == revision.generation
+        is_whole = any(
+            one.side != OURS
+            and one.counters == read.counters
+            and one.announced == read.generation
+            and one.has_numbered
+            for one in self._events.attempts
+        )
+        return is_whole and any(
+            one.side != OURS
+            and one.counters == revision.counters
+            and one.text_at is not None
+            and (
+                one.announced == revision.generation + 1
+                or (one.tenure is not None and self._broken(self._group_of[id(one.tenure)]))
+            )
+            for one in self._events.attempts
+        )
+
+
+def _took_from(taker: Tenure, other: Tenure) -> bool:
+    """Whether *taker* removed the lock that *other* had just made, and both were inside."""
+    return (
+        taker.removed_at is not None
+        and other.may_have_stood_at(taker.removed_at)
+        and taker.may_have_met(other)
+    )
