@@ -19,6 +19,8 @@ from realmconf.stores.memory.state import Memory
 from realmconf.stores.memory.view import View
 from realmconf.testing.conformance import ConformanceSuite
 
+pytestmark = pytest.mark.planted
+
 SUITE = ConformanceSuite
 
 

@@ -29,7 +29,7 @@ from realmconf.domain.names import LIMITS
 from realmconf.runtime import arguments
 from realmconf.runtime.client import TIMEOUT_SECONDS, Client, connect
 from realmconf.runtime.envelope import EnvelopePolicy
-from realmconf.runtime.follow import follower_of, parse_after
+from realmconf.runtime.follow import BehindError, follower_of, parse_after
 from realmconf.runtime.hub import Hub, Look, awaiting_adoption
 from realmconf.runtime.runtime import ConfigRuntime
 from realmconf.runtime.watch import RETRY_SECONDS, Troubles, concerns
@@ -130,6 +130,11 @@ class _Advance(NamedTuple):
     """How many hints there were before."""
 
 
+def _heed(running: asyncio.Future[Any]) -> None:
+    if not running.cancelled():
+        running.exception()
+
+
 class AsyncWatch(Generic[Config]):
     """
     An async iterator over the generations after a cursor, each once and in order.
@@ -168,13 +173,14 @@ class AsyncWatch(Generic[Config]):
         try:
             if self._hub.is_far:
                 return await self._from_afar()
+            wait = functools.partial(self._hub.wait, self._follower)
             look = None if self.is_closed() else self._hub.look(self._follower, self._last)
             while look is not None and not self.is_closed():
                 self._last = look
                 snapshot = self._follower.read(look.seen)
                 if snapshot is not None:
                     return snapshot
-                look = await self._next_look()
+                look = await self._next_look(wait)
         except StopAsyncIteration:
             pass
         except Exception:
@@ -182,39 +188,53 @@ class AsyncWatch(Generic[Config]):
                 raise
             # Whatever it is: the store was being closed by whoever closed this watch.
         self._closed = True
+        self._follower.close()
         raise StopAsyncIteration
 
     async def _from_afar(self) -> WatchedSnapshot[Config]:
-        """The next one of a store that takes a while to answer: asked in a thread, waited for here."""
-        loop = asyncio.get_running_loop()
+        """The next one of a store that takes a while to answer: asked in a thread if what was heard does not tell."""
         while not self.is_closed():
-            advance = self._advance
-            if advance is None:
-                # Before the look, so that a hint during it asks for another one.
-                wakes = self._hub.wakes
-                running = loop.run_in_executor(None, self._follower.advance)
-                advance = self._advance = _Advance(running, wakes)
+            sight = self._follower.sight
+            seen = None if sight is None else sight.seen()
             try:
-                # It moves on also when its awaiter is cancelled: whoever comes next is given what it has found.
-                snapshot: WatchedSnapshot[Config] | None = await asyncio.shield(advance.running)
-            except Exception:
+                snapshot = self._glanced()
+                wait = functools.partial(self._hub.wait, self._follower, seen=seen)
+            except BehindError:
+                advance = self._advance = self._advance or self._begun()
+                try:
+                    # It moves on also when its awaiter is cancelled: whoever comes next is given what it has found.
+                    snapshot = await asyncio.shield(advance.running)
+                except Exception:
+                    self._advance = None
+                    raise
+                if self._advance is not advance:
+                    # Given to another awaiter.
+                    continue
                 self._advance = None
-                raise
-            if self._advance is not advance:
-                # Given to another awaiter.
-                continue
-            self._advance = None
+                wait = functools.partial(self._hub.wait_after, self._follower, advance.wakes)
             if snapshot is not None:
                 return snapshot
-            if await self._next_look(after=advance.wakes) is None:
+            if await self._next_look(wait) is None:
                 break
         raise StopAsyncIteration
 
-    async def _next_look(self, *, after: int | None = None) -> Look | None:
-        hub = self._hub
-        future = self._waiting = (
-            hub.wait(self._follower) if after is None else hub.wait_after(self._follower, after)
-        )
+    def _glanced(self) -> WatchedSnapshot[Config] | None:
+        if self._advance is not None:
+            # The follower is being moved on.
+            raise BehindError
+        return self._follower.glance()
+
+    def _begun(self) -> _Advance:
+        # Before the look, so that a hint during it asks for another one.
+        wakes = self._hub.wakes
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(None, self._follower.step)
+        # Whoever awaited it may be gone: what has failed is then said to nobody, not even to the log.
+        running.add_done_callback(_heed)
+        return _Advance(running, wakes)
+
+    async def _next_look(self, wait: Callable[[], asyncio.Future[Look | None]]) -> Look | None:
+        future = self._waiting = wait()
         try:
             # Of the next step, not of the next hint: others may write all the time.
             async with asyncio.timeout_at(self._until):
@@ -232,6 +252,7 @@ class AsyncWatch(Generic[Config]):
     def close(self) -> None:
         """End the iteration, also one that is being awaited. Idempotent."""
         self._closed = True
+        self._follower.close()
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 

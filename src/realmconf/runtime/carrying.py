@@ -17,7 +17,7 @@ from realmconf.errors import (
     TimelineChanged,
 )
 from realmconf.runtime import pages
-from realmconf.stores.protocol import MINTED, Arrival, key_name
+from realmconf.stores.protocol import MINTED, STRANGE, Arrival, key_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,6 +95,13 @@ class Carrier:
     def _refuse_another(self, realm: RealmName, here: Head, there: Head, view: ReadView) -> None:
         if there.revision is None:
             return
+        if there.moved_to is not None and any(one.code == STRANGE for one in there.warnings):
+            raise TimelineChanged(
+                realm=realm,
+                generation=there.generation,
+                reason="that its files there say: another program has written them since the realm left, "
+                "and that is first to be decided about",
+            )
         try:
             known = view.revision(realm, there.generation).digest
         except HistoryCompacted:

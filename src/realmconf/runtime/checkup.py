@@ -15,7 +15,7 @@ from realmconf.domain.guess import guesses_secret
 from realmconf.domain.pointer import ROOT
 from realmconf.domain.record import Record
 from realmconf.domain.withheld import Withheld
-from realmconf.errors import RealmconfError, SecretWithheld
+from realmconf.errors import RealmconfError, RealmMoved, SecretWithheld
 from realmconf.runtime.project import RECORD_FOLDER, WORKING_COPY
 from realmconf.runtime.results import document_of
 from realmconf.stores.protocol import examinable
@@ -92,8 +92,16 @@ def examine_realms(client: Client) -> Iterator[Finding]:
     for entry in client.realms():
         realm = client.realm(entry.realm)
         yield _history(realm)
-        yield from _secrets(realm, client.lineages.secrecy(entry.realm))
-        yield from _working_copy(realm)
+        try:
+            yield from _secrets(realm, client.lineages.secrecy(entry.realm))
+            yield from _working_copy(realm)
+        except RealmMoved as moved:
+            yield Finding(
+                level=NOTE,
+                subject=f"realm {entry.realm}",
+                text=str(moved),
+                advice="ask the store that it lives in about the rest",
+            )
 
 
 # --- the folder -----------------------------------------------------------------------

@@ -256,7 +256,7 @@ def _nothing(request: Request) -> Write:
     return Write(
         realm=request.realm,
         command=Delete(),
-        author="",
+        author=request.author,
         write_id=request.write_id,
         write_id_given=True,
     )

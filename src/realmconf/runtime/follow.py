@@ -4,6 +4,9 @@ Following a realm: every step after a cursor, in order, once, or an explicit res
 Decides what a cursor means, when a follower must reset, and what one step is: in the own view a
 generation of the realm, in the effective view a commit to any realm that it depends on.  History is the
 buffer, so a slow reader loses nothing and holds up nobody.
+
+Where asking takes a while, a follower first looks at what the store has heard, and at the steps that others have gone
+(``trail``): what follows there on where it stands is its next step.  For anything else it asks.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ from realmconf.runtime.generic import Config, Generic
 from realmconf.runtime.pages import PAGE
 from realmconf.runtime.results import WatchedSnapshot
 from realmconf.runtime.snapshot import EFFECTIVE_PREFIX, ConfigSnapshot, effective_cursor
-from realmconf.stores.protocol import Head
+from realmconf.runtime.trail import Ahead, Trail
+from realmconf.stores.protocol import Head, far
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,7 +134,15 @@ def follower_of(
     *page* is how many revisions it reads from history at once, and so holds, if they are not too large for that.
     """
     if view == "own":
-        return OwnFollower(client.store, source, realm, after.own, adopt=adopt, page=page)
+        return OwnFollower(
+            client.store,
+            source,
+            realm,
+            after.own,
+            trail=client.lineages.trail,
+            adopt=adopt,
+            page=page,
+        )
     return EffectiveFollower(
         client.store, client.lineages, source, realm, after, adopt=adopt, page=page
     )
@@ -154,6 +166,7 @@ class OwnFollower(Generic[Config]):
         realm: RealmName,
         after: Expected | None,
         *,
+        trail: Trail | None = None,
         adopt: bool = True,
         page: int = PAGE,
     ) -> None:
@@ -166,8 +179,12 @@ class OwnFollower(Generic[Config]):
         self._ready: deque[WatchedSnapshot[Config]] = deque()
         self._reset_due = False
         self._document: Document | None = None
+        self._trail = Trail() if trail is None else trail
+        self._far = far(store)
+        self.sight = None if self._far is None else self._far.watched(realm)
+        """What the store hears of the realm, where asking takes a while."""
         if after is None:
-            self._stand_at(store.head(realm, adopt=adopt).revision)
+            self._stand_at(self.look().revision)
             return
         self._generation = after.generation
         self._digest = after.digest or ""
@@ -186,11 +203,49 @@ class OwnFollower(Generic[Config]):
 
     def look(self) -> Head:
         """What ``read`` compares with."""
+        if self._far is not None:
+            # One question too, and its answer is kept for all who look at what was heard.
+            return self._far.lineage(self._realm)[self._realm]
         return self._store.head(self._realm, adopt=self._adopt)
+
+    def glance(self) -> WatchedSnapshot[Config] | None:
+        """
+        The next generation in what the store has heard, or None if that is where this follower stands; never waits.
+
+        Raises:
+            BehindError: That does not tell: ``advance``.
+        """
+        if self._ready:
+            return self._ready.popleft()
+        seen = None if self.sight is None else self.sight.seen()
+        if seen is None or self._reset_due:
+            raise BehindError
+        newest = seen.heads[self._realm]
+        record = newest.revision
+        if newest.generation == self._generation and newest.moved_to is None:
+            if self._matches(GENESIS if record is None else record.digest):
+                return None
+        elif newest.generation == self._generation + 1:
+            if record is not None and self._matches(record.previous):
+                return self._deliver(record, warnings=newest.warnings)
+        elif newest.generation > self._generation:
+            ahead = self._trail.after(self._place)
+            if ahead is not None and ahead.revision is not None:
+                return self._deliver(ahead.revision)
+        raise BehindError
 
     def advance(self) -> WatchedSnapshot[Config] | None:
         """The next generation there is now, or None."""
         return self.read(self.look())
+
+    def step(self) -> WatchedSnapshot[Config] | None:
+        """As ``advance``; the store is asked only where what it has heard does not tell."""
+        return _step(self)
+
+    def close(self) -> None:
+        """Hear no more of the realm. Idempotent."""
+        if self.sight is not None:
+            self.sight.close()
 
     def read(self, head: Head) -> WatchedSnapshot[Config] | None:
         """The next generation up to *head* (as the store gives it now), or None if there is none yet."""
@@ -264,10 +319,18 @@ class OwnFollower(Generic[Config]):
         self, revision: stored.Revision, *, warnings: tuple[Any, ...] = ()
     ) -> WatchedSnapshot[Config]:
         before = self._document
+        if self._far is not None:
+            self._trail.note(self._place, Ahead(revision=revision))
         self._stand_at(revision)
         return self._snapshot(revision, warnings, before=before, reset=False)
 
+    @property
+    def _place(self) -> tuple[str, RealmName, int, str]:
+        return ("own", self._realm, self._generation, self._digest)
+
     def _reset(self, head: Head) -> WatchedSnapshot[Config]:
+        # What is not found here may be there, where the realm lives: it may not have arrived in full.
+        _refuse_moved(head)
         self._ready.clear()
         self._reset_due = False
         self._stand_at(head.revision)
@@ -326,6 +389,9 @@ class EffectiveFollower(Generic[Config]):
         self._page = page
         self._ready: deque[WatchedSnapshot[Config]] = deque()
         self._reset_due = False
+        store_afar = far(store)
+        self.sight = None if store_afar is None else store_afar.watched(realm)
+        """As with ``OwnFollower``."""
         self._point = lineages.point(realm, adopt=adopt)
         if after.members is not None or after.own is not None:
             with store.view() as view:
@@ -350,9 +416,38 @@ class EffectiveFollower(Generic[Config]):
         """What ``read`` compares with."""
         return self._lineages.point(self._realm, adopt=self._adopt)
 
+    def glance(self) -> WatchedSnapshot[Config] | None:
+        """As with ``OwnFollower``."""
+        if self._ready:
+            return self._ready.popleft()
+        seen = None if self.sight is None else self.sight.seen()
+        if seen is None or self._reset_due:
+            raise BehindError
+        newest = self._lineages.point_seen(self._realm, seen)
+        moved = _moved(self._point, newest)
+        if moved == () and newest.head.moved_to is None:
+            self._point = newest
+            return None
+        if moved is not None and len(moved) == 1 and _follows(*moved[0]):
+            # Nothing else has changed in between, so it is the very next commit to any of them.
+            return self._deliver(newest, moved[0][1])
+        ahead = self._lineages.trail.after(_place_of(self._point))
+        if ahead is not None and ahead.point is not None:
+            return self._deliver(ahead.point, ahead.revision)
+        raise BehindError
+
     def advance(self) -> WatchedSnapshot[Config] | None:
         """The next step there is now, or None."""
         return self.read(self.look())
+
+    def step(self) -> WatchedSnapshot[Config] | None:
+        """As with ``OwnFollower``."""
+        return _step(self)
+
+    def close(self) -> None:
+        """As with ``OwnFollower``."""
+        if self.sight is not None:
+            self.sight.close()
 
     def read(self, now: Point) -> WatchedSnapshot[Config] | None:
         """The next step up to *now*, the newest point that is known, or None if there is none yet."""
@@ -465,6 +560,8 @@ class EffectiveFollower(Generic[Config]):
         self, point: Point, step: stored.Revision | None, *, reset: bool = False
     ) -> WatchedSnapshot[Config]:
         earlier, self._point = self._point, point
+        if self.sight is not None and not reset:
+            self._lineages.trail.note(_place_of(earlier), Ahead(revision=step, point=point))
 
         def make() -> WatchedSnapshot[Config]:
             return WatchedSnapshot(
@@ -482,9 +579,33 @@ class EffectiveFollower(Generic[Config]):
         return self._source.shared((point, earlier, step, reset), make)
 
     def _reset(self, point: Point) -> WatchedSnapshot[Config]:
+        # As with ``OwnFollower``.
+        _refuse_moved(point.head)
         self._ready.clear()
         self._reset_due = False
         return self._deliver(point, point.head.revision, reset=True)
+
+
+def _place_of(point: Point) -> tuple[object, ...]:
+    digests = [
+        None if head.revision is None else head.revision.digest for head in point.watched_heads
+    ]
+    return ("effective", *point.watched, *digests)
+
+
+class BehindError(Exception):
+    """What a store has heard does not tell the next step; never reaches a caller."""
+
+
+def _step(
+    follower: OwnFollower[Config] | EffectiveFollower[Config],
+) -> WatchedSnapshot[Config] | None:
+    if follower.sight is not None:
+        try:
+            return follower.glance()
+        except BehindError:
+            pass
+    return follower.advance()
 
 
 def _refuse_moved(head: Head) -> None:

@@ -1,7 +1,8 @@
 """
 One wake-up for all watchers of a client on an event loop: no thread and no timer per watcher.
 
-Decides who is woken by a hint: those whose realm it may concern, all with one look at it.
+Decides who is woken by a hint: those whose realm it may concern, all with one look at it.  Where a look takes a while
+none is made here: it is what the store has heard of the realm that must have changed.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from realmconf.stores.protocol import deciding
+from realmconf.stores.protocol import far
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from realmconf.domain.names import RealmName
     from realmconf.runtime.lineages import Point
-    from realmconf.stores.protocol import Head, Store
+    from realmconf.stores.protocol import Head, Seen, Sight, Store
 
     Key = tuple[str, RealmName]
 
@@ -30,7 +31,7 @@ class Looks(Protocol):
         ...
 
     def look(self) -> Head | Point:
-        """What is compared with the last look; nothing that waits."""
+        """What is compared with the last look; nothing that waits, but for a store where asking takes a while."""
         ...
 
 
@@ -59,9 +60,10 @@ class Hub:
         self.store = store
         self.loop = loop
         self.closed = False
-        self.is_far = deciding(store) is not None
-        """Whether a look may take a while, so that none is made on the loop: whoever is woken looks in a thread."""
-        self._waiting: dict[Key, tuple[Looks, set[asyncio.Future[Look | None]]]] = {}
+        self.is_far = far(store) is not None
+        """Whether a look may take a while, so that none is made on the loop: whoever is woken looks for itself."""
+        self._waiting: dict[Key, tuple[Looks, dict[asyncio.Future[Look | None], Seen | None]]] = {}
+        """With what each has seen of what was heard, if it is not to be woken before that changes."""
         self._wakes = 0
         self._wake_is_due = False
         self._signal = store.signal(())
@@ -73,17 +75,18 @@ class Hub:
             return last
         return Look(follower.look(), self._wakes)
 
-    def wait(self, follower: Looks) -> asyncio.Future[Look | None]:
+    def wait(self, follower: Looks, *, seen: Seen | None = None) -> asyncio.Future[Look | None]:
         """
         The next look for *follower*, after the next hint; None when the hub is closed, or was.
 
-        ``look`` in the same step of the loop before: hints are taken between steps, so none is missed.
+        ``look`` in the same step of the loop before: hints are taken between steps, so none is missed.  With *seen*,
+        the newest that was heard in that step, only after a hint that has changed it.
         """
         future: asyncio.Future[Look | None] = self.loop.create_future()
         if self.closed:
             future.set_result(None)
         else:
-            self._waiting.setdefault(follower.key, (follower, set()))[1].add(future)
+            self._waiting.setdefault(follower.key, (follower, {}))[1][future] = seen
         return future
 
     @property
@@ -102,7 +105,7 @@ class Hub:
     def leave(self, follower: Looks, future: asyncio.Future[Look | None]) -> None:
         """Wait no longer."""
         if follower.key in self._waiting:
-            self._waiting[follower.key][1].discard(future)
+            self._waiting[follower.key][1].pop(future, None)
 
     def close(self) -> None:
         """Wake every waiter for good."""
@@ -130,18 +133,42 @@ class Hub:
         self._wake_is_due = False
         self._wakes += 1
         for key, (follower, waiting) in list(self._waiting.items()):
-            self._tell(key, follower, waiting)
+            if self.is_far:
+                self._tell_from_afar(key, follower, waiting)
+            else:
+                self._tell(key, follower, waiting)
 
-    def _tell(self, key: Key, follower: Looks, waiting: set[asyncio.Future[Look | None]]) -> None:
+    def _tell_from_afar(
+        self,
+        key: Key,
+        follower: Looks,
+        waiting: dict[asyncio.Future[Look | None], Seen | None],
+    ) -> None:
+        sight: Sight | None = getattr(follower, "sight", None)
+        seen = None if sight is None else sight.seen()
+        for future, known in list(waiting.items()):
+            if seen is None or seen is not known:
+                del waiting[future]
+                if not future.done():
+                    future.set_result(Look(None, self._wakes))
+        if not waiting:
+            del self._waiting[key]
+
+    def _tell(
+        self,
+        key: Key,
+        follower: Looks,
+        waiting: dict[asyncio.Future[Look | None], Seen | None],
+    ) -> None:
         try:
-            look = Look(None if self.is_far else follower.look(), self._wakes)
+            look = Look(follower.look(), self._wakes)
         except Exception as failure:  # noqa: BLE001 - raised by those who wait
             # The watchers are told in place of their next snapshot; the hub goes on for the others.
             for future in waiting:
                 if not future.done():
                     future.set_exception(failure)
             return
-        for realm in () if look.seen is None else awaiting_adoption(look.seen):
+        for realm in awaiting_adoption(look.seen):
             # If it is adopted, the commit is the next hint.
             self.loop.run_in_executor(None, self.store.head, realm)
         del self._waiting[key]

@@ -7,14 +7,17 @@ and what it composes to is decided in ``domain``; whether a head is the newest, 
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 from realmconf.domain.composition import Composer
 from realmconf.domain.document import same
-from realmconf.domain.lineage import own_section, resolve, schemas_in_reach
+from realmconf.domain.lineage import own_section, parent_of, resolve, schemas_in_reach
 from realmconf.domain.names import GLOBAL
 from realmconf.domain.revision import DIGEST_SHOWN, GENESIS
 from realmconf.domain.schemas.shape import NOTHING, Shape
 from realmconf.errors import HistoryCompacted, InvalidArgument, RealmMoved, RevisionNotFound
-from realmconf.stores.protocol import Head, deciding
+from realmconf.runtime.trail import Trail
+from realmconf.stores.protocol import Head, far
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from realmconf.domain.secrets import Secrecy
     from realmconf.domain.write import Append
     from realmconf.errors import LineageError
-    from realmconf.stores.protocol import ReadView, Store
+    from realmconf.stores.protocol import ReadView, Seen, Store
 
 POINTS_KEPT = 4_096
 SCHEMAS_KEPT = 1_024
@@ -60,6 +63,18 @@ class Point:
             chain.problem or _moved_from(chain)
         )
         self._composed: Composed | None = None
+
+    def going_on(self, head: Any) -> Point:
+        """This point with a newer *head* of its realm, which inherits from the same realms as before."""
+        point = Point.__new__(Point)
+        point._lineages = self._lineages
+        point.heads = (head, *self.heads[1:])
+        point.names = self.names
+        point.watched = self.watched
+        point.watched_heads = (head, *self.watched_heads[1:])
+        point.problem = self.problem
+        point._composed = None
+        return point
 
     @property
     def head(self) -> Any:
@@ -105,6 +120,14 @@ class Point:
         )
 
 
+def _is_of(point: Point, chain: Chain, heads: Mapping[RealmName, Head]) -> bool:
+    """Whether *point* is of these very heads."""
+    return point.watched == chain.watched and all(
+        head is heads.get(name)
+        for name, head in zip(point.watched, point.watched_heads, strict=True)
+    )
+
+
 def _moved_from(chain: Chain) -> RealmMoved | None:
     """Why there is no composition where somebody that the realm inherits from lives in another store."""
     for name, head in zip(chain.names[1:], chain.heads[1:], strict=True):
@@ -126,12 +149,16 @@ class Lineages:
 
     def __init__(self, store: Store, *, limits: Limits) -> None:
         self._store = store
-        self._deciding = deciding(store)
+        self._far = far(store)
         self._limits = limits
         self._points: dict[RealmName, Point] = {}
+        self._among: dict[RealmName, tuple[Mapping[RealmName, Head], Point]] = {}
+        self._seen: WeakKeyDictionary[Seen, Point] = WeakKeyDictionary()
         self._schemas: dict[str, Document] = {}
         self._secrecies: dict[tuple[RealmName, tuple[str, ...]], Secrecy] = {}
         self.composer = Composer(self.schema)
+        self.trail = Trail()
+        """The steps that watchers have gone, for those who come after them."""
 
     # --- points -------------------------------------------------------------------------
 
@@ -139,9 +166,16 @@ class Lineages:
         """The newest point of *realm*; the same object as long as nothing in it has changed."""
         store = self._store
         found: dict[RealmName, Head] = {}
-        if self._deciding is not None:
+        if self._far is not None:
             # Where asking takes a while, it is asked for all of them at once.
-            return self.point_among(realm, self._deciding.lineage(realm))
+            return self.point_among(realm, self._far.lineage(realm))
+
+        known = self._points.get(realm)
+        if known is not None and realm != GLOBAL:
+            head = found[realm] = store.head(realm, adopt=adopt)
+            point = self._gone_on(known, head)
+            if point is not None:
+                return point
 
         def head_of(name: RealmName) -> Head:
             head = found.get(name)
@@ -163,13 +197,44 @@ class Lineages:
         return self._kept(chain, found)
 
     def point_among(self, realm: RealmName, heads: Mapping[RealmName, Head]) -> Point:
-        """The point of *realm* among *heads* of one moment; the same object as long as they are the same."""
+        """
+        The point of *realm* among *heads* of one moment; the same object as long as they are the same.
+
+        *heads* do not change any more.
+        """
+        known = self._among.get(realm)
+        if known is not None and known[0] is heads:
+            return known[1]
         found = dict(heads)
 
         def head_of(name: RealmName) -> Head:
             return found.setdefault(name, Head(realm=name, revision=None))
 
-        return self._kept(resolve(realm, head_of, limits=self._limits), found)
+        point = self._kept(resolve(realm, head_of, limits=self._limits), found)
+        if len(self._among) >= POINTS_KEPT:
+            self._among.clear()
+        self._among[realm] = (heads, point)
+        return point
+
+    def point_seen(self, realm: RealmName, seen: Seen) -> Point:
+        """The point of *realm* in what a store has heard of it; the same object for all who look."""
+        point = self._seen.get(seen)
+        if point is None:
+            heads = seen.heads
+            chain = resolve(
+                realm,
+                lambda name: heads.get(name) or Head(realm=name, revision=None),
+                limits=self._limits,
+            )
+            known = self._points.get(realm)
+            if known is not None and _is_of(known, chain, heads):
+                point = known
+            else:
+                point = self.of_chain(
+                    chain, lambda name: heads.get(name) or Head(realm=name, revision=None)
+                )
+            self._seen[seen] = point
+        return point
 
     def peek(self, realm: RealmName) -> Point | None:
         """The known point of *realm* if it can be proved without I/O, else None."""
@@ -199,6 +264,27 @@ class Lineages:
         """The point of a chain that was resolved among the heads that *head_of* gives."""
         return Point(self, chain, tuple(head_of(name) for name in chain.watched))
 
+    def _gone_on(self, known: Point, head: Head) -> Point | None:
+        """
+        The point of *known*'s realm, now at *head*, if nobody else of it has changed; None if somebody may have.
+
+        What follows most commits: the chain is the same, and need not be followed again.
+        """
+        revision = head.revision
+        if known.problem is not None or known.watched[1] != (
+            (revision and parent_of(revision.realm, revision.document)) or GLOBAL
+        ):
+            return None
+        peek = self._store.peek
+        # The others were known before the head was read, and are unchanged after it: they stood together.
+        for name, other in zip(known.watched[1:], known.watched_heads[1:], strict=True):
+            if peek(name) is not other:
+                return None
+        if head is known.heads[0]:
+            return known
+        point = self._points[known.watched[0]] = known.going_on(head)
+        return point
+
     def _is_one_point(self, chain: Chain, found: dict[RealmName, Head]) -> bool:
         """Whether the heads of *chain*, collected one after the other, stood together at one moment."""
         others = chain.watched[1:]
@@ -211,14 +297,9 @@ class Lineages:
 
     def _kept(self, chain: Chain, found: dict[RealmName, Head]) -> Point:
         known = self._points.get(chain.names[0])
-        heads = tuple(found[name] for name in chain.watched)
-        if (
-            known is not None
-            and known.watched == chain.watched
-            and all(one is other for one, other in zip(known.watched_heads, heads, strict=True))
-        ):
+        if known is not None and _is_of(known, chain, found):
             return known
-        point = Point(self, chain, heads)
+        point = Point(self, chain, tuple(found[name] for name in chain.watched))
         if len(self._points) >= POINTS_KEPT:
             self._points.clear()
         self._points[chain.names[0]] = point

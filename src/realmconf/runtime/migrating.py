@@ -71,6 +71,8 @@ class Migrated(Record):
 class Migration(Record):
     """What a move came to."""
 
+    source: str
+    """The URL of the store that realms were to leave, without secrets."""
     to: str
     """The target's URL, without secrets: what whoever still asks the source is told."""
     realms: tuple[Migrated, ...]
@@ -235,7 +237,12 @@ class _Move:
             heads = self._heads(view, wanted)
             self._families(view, wanted)
             done = [self._plan(realm, head, view) for realm, head in heads.items()]
-        return Migration(to=self._to, realms=tuple(done), tokens=self._tokens(wanted, tried=True))
+        return Migration(
+            source=self._from,
+            to=self._to,
+            realms=tuple(done),
+            tokens=self._tokens(wanted, tried=True),
+        )
 
     def _plan(self, realm: RealmName, head: Head, view: ReadView) -> Migrated:
         told = Migrated(realm=str(realm), state="moves", generation=head.generation, revisions=0)
@@ -268,6 +275,7 @@ class _Move:
         else:
             raise StoreUnavailable("realms go on being made below those that move: try again later")
         return Migration(
+            source=self._from,
             to=self._to,
             realms=tuple(states[realm] for realm in sorted(states)),
             tokens=self._tokens(wanted, tried=False),
@@ -326,8 +334,18 @@ class _Move:
             # From there it has moved on.
             return self._told(head.replace(moved_to=there.moved_to), "elsewhere")
         is_there = there.revision is not None and there.moved_to is None
+        if not is_there:
+            self._carry_the_rest(realm, head)
         self._able_target.arrive(realm, digest=_digest(head), deadline=self._deadline())
         return self._told(head, "already" if is_there else "arrived")
+
+    def _carry_the_rest(self, realm: RealmName, head: Head) -> None:
+        """Carry what an earlier call had not, before it came to its end: where the marker is nobody writes any more."""
+        with self._source.view() as view:
+            self._carrier.begin(realm, view)
+            while self._carrier.carry_page([realm], view, until=None):
+                pass
+        self._carrier.carry_receipts(realm, head.generation)
 
     def _begin_all(self, wanted: Sequence[RealmName] | None) -> None:
         """Refuse what cannot move before anything is carried, and find out how much there is to carry."""

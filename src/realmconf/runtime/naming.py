@@ -121,6 +121,7 @@ def _request(
         realm=realm,
         write_id=shared["write_id"],
         write_id_given=shared["write_id_given"],
+        author=shared["author"],
         prepare=prepare,
         identity=lambda: identity,
         is_placed=True,

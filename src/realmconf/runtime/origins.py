@@ -42,13 +42,14 @@ class Origins(Generic[Config]):
     def remember(self, snapshot: ConfigSnapshot[Config]) -> None:
         """Note that *snapshot* was given out."""
         given = self._given
+        generation = snapshot.generation
         # Of the same generation there may be another timeline, or another state of the ancestors.
-        known = given.get(snapshot.generation)
+        known = given.get(generation)
         if known is None:
-            given[snapshot.generation] = ((snapshot,), False)
+            given[generation] = ((snapshot,), False)
         else:
             snapshots, forgot = known
-            given[snapshot.generation] = (
+            given[generation] = (
                 (*snapshots[1 - ANCESTRIES_KEPT :], snapshot),
                 forgot
                 or (len(snapshots) >= ANCESTRIES_KEPT and not _same_origin(snapshots[0], snapshot)),
@@ -87,7 +88,8 @@ class Origins(Generic[Config]):
         """The snapshot that shows the very object *config*, if it was given out with one."""
         for snapshots, _ in list(self._given.values()):
             for snapshot in snapshots:
-                if snapshot.shows(config):
+                # No call for each: every write of a whole document asks all that are remembered.
+                if getattr(snapshot, "_config", None) is config:
                     return snapshot
         return None
 

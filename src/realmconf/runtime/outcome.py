@@ -25,6 +25,7 @@ from realmconf.errors import (
     InvalidArgument,
     LockTimeout,
     OutcomeUnknown,
+    RealmconfError,
     RealmMoved,
     RevisionNotFound,
     WriteIdReused,
@@ -70,6 +71,7 @@ class Request(Record):
     realm: RealmName
     write_id: str
     write_id_given: bool
+    author: str
     prepare: Callable[[ReadView], Write]
     """The write, at this state; without effects, since it may be called again."""
     identity: Callable[[], object]
@@ -91,6 +93,7 @@ def request_of(write: Write, *, check: Callable[[Append, Point], None] | None = 
         realm=write.realm,
         write_id=write.write_id,
         write_id_given=write.write_id_given,
+        author=write.author,
         prepare=lambda _: write,
         identity=lambda: identity_of(write),
         check=check,
@@ -207,8 +210,17 @@ def commit(
             judging.attempts > RETRIES_MAX
             or world.monotonic_seconds() + RETRY_PAUSE_SECONDS > deadline
         ):
-            raise OutcomeUnknown(requests[0].write_id, realm=requests[0].realm) from judging.cause
+            raise OutcomeUnknown(
+                requests[0].write_id, realm=requests[0].realm, reason=_reason(judging.cause)
+            ) from judging.cause
         world.sleep_seconds(RETRY_PAUSE_SECONDS * judging.attempts)
+
+
+def _reason(cause: BaseException | None) -> str:
+    """What the store said of an attempt whose outcome it does not know."""
+    if isinstance(cause, OutcomeUnknown):
+        return cause.reason
+    return str(cause) if isinstance(cause, RealmconfError) else ""
 
 
 def decides(store: Store, requests: Sequence[Request]) -> bool:
@@ -470,7 +482,9 @@ class _Judging:
             except RevisionNotFound:
                 continue
             except HistoryCompacted:
-                raise OutcomeUnknown(request.write_id, realm=request.realm) from self.cause
+                raise OutcomeUnknown(
+                    request.write_id, realm=request.realm, reason=_reason(self.cause)
+                ) from self.cause
             if revision.write_id == request.write_id:
                 return Answer(is_own=True, realm=request.realm, generation=generation, changed=True)
         return None

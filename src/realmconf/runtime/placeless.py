@@ -34,21 +34,37 @@ def notices_afar(given: Iterable[Notice]) -> tuple[Notice, ...]:
 
 def error_afar(error: RealmconfError, client: Client) -> RealmconfError:
     """*error*, whose text and fields do not tell where the store of *client* is."""
-    root = client.store.paths(GLOBAL).get("root")
+    roots = _roots(client)
     if isinstance(error, WorkingCopyError):
-        root = root or _root(error.path)
-    if not root or root not in f"{error} {getattr(error, 'path', '')}":
+        roots = roots or [_root(error.path)]
+    text = f"{error} {getattr(error, 'path', '')}"
+    if not any(root in text for root in roots):
         return error
     found = error.to_dict()
     fields: dict[str, Any] = {
-        name: _without(value, root) if isinstance(value, str) else getattr(error, name)
+        name: _without_all(value, roots) if isinstance(value, str) else getattr(error, name)
         for name, value in found.items()
         if name not in ("code", "message", "retryable")
     }
     told = type(error).__new__(type(error))
-    RealmconfError.__init__(told, _without(str(error), root), **fields)
+    RealmconfError.__init__(told, _without_all(str(error), roots), **fields)
     told.retryable = error.retryable
     return told.with_traceback(error.__traceback__)
+
+
+def _roots(client: Client) -> list[str]:
+    """The folders of the store of *client*, inner ones first: that of ``global`` may be elsewhere."""
+    paths = client.store.paths(GLOBAL)
+    found = {paths[name] for name in ("root",) if name in paths}
+    if "config_path" in paths:
+        found.add(_root(paths["config_path"]))
+    return sorted(found, key=len, reverse=True)
+
+
+def _without_all(text: str, roots: Iterable[str]) -> str:
+    for root in roots:
+        text = _without(text, root)
+    return text
 
 
 def _root(path: str) -> str:

@@ -126,6 +126,7 @@ def _take_in(client: Client, copy: CloneCopy, *, message: str) -> int:
         realm=copy.realm,
         write_id=write.write_id,
         write_id_given=False,
+        author=write.author,
         prepare=lambda _: write,
         identity=lambda: ["clone", str(copy.realm), copy.generation],
         write=write,

@@ -27,7 +27,7 @@ from realmconf.runtime.generic import Config, Generic
 from realmconf.runtime.origins import Origins
 from realmconf.runtime.snapshot import ConfigSnapshot
 from realmconf.runtime.source import RealmSource
-from realmconf.stores.protocol import deciding
+from realmconf.stores.protocol import far
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ class ConfigRuntime(Generic[Config]):
         """
         The typed configuration, as ``get().config``: proved fresh by one look at memory, where the store can.
 
-        Of a server it is what was last known here, without asking again; ``current_age`` says since when, and from the
-        first use on the server tells of changes.
+        Of a server or a database it is what was last known here, without asking again; ``current_age`` says since when,
+        and from the first use on it tells of changes.
 
         One object for all who read this generation: of a type that can be changed, change a copy.
 
@@ -145,7 +145,7 @@ class ConfigRuntime(Generic[Config]):
         return self._current_anew()
 
     def _current_anew(self) -> Config:
-        store = deciding(self._store)
+        store = far(self._store)
         if store is not None:
             known = store.remembered(self.realm_id)
             point = self._client.lineages.point_among(self.realm_id, known.heads)
@@ -161,7 +161,7 @@ class ConfigRuntime(Generic[Config]):
     @property
     def current_age(self) -> float:
         """Seconds since ``current`` was shown to be the newest: 0.0 where the store proves it at every use."""
-        store = deciding(self._store)
+        store = far(self._store)
         return 0.0 if store is None else store.remembered_age_seconds(self.realm_id)
 
     def get(self) -> ConfigSnapshot[Config]:

@@ -165,10 +165,6 @@ class ConfigSnapshot(Generic[Config]):
             _set(self, "_config", config)
             return config
 
-    def shows(self, config: object) -> bool:
-        """Whether *config* is the very object that this snapshot has shown."""
-        return getattr(self, "_config", None) is config
-
     @property
     def document(self) -> Mapping[str, Any] | None:
         """Exactly what the realm itself states, immutable; None if it has no live document."""

@@ -256,6 +256,7 @@ def _place(
         realm=realm,
         write_id=shared["write_id"],
         write_id_given=False,
+        author=shared["author"],
         prepare=prepare,
         identity=lambda: [kind, str(realm), revision.digest],
         is_placed=True,

@@ -74,7 +74,7 @@ class Watch(Generic[Config]):
         until = None if silence_seconds is None else self._now() + silence_seconds
         while not self.is_closed():
             try:
-                snapshot = self._follower.advance()
+                snapshot = self._follower.step()
                 if snapshot is None and self._watched != self._follower.watched:
                     # A parent has changed: hear of the new ones before the next look at them.
                     self._subscribe_anew()
@@ -111,6 +111,7 @@ class Watch(Generic[Config]):
             self._closed = True
             signal = self._signal
         signal.close()
+        self._follower.close()
 
     def pause(self, seconds: float) -> None:
         """Wait, after a failure, for a hint, the end, or so long."""

@@ -97,6 +97,7 @@ class Writing(Generic[Config]):
             realm=self._realm,
             write_id=template.write_id,
             write_id_given=template.write_id_given,
+            author=template.author,
             prepare=prepare,
             identity=lambda: [identity, identity_of(template)],
             check=self._check,

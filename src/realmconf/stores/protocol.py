@@ -33,6 +33,10 @@ MINTED = "w-"
 """How a write id begins that we minted: it has no receipt of its own, its revision is one."""
 
 
+STRANGE = "working_copy_strange"
+"""The code of a head's warning that somebody has written the files of a realm that lives in another store."""
+
+
 class StoreInfo(Record):
     """What this store promises, and where it is weaker than the embedded one."""
 
@@ -461,6 +465,35 @@ class Remembered(Record):
     mark: int
 
 
+class Seen:
+    """
+    The heads of a realm and of all that it depends on, as they stood together; the same object as long as they stand.
+    """
+
+    __slots__ = ("__weakref__", "heads")
+
+    def __init__(self, heads: Mapping[RealmName, Head]) -> None:
+        self.heads = dict(heads)
+
+
+class Sight(Protocol):
+    """What a store hears of one realm for somebody who watches it; to be closed at the end."""
+
+    def seen(self) -> Seen | None:
+        """
+        What was heard last; waits for nothing.  None where nothing was, or more was told of than could be looked at:
+        then whoever watches asks.
+
+        It is brought up to date before a signal tells of anything, so whoever subscribes first, asks once, and looks
+        here after each hint misses nothing.
+        """
+        ...
+
+    def close(self) -> None:
+        """Hear no more of it. Idempotent."""
+        ...
+
+
 class Arrival(Record):
     """
     What is taken in of realms that move here: a part of their history, as it is, and all that hangs on it.
@@ -572,16 +605,8 @@ def key_name(key: bytes) -> str:
     return sha256(b"realmconf receipts\0" + key).hexdigest()[:16]
 
 
-class DecidingStore(Protocol):
-    """
-    What a store offers besides that decides by itself: a server with schemas, secrets and rights of its own.
-
-    Its callers may know less than it does; ``apply`` and ``rename``, for what is decided here, need every right.
-    """
-
-    def caller_name(self, *, deadline: float) -> str:
-        """What the history calls whoever writes here without a name, asked for once; empty if it has none."""
-        ...
+class FarStore(Protocol):
+    """What a store offers besides where asking takes a while: a lineage in one question, and what was last heard of."""
 
     def lineage(self, realm: RealmName) -> Mapping[RealmName, Head]:
         """The newest heads of *realm* and of all that it depends on, of one point; identical ones while unchanged."""
@@ -593,6 +618,27 @@ class DecidingStore(Protocol):
 
     def remembered_age_seconds(self, realm: RealmName) -> float:
         """How long ago that was shown to be the newest."""
+        ...
+
+    def watched(self, realm: RealmName) -> Sight:
+        """Keep up what is known of *realm* for one who watches it."""
+        ...
+
+
+def far(store: Store) -> FarStore | None:
+    """*store* as one where asking takes a while; None where its heads are proved in memory, or read from a file."""
+    return store if hasattr(store, "remembered") else None  # type: ignore[return-value]
+
+
+class DecidingStore(FarStore, Protocol):
+    """
+    What a store offers besides that decides by itself: a server with schemas, secrets and rights of its own.
+
+    Its callers may know less than it does; ``apply`` and ``rename``, for what is decided here, need every right.
+    """
+
+    def caller_name(self, *, deadline: float) -> str:
+        """What the history calls whoever writes here without a name, asked for once; empty if it has none."""
         ...
 
     def judging_turn(

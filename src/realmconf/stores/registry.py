@@ -24,16 +24,23 @@ FACTORIES = {
     "memory": "realmconf.stores.memory:open_store",
     "meerkat": "realmconf.stores.meerkat:open_store",
     "sqlite": "realmconf.stores.embedded:open_store",
+    "etcd": "realmconf.stores.etcd:open_store",
+    "nats": "realmconf.stores.nats:open_store",
+    "postgresql": "realmconf.stores.postgres:open_store",
+    "postgres": "realmconf.stores.postgres:open_store",
     "http": "realmconf.stores.remote:open_plain",
     "https": "realmconf.stores.remote:open_encrypted",
 }
 """Scheme -> ``module:factory``."""
 
-EXTRAS = {"http": "client", "https": "client"}
+EXTRAS = {"http": "client", "https": "client", "postgresql": "postgres"}
 """What to install for a scheme, where it is not called like it."""
 
 WITH_TOKENS = frozenset(("http", "https"))
 """Schemes of stores that ask who comes."""
+
+QUOTED = frozenset(("postgresql", "postgres", "etcd", "nats"))
+"""Schemes whose locations are given on as they stand: a password in one may hold what would part it otherwise."""
 
 FOLDER_SCHEME = "sqlite"
 """What a plain folder path means."""
@@ -69,7 +76,7 @@ def open_store(
 
 def split_url(url: str) -> tuple[str, str, dict[str, str]]:
     """
-    Scheme, location and options of *url*; a location of ``sqlite`` is a path.
+    Scheme, location and options of *url*; a location of ``sqlite`` is a path, one of a database still quoted.
 
     The URL itself is never quoted in an error: it may hold a password.
     """
@@ -89,7 +96,7 @@ def split_url(url: str) -> tuple[str, str, dict[str, str]]:
         raise InvalidArgument(f"no store is known for {shown}://; known are a folder path, {known}")
     location, _, query = rest.partition("?")
     options = _options(query)
-    if "%" in location:
+    if "%" in location and scheme not in QUOTED:
         from urllib.parse import unquote
 
         location = unquote(location)
@@ -97,6 +104,9 @@ def split_url(url: str) -> tuple[str, str, dict[str, str]]:
         raise InvalidArgument(
             "sqlite:// takes an absolute path, as in sqlite:///srv/realms; or give the folder alone"
         )
+    if scheme == FOLDER_SCHEME:
+        # A fourth slash, as other libraries write it, leads to no other place.
+        location = "/" + location.lstrip("/")
     return scheme, location, options
 
 

@@ -167,6 +167,7 @@ def _request(
         realm=write.realm,
         write_id=write.write_id,
         write_id_given=True,
+        author=write.author,
         prepare=prepare,
         identity=(lambda: identity_of(write)) if identity is None else (lambda: identity),
         blind_author=write.author if write.may_guess else None,

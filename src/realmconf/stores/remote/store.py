@@ -25,6 +25,7 @@ from realmconf.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from realmconf.stores.bell import Bells
 from realmconf.stores.protocol import Applied, Compaction, Head
 from realmconf.stores.remote import files
 from realmconf.stores.remote.codec import (
@@ -38,10 +39,9 @@ from realmconf.stores.remote.codec import (
 )
 from realmconf.stores.remote.connection import Connection
 from realmconf.stores.remote.heads import Heads
-from realmconf.stores.remote.signals import Bells, Signal
 from realmconf.stores.remote.stream import Stream
-from realmconf.stores.remote.turns import Turns
 from realmconf.stores.remote.view import View
+from realmconf.stores.turns import Turns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from realmconf.domain.revision import Revision
     from realmconf.domain.scope import Scope
     from realmconf.domain.write import Write
+    from realmconf.stores.bell import HungBell
+    from realmconf.stores.followed import FollowedSight
     from realmconf.stores.protocol import (
         Decided,
         Judgement,
@@ -157,16 +159,24 @@ class RemoteStore:
     def remembered(self, realm: RealmName) -> Remembered:
         """See ``DecidingStore``."""
         self._check_open()
-        if not self._known.follow(realm):
+        if not self._known.followed.follow(realm):
             # Whatever comes between this and the first hint is told by that.
             self._stream.start()
             self.lineage(realm)
-        return self._known.remembered(realm)
+        return self._known.followed.remembered(realm)
 
     def remembered_age_seconds(self, realm: RealmName) -> float:
         """See ``DecidingStore``."""
         self.remembered(realm)
-        return self._known.age_seconds(realm)
+        age_seconds = self._known.followed.age_seconds(realm)
+        assert age_seconds is not None, "what a server has answered is never in doubt"
+        return age_seconds
+
+    def watched(self, realm: RealmName) -> FollowedSight:
+        """See ``FarStore``."""
+        self._check_open()
+        self._stream.start()
+        return self._known.followed.watch(realm)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -329,7 +339,7 @@ class RemoteStore:
 
     # --- watching ----------------------------------------------------------------------------
 
-    def signal(self, realms: Sequence[RealmName]) -> Signal:
+    def signal(self, realms: Sequence[RealmName]) -> HungBell:
         """See the protocol: all signals of a store hang on one stream, which rings once it is connected."""
         self._check_open()
         signal = self._bells.add()
@@ -346,22 +356,25 @@ class RemoteStore:
 
         What it has said by itself may be from any time: only of an answer it is known after what it was made.
         """
-        if not self._known.followed:
+        if not self._known.followed.realms:
             return
         asked_at = time.monotonic()
         with suppress(Exception), self.view() as view:
             # A thread of ours: where it fails, what is remembered only gets older, which its age tells.
-            if not self._known.note_quiet(view.last_position(), asked_at):
+            if not self._known.followed.note_quiet(view.last_position(), asked_at):
                 self._refresh()
 
     def _refresh(self) -> None:
         """Look again at whatever is kept for those who read without asking."""
-        realms = self._known.followed
+        realms = self._known.followed.realms
         if not realms:
             return
-        with suppress(Exception), self.view() as view:
-            # As above.
-            view.lineages(realms)
+        try:
+            with self.view() as view:
+                view.lineages(realms)
+        except Exception:  # noqa: BLE001 - whatever it is, whoever asks is told
+            # As above; and watchers ask for themselves.
+            self._known.followed.miss(realms)
 
     # --- housekeeping ------------------------------------------------------------------------
 
@@ -427,7 +440,7 @@ class RemoteStore:
         if self._closed:
             return
         self._closed = True
-        self._known.forget()
+        self._known.followed.forget()
         self._stream.stop()
         self._bells.close()
         self.connection.close()
@@ -436,7 +449,7 @@ class RemoteStore:
         """A new life: connections, thread and locks are the parent's."""
         self.connection.forget()
         self._turns.after_fork_in_child()
-        self._known.after_fork_in_child()
+        self._known.followed.after_fork_in_child()
         self._known = Heads()
         self._begin()
 

@@ -105,7 +105,7 @@ class View:
                     self._heads.setdefault(name, head)
                 assert self._at is not None
                 # Of a later question too: they were the newest at the point that the first one found.
-                self._known.note(realm, heads, position=self._at, asked_at=self._asked_at)
+                self._known.followed.note(realm, heads, position=self._at, asked_at=self._asked_at)
                 found.append(heads)
         return found
 

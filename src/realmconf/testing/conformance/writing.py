@@ -263,7 +263,7 @@ class WritingSuite(StoreSuite):
 
         with pytest.raises(Refusal):
             other.apply([ONE], look, deadline=soon())
-        assert getattr(seen[0], "generation", None) == 1
+        assert getattr(seen[-1], "generation", None) == 1
 
     def test_a_voided_id_stays_void(self, store: Store, other: Store) -> None:
         """G6: ``void`` of an unknown id is recorded where a judgement will see it, for good."""

@@ -1,0 +1,154 @@
+"""Parts of the NATS engine that need no server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from unittest import mock
+
+import pytest
+from nacl.signing import SigningKey
+
+from realmconf.errors import StoreUnavailable
+from realmconf.stores.nats import credentials
+from realmconf.stores.nats.client import STATUS, _parsed
+from realmconf.stores.nats.layout import Entry, Subjects
+from realmconf.stores.nats.link import Choice, Link
+from realmconf.stores.nats.reading import Reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SEED = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
+NAME = b"UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4"
+"""A user's key and its public name, as the documentation of NATS shows them."""
+
+
+def written(folder: Path, seed: str) -> str:
+    path = folder / "user.creds"
+    path.write_text(
+        "-----BEGIN NATS USER JWT-----\ntoken\n------END NATS USER JWT------\n\n"
+        f"-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+    )
+    return str(path)
+
+
+def test_what_signs_is_the_key_in_the_file(tmp_path: Path) -> None:
+    """A signature by the key in a file is good for the public name that NATS gives to this key."""
+    found = credentials.read(written(tmp_path, SEED))
+    raw = base64.b32decode(NAME)
+    assert binascii.crc_hqx(raw[:-2], 0) == int.from_bytes(raw[-2:], "little")
+    key = SigningKey(found._key).verify_key
+    assert bytes(key) == raw[1:-2]
+    key.verify(b"challenge", base64.b64decode(found.signature("challenge")))
+    assert found.token() == b"token"
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        SEED[:30] + "AAAA" + SEED[34:],
+        SEED[:-2],
+        SEED.replace("SU", "SA", 1),
+        "not base 32!",
+        "A" * 58,
+    ],
+)
+def test_a_key_that_is_none(tmp_path: Path, seed: str) -> None:
+    """A key with a letter wrong, of another kind, or none at all is refused, and not shown."""
+    with pytest.raises(StoreUnavailable, match="no user's token and key") as refused:
+        credentials.read(written(tmp_path, seed))
+    assert seed not in str(refused.value)
+
+
+def test_which_server_is_next() -> None:
+    """Servers that failed come after those that answered, each gets its turn again, and one that answers is kept."""
+    choice = Choice(["a", "b", "c"])
+    first = choice.next()
+    assert choice.next() == first
+    choice.failed(first)
+    second = choice.next()
+    assert second != first
+    choice.failed(second)
+    third = choice.next()
+    assert {first, second, third} == {"a", "b", "c"}
+    choice.answered(third)
+    choice.failed(first)
+    assert choice.next() == third
+    for _ in range(10):
+        for server in "abc":
+            choice.failed(server)
+    # As bad as each other: all are tried.
+    tried = set()
+    for _ in range(3):
+        tried.add(choice.next())
+        choice.failed(choice.next())
+    assert tried == {"a", "b", "c"}
+
+
+def test_clients_spread_over_servers() -> None:
+    """Many clients of one store do not all begin with the same server."""
+    assert {Choice(["a", "b", "c"]).next() for _ in range(200)} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (b"NATS/1.0\r\n\r\n", {}),
+        (b"NATS/1.0 503\r\n\r\n", {STATUS: "503"}),
+        (
+            b"NATS/1.0 204 EOB\r\nNats-Num-Pending: 0\r\nNats-UpTo-Sequence:7\r\n\r\n",
+            {
+                STATUS: "204",
+                "Description": "EOB",
+                "Nats-Num-Pending": "0",
+                "Nats-UpTo-Sequence": "7",
+            },
+        ),
+        (
+            b"NATS/1.0\r\nNats-Subject: a.b\r\nOdd: x: y\r\n\r\n",
+            {"Nats-Subject": "a.b", "Odd": "x: y"},
+        ),
+    ],
+)
+def test_headers(raw: bytes, found: dict[str, str]) -> None:
+    """The server's word and its headers are read as they stand."""
+    assert _parsed(raw) == found
+
+
+def test_a_last_position_is_that_of_its_point() -> None:
+    """Who asks at a point is not told of what came behind it, though somebody else is at the same moment."""
+    link = mock.Mock(spec=Link, place="here")
+    reading = Reading(link, "configs", Subjects("configs"), is_barred=False)
+
+    async def act() -> list[int]:
+        later_is_known = asyncio.Event()
+
+        async def newest_row(point: int, _: float) -> int:
+            if point == 3 and reading._looked.point:
+                await later_is_known.wait()
+            return point
+
+        async def last_before(
+            point: int, _: float, *, only_heads: bool, known: int
+        ) -> Entry | None:
+            if point <= known:
+                return None
+            entry = Entry("team", history="h")
+            entry.sequence = point
+            return entry
+
+        with (
+            mock.patch.object(reading, "newest_row", newest_row),
+            mock.patch.object(reading, "last_before", last_before),
+        ):
+            first = await reading.last_position(3, 0.0)
+            again = asyncio.ensure_future(reading.last_position(3, 0.0))
+            await asyncio.sleep(0)
+            later = await reading.last_position(5, 0.0)
+            later_is_known.set()
+            return [first, await again, later]
+
+    assert asyncio.run(act()) == [3, 3, 5]
