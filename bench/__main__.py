@@ -1,5 +1,8 @@
 """
 The command: which measurements run, with how much effort, and where their figures go.
+
+One that fails or takes too long is told with its reason and does not end the others, and what is
+measured so far is in the file that was asked for: a run that is broken off has not been in vain.
 """
 
 from __future__ import annotations
@@ -8,17 +11,17 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 
-from bench import report
+from bench import report, runner
 from bench.harness import Effort
-from bench.plan import LEFT_OUT, MEASURES
-from bench.results import Measure, Outcome, Workplace, merged
+from bench.processes import find
+from bench.results import Measure, Outcome, merged
 
 QUICK = Effort(rounds=3, share=0.2)
 
@@ -43,6 +46,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small batches: does it run?")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument(
+        "--strict", action="store_true", help="fail if something was left out for want of a server"
+    )
+    parser.add_argument(
         "--directory",
         type=Path,
         default=Path(tempfile.gettempdir()),
@@ -65,44 +71,64 @@ def measure(options: argparse.Namespace) -> int:
     effort = QUICK if options.quick else Effort()
     if options.rounds:
         effort = Effort(rounds=options.rounds, share=effort.share)
-    outcome = Outcome(machine=machine(options.directory), left_out=dict(LEFT_OUT))
-    begun = monotonic()
-    for measurement in chosen(options.only):
-        run(measurement, effort, options.directory, outcome)
-    outcome.seconds = monotonic() - begun
-    outcome.machine["load"] = (
-        f"{os.getloadavg()[1]:.1f} processes on average, the run's own included"
-    )
+    outcome = Outcome(machine=machine(options.directory))
+    asked = chosen(options.only)
+    # Ended by whatever means, it takes down what it has started, and keeps what it has.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run(asked, effort, options, outcome)
+    except KeyboardInterrupt:
+        outcome.failures |= {
+            ", ".join(one.goals): "the run was broken off" for one in asked[outcome.measured :]
+        }
+        if options.json:
+            write(options.json, outcome)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print("\n".join(report.terminal(outcome)))
-    if options.json:
-        options.json.write_text(json.dumps(outcome.to_dict(), indent=1), "utf-8")
-    return 1 if outcome.failures else 0
+    return 1 if outcome.failures or (options.strict and outcome.left_out) else 0
+
+
+def run(
+    asked: Sequence[Measure], effort: Effort, options: argparse.Namespace, outcome: Outcome
+) -> None:
+    """Run *asked* one after the other, with a line for each; *outcome* is written down after each."""
+    begun = monotonic()
+    for number, measurement in enumerate(asked, 1):
+        goals = ", ".join(measurement.goals)
+        print(f"[{number}/{len(asked)}] {goals}: {measurement.title} … ", end="", file=sys.stderr)
+        sys.stderr.flush()
+        started = monotonic()
+        found = runner.run(measurement, effort, options.directory)
+        outcome.add(found)
+        outcome.measured = number
+        outcome.seconds = monotonic() - begun
+        load = os.getloadavg()[1]
+        outcome.machine["load"] = f"{load:.1f} processes on average, the run's own included"
+        print(f"{monotonic() - started:.0f} s", file=sys.stderr)
+        for what, reason in {**found.failures, **found.left_out}.items():
+            print(f"    {what}: {reason}", file=sys.stderr)
+        if options.json:
+            write(options.json, outcome)
+
+
+def write(path: Path, outcome: Outcome) -> None:
+    """Replace *path* whole: whoever reads it meanwhile has all of the figures before, or all of those now."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(json.dumps(outcome.to_dict(), indent=1), "utf-8")
+    fresh.replace(path)
 
 
 def chosen(only: str | None) -> list[Measure]:
+    # By name: what it imports is installed for benchmarks alone.
+    measures: Sequence[Measure] = find("bench.plan:MEASURES")
     if not only:
-        return list(MEASURES)
+        return list(measures)
     wanted = set(only.upper().split(","))
-    known = {goal for measurement in MEASURES for goal in measurement.goals}
+    known = {goal for measurement in measures for goal in measurement.goals}
     if unknown := wanted - known:
         raise SystemExit(f"No measurement of {', '.join(sorted(unknown))}.")
-    return [measurement for measurement in MEASURES if wanted & set(measurement.goals)]
-
-
-def run(measurement: Measure, effort: Effort, directory: Path, outcome: Outcome) -> None:
-    """Run one measurement; a failure is reported beside the figures of the others."""
-    goals = ", ".join(measurement.goals)
-    begun = monotonic()
-    print(f"{goals}: {measurement.title} … ", end="", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(
-        prefix="realmconf-bench-", dir=directory, ignore_cleanup_errors=True
-    ) as folder:
-        try:
-            outcome.figures += measurement.run(Workplace(effort, Path(folder)))
-        except Exception as error:  # noqa: BLE001 - one measurement's failure must not hide the others
-            traceback.print_exc()
-            outcome.failures[goals] = f"{type(error).__name__}: {error}"
-    print(f"{monotonic() - begun:.0f} s", file=sys.stderr)
+    return [measurement for measurement in measures if wanted & set(measurement.goals)]
 
 
 def machine(directory: Path) -> dict[str, str]:

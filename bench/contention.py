@@ -1,10 +1,9 @@
 """
 M7, M8: eight processes that all write one key, as fast as they can.
 
-Decides what a write attempt is for each contestant, what a rate, a share and a
-gap are, and checks after every batch that no write was lost: the counter inside
-the document and the generation have both grown by exactly the number of
-acknowledged writes.
+Decides what a rate, a share and a gap are, and checks after every batch that no
+write was lost: the counter inside the document and the generation have both
+grown by exactly the number of acknowledged writes.
 """
 
 from __future__ import annotations
@@ -12,152 +11,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from statistics import median
-from time import monotonic
 from typing import Any
 
 from bench import documents, ours
 from bench.harness import Batch, Spread, compete, single
 from bench.peers.lockedfile import LockedFile
 from bench.peers.naivesqlite import NaiveSqlite
-from bench.peers.original import IN_TIME, LATE, Conflict, LockTimeout, Original
-from bench.processes import Crew, total, wait_until
+from bench.peers.original import IN_TIME, LATE, Original
+from bench.peers.postgresconfig import PostgresConfig
+from bench.peers.redisconfig import RedisConfig
+from bench.peers.servers import Missing, PostgresServer, RedisServer
+from bench.processes import Crew, total
 from bench.results import Figure, Workplace, at_least, at_most
+from bench.writers import REALM
 
 WRITERS = 8
-REALM = "contended"
+WARM_SECONDS = 0.2
 
-Attempt = Callable[[], bool]
-"""Try to write once; whether it was committed."""
-
-
-def work(attempt: Attempt, *, start_at: float, seconds: float) -> dict[str, Any]:
-    """
-    Attempt writes from *start_at* for *seconds*.
-
-    ``gap_ms`` is the longest time without a commit of this writer, the ends of the run included.
-    """
-    wait_until(start_at)
-    end_at = start_at + seconds
-    commits = conflicts = late = 0
-    last = start_at
-    gap = 0.0
-    while (now := monotonic()) < end_at:
-        committed = attempt()
-        now = monotonic()
-        if not committed:
-            conflicts += 1
-            continue
-        gap = max(gap, min(now, end_at) - last)
-        last = now
-        if now <= end_at:
-            commits += 1
-        else:
-            late += 1
-    gap = max(gap, end_at - last)
-    return {"commits": commits, "late": late, "conflicts": conflicts, "gap_ms": gap * 1000}
-
-
-def count_up(document: dict[str, Any]) -> None:
-    """The change that every writer makes."""
-    document["counter"] = document.get("counter", 0) + 1
-
-
-# --- the contestants' writers, each in a process of its own -------------------
-
-
-class OurUpdater:
-    """``realm.update(change)``: the change runs on the head, inside the turn."""
-
-    def __init__(self, root: str, number: int) -> None:
-        self._client = ours.connect(Path(root))
-        self._realm = self._client.realm(REALM)
-
-    def run(self, start_at: float, seconds: float) -> dict[str, Any]:
-        return work(self._attempt, start_at=start_at, seconds=seconds)
-
-    def _attempt(self) -> bool:
-        self._realm.update(count_up)
-        return True
-
-    def close(self) -> None:
-        self._client.close()
-
-
-class OurSwapper:
-    """The caller's own loop: get, change, write with the generation that was read."""
-
-    def __init__(self, root: str, number: int) -> None:
-        self._client = ours.connect(Path(root))
-        self._realm = self._client.realm(REALM)
-
-    def run(self, start_at: float, seconds: float) -> dict[str, Any]:
-        return work(self._attempt, start_at=start_at, seconds=seconds)
-
-    def _attempt(self) -> bool:
-        snapshot = self._realm.get()
-        counter = snapshot.document.get("counter", 0) + 1
-        try:
-            self._realm.patch({"counter": counter}, expected_generation=snapshot.generation)
-        except ours.GenerationConflict:
-            return False
-        return True
-
-    def close(self) -> None:
-        self._client.close()
-
-
-class OriginalWriter:
-    """Get, and set with the generation that was read, through the original's lock file."""
-
-    def __init__(self, root: str, unlinks: str, number: int) -> None:
-        self._peer = Original(Path(root), unlinks=unlinks)
-
-    def run(self, start_at: float, seconds: float) -> dict[str, Any]:
-        return work(self._attempt, start_at=start_at, seconds=seconds)
-
-    def _attempt(self) -> bool:
-        try:
-            text, generation = self._peer.get()
-            self._peer.set(text, expected=generation)
-        except (Conflict, LockTimeout):
-            return False
-        return True
-
-    def close(self) -> None:
-        self._peer.close()
-
-
-class NaiveWriter:
-    """BEGIN IMMEDIATE, change, COMMIT, with SQLite's own sleeping busy handler."""
-
-    def __init__(self, root: str, number: int) -> None:
-        self._peer = NaiveSqlite(Path(root) / "naive.db")
-
-    def run(self, start_at: float, seconds: float) -> dict[str, Any]:
-        return work(self._attempt, start_at=start_at, seconds=seconds)
-
-    def _attempt(self) -> bool:
-        self._peer.update(count_up)
-        return True
-
-
-class FileWriter:
-    """The JSON file behind ``filelock``."""
-
-    def __init__(self, root: str, number: int) -> None:
-        self._peer = LockedFile(Path(root) / "config.json")
-
-    def run(self, start_at: float, seconds: float) -> dict[str, Any]:
-        return work(self._attempt, start_at=start_at, seconds=seconds)
-
-    def _attempt(self) -> bool:
-        self._peer.update(count_up)
-        return True
-
-
-# --- contests ------------------------------------------------------------------
+Enter = Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +54,19 @@ class Contest:
         """Numbers that must each grow by one per acknowledged write."""
         self.tallies: list[Tally] = []
 
+    def warm_up(self) -> None:
+        """A short run that does not count: connections, statements and files are there afterwards."""
+        self._run(WARM_SECONDS)
+
     def batch(self) -> Batch:
         """One run of the crew; its cost is microseconds per commit."""
+        tally = self._run(self._seconds)
+        self.tallies.append(tally)
+        return single(1_000_000 / max(tally.rate, 1 / self._seconds))
+
+    def _run(self, seconds: float) -> Tally:
         before = self._position()
-        results = self._crew.run(seconds=self._seconds)
+        results = self._crew.run(seconds=seconds)
         commits = total(results, "commits")
         acknowledged = commits + total(results, "late")
         after = self._position()
@@ -193,15 +75,12 @@ class Contest:
                 f"{acknowledged} writes were acknowledged, {later - earlier} are there"
             )
         counts = [result["commits"] for result in results]
-        self.tallies.append(
-            Tally(
-                rate=commits / self._seconds,
-                share=min(counts) / max(1, *counts),
-                gap_ms=max(result["gap_ms"] for result in results),
-                conflicts_per_commit=total(results, "conflicts") / max(1, commits),
-            )
+        return Tally(
+            rate=commits / seconds,
+            share=min(counts) / max(1, *counts),
+            gap_ms=max(result["gap_ms"] for result in results),
+            conflicts_per_commit=total(results, "conflicts") / max(1, commits),
         )
-        return single(self._seconds * 1_000_000 / max(1, commits))
 
 
 def measure(place: Workplace) -> list[Figure]:
@@ -219,7 +98,7 @@ def measure(place: Workplace) -> list[Figure]:
             position: Callable[[], Sequence[int]],
             **arguments: Any,
         ) -> None:
-            crew = stack.enter_context(Crew(size, f"bench.contention:{target}", **arguments))
+            crew = stack.enter_context(Crew(size, f"bench.writers:{target}", **arguments))
             contests[name] = Contest(crew, seconds, position)
 
         for name, target, copies in (
@@ -271,21 +150,94 @@ def measure(place: Workplace) -> list[Figure]:
             root=str(root),
         )  # fmt: skip
 
+        for name, begin in (("Redis", redis), ("PostgreSQL", postgres)):
+            try:
+                begin(place, stack, enter, short)
+            except Missing as missing:
+                place.leave_out(f"M7 against {name}", str(missing))
+
+        for contest in contests.values():
+            contest.warm_up()
         compete(
             {name: contest.batch for name, contest in contests.items()},
             rounds=place.effort.rounds,
             warm_up=False,
         )
-        return figures({name: contest.tallies for name, contest in contests.items()})
+        tallies = {name: contest.tallies for name, contest in contests.items()}
+        found = [*figures(tallies), *servers(tallies)]
+        return sorted(found, key=lambda figure: figure.goal)
+
+
+def redis(place: Workplace, stack: ExitStack, enter: Enter, seconds: float) -> None:
+    """Enter the writers of a Redis that syncs its log at every write, one database each."""
+    for name, target in (("script", "RedisWriter"), ("WATCH", "RedisWatchingWriter")):
+        server = RedisServer(place.path(f"redis-{name}"))
+        stack.callback(server.close)
+        peer = RedisConfig(server.socket)
+        stack.callback(peer.close)
+        peer.swap({**documents.agent(), "counter": 1}, expected=0)
+        enter(
+            f"Redis, {name}", target, WRITERS, seconds, partial(position, peer),
+            socket=server.socket,
+        )  # fmt: skip
+
+
+def postgres(place: Workplace, stack: ExitStack, enter: Enter, seconds: float) -> None:
+    """Enter the writers of a PostgreSQL, one server each."""
+    for name, target in (("generation", "PostgresWriter"), ("lock", "PostgresLockingWriter")):
+        server = PostgresServer()
+        stack.callback(server.close)
+        peer = PostgresConfig(server.conninfo)
+        stack.callback(peer.close)
+        peer.make()
+        peer.swap({**documents.agent(), "counter": 1}, expected=0)
+        enter(
+            f"PostgreSQL, {name}", target, WRITERS, seconds, partial(position, peer),
+            conninfo=server.conninfo,
+        )  # fmt: skip
+
+
+def position(peer: RedisConfig | PostgresConfig) -> Sequence[int]:
+    """What grows by one with each write of a server's."""
+    document, generation = peer.get()
+    return generation, document["counter"], peer.history()
+
+
+def servers(tallies: dict[str, list[Tally]]) -> list[Figure]:
+    """Ours beside those servers that there were; a loop of a caller's own beside such loops, too."""
+    ways = {
+        "Redis, script": "Redis, get and a script that compares the generation",
+        "Redis, WATCH": "Redis, WATCH, get, MULTI, EXEC",
+        "PostgreSQL, generation": "PostgreSQL, UPDATE where the generation is as read",
+        "PostgreSQL, lock": "PostgreSQL, SELECT FOR UPDATE",
+    }
+    found = []
+    for name, way in ways.items():
+        if name not in tallies:
+            continue
+        rate, share, gap, conflicts = (
+            median(getattr(tally, field) for tally in tallies[name])
+            for field in ("rate", "share", "gap_ms", "conflicts_per_commit")
+        )
+        found.append(
+            Figure(
+                "M7", f"update / {way}", times(tallies, f"update {WRITERS}", name), "x",
+                at_least(2), f"{rate:.0f}/s, {conflicts:.1f} conflicts per commit, slowest writer / "
+                f"fastest {share:.2f}, longest wait {gap:.0f} ms",
+            )
+        )  # fmt: skip
+    return found
+
+
+def times(tallies: dict[str, list[Tally]], name: str, reference: str) -> Spread:
+    """How many times as many commits as the *reference* of its own round."""
+    pairs = zip(tallies[name], tallies[reference], strict=True)
+    return Spread.of([ours.rate / max(theirs.rate, 0.1) for ours, theirs in pairs])
 
 
 def figures(tallies: dict[str, list[Tally]]) -> list[Figure]:
     def rate(name: str) -> float:
         return median(tally.rate for tally in tallies[name])
-
-    def times(name: str, reference: str) -> Spread:
-        pairs = zip(tallies[name], tallies[reference], strict=True)
-        return Spread.of([ours.rate / max(theirs.rate, 0.1) for ours, theirs in pairs])
 
     def share(name: str) -> Spread:
         return Spread.of([tally.share for tally in tallies[name]])
@@ -298,36 +250,36 @@ def figures(tallies: dict[str, list[Tally]]) -> list[Figure]:
 
     eight, swap, bare = (f"{name} {WRITERS}" for name in ("update", "own loop", "bare update"))
     conflicts = median(tally.conflicts_per_commit for tally in tallies[swap])
-    naive_gap = gap("naive").value
+    gaps = zip(tallies[swap], tallies["naive"], strict=True)
     return [
         Figure(
-            "M7", "update: rate of 8 writers / of 1", times(eight, "update 1"), "x", at_least(0.5),
+            "M7", "update: rate of 8 writers / of 1", times(tallies, eight, "update 1"), "x", at_least(0.5),
             f"{shown(eight)}, {shown('update 1')}",
         ),
         Figure(
-            "M7", "update / original, its lock unlinked late", times(eight, "original, late"), "x",
+            "M7", "update / original, its lock unlinked late", times(tallies, eight, "original, late"), "x",
             at_least(60), f"original {shown('original, late')}",
         ),
         Figure(
             "M7", "update / original, its lock unlinked in time",
-            times(eight, "original, in time"), "x", at_least(12),
+            times(tallies, eight, "original, in time"), "x", at_least(12),
             f"original {shown('original, in time')}",
         ),
         Figure(
-            "M7", "caller's own get and CAS loop: rate of 8 / of 1", times(swap, "own loop 1"), "x",
+            "M7", "caller's own get and CAS loop: rate of 8 / of 1", times(tallies, swap, "own loop 1"), "x",
             at_least(0.25),
             f"{shown(swap)}, {shown('own loop 1')}; {conflicts:.1f} conflicts per commit",
         ),
         Figure(
             "M7", "update without working copies: rate of 8 writers / of 1",
-            times(bare, "bare update 1"), "x", None, f"{shown(bare)}, {shown('bare update 1')}",
+            times(tallies, bare, "bare update 1"), "x", None, f"{shown(bare)}, {shown('bare update 1')}",
         ),
         Figure(
-            "M7", "update / naive SQLite", times(eight, "naive"), "x", None,
+            "M7", "update / naive SQLite", times(tallies, eight, "naive"), "x", None,
             f"naive {shown('naive')}, without history, attribution or working copy",
         ),
         Figure(
-            "M7", "update / filelock and JSON", times(eight, "file"), "x", None,
+            "M7", "update / filelock and JSON", times(tallies, eight, "file"), "x", None,
             f"file {shown('file')}, not durable",
         ),
         Figure(
@@ -337,7 +289,7 @@ def figures(tallies: dict[str, list[Tally]]) -> list[Figure]:
         ),
         Figure(
             "M8", "update: longest wait of a writer", gap(eight), "ms", at_most(40),
-            f"naive SQLite {naive_gap:.0f} ms, filelock {gap('file').value:.0f} ms, "
+            f"naive SQLite {gap('naive').value:.0f} ms, filelock {gap('file').value:.0f} ms, "
             f"original {gap('original, late').value:.0f} ms",
         ),
         Figure(
@@ -345,6 +297,7 @@ def figures(tallies: dict[str, list[Tally]]) -> list[Figure]:
         ),
         Figure(
             "M8", "own loop: longest wait / naive SQLite's",
-            gap(swap).divided_by(naive_gap), "x", at_most(0.2), f"{gap(swap).value:.0f} ms",
+            Spread.of([mine.gap_ms / theirs.gap_ms for mine, theirs in gaps]), "x", at_most(0.2),
+            f"{gap(swap).value:.0f} ms",
         ),
     ]  # fmt: skip

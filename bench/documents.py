@@ -125,14 +125,32 @@ def profile(number: int) -> Document:
 
 def sized(size: str, *, counter: int = 0) -> Document:
     """The agent's document with as many profiles as make it *size* (a key of ``SIZES``)."""
+    return of_length(SIZES[size] * KILOBYTE, counter=counter)
+
+
+def of_length(wanted: int, *, counter: int = 0) -> Document:
+    """
+    The agent's document with as many profiles as make it *wanted* bytes of canonical JSON, about.
+
+    One that is to be shorter than the agent's has only the first of its sections.
+    """
     document = agent(counter=counter)
-    wanted = SIZES[size] * KILOBYTE
+    if wanted < len(as_json(document)):
+        return _shortened(document, wanted)
     if wanted <= 2 * KILOBYTE:
         return document
     length = len(as_json(profile(1000))) + len('"p1000":,')
     missing = wanted - len(as_json(document)) - len('"profiles":{},')
     document["profiles"] = {f"p{1000 + n}": profile(1000 + n) for n in range(missing // length)}
     return document
+
+
+def _shortened(document: Document, wanted: int) -> Document:
+    short = {"counter": document.pop("counter")}
+    for key, value in document.items():
+        if len(as_json({**short, key: value})) <= wanted:
+            short[key] = value
+    return short
 
 
 def as_json(document: Document) -> str:

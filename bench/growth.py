@@ -1,5 +1,5 @@
 """
-M12, M13: what a hundred thousand generations and ten thousand realms cost the next read and write.
+M12, M13: what a hundred thousand generations and ten thousand realms cost the next read and write, and by which law.
 
 The long history and the many realms are made first, in another process, in memory
 where there is a memory file system, and moved to the measured disk when that
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import count, cycle
@@ -19,16 +20,17 @@ from time import perf_counter_ns
 
 from bench import documents, ours
 from bench.harness import Batch, Rounds, Spread, compete, each
+from bench.laws import FLAT, Plot, contestants, law, named
 from bench.processes import Actor
-from bench.results import Figure, Workplace, at_most
+from bench.results import Curve, Figure, Workplace, at_most
 
 REALM = "grown"
-GENERATIONS = 100_000
-REALMS = 10_000
+GENERATIONS = (1, 10, 100, 1_000, 10_000, 100_000)
+REALMS = (1, 10, 100, 1_000, 10_000)
 REALMS_VISITED = 16
 TRANSACTION_REALMS = 64
-DISK_GENERATIONS = (2000, 6000)
-"""Both beyond the size to which the log is grown once, so that the difference is the database's."""
+DISK_GENERATIONS = (10, 60, 300, 1000, 2000, 6000)
+"""The last two are beyond the size to which the log is grown once, so that the difference is the database's."""
 MEMORY = Path("/dev/shm")
 SLICES = 5
 
@@ -56,7 +58,7 @@ class Populator:
 
     def realms(self, count: int) -> int:
         """Make *count* realms of one generation."""
-        names = [f"realm-number-{number}" for number in range(count)]
+        names = [name_of(number) for number in range(count)]
         for begin in range(0, count, TRANSACTION_REALMS):
             batch = names[begin : begin + TRANSACTION_REALMS]
             self._client.transaction([(name, {"set": documents.agent()}) for name in batch])
@@ -116,68 +118,97 @@ class Pair:
         return Batch(costs)
 
 
-def contest(place: Workplace, small: Path, large: Path, large_names: list[str]) -> Rounds:
-    """Reads and writes of the small and the large store, in turn."""
-    size = place.effort.count(200) // SLICES
+def contest(place: Workplace, stores: dict[int, tuple[Path, list[str]]]) -> Rounds:
+    """Reads and writes in stores of all sizes, in turn."""
+    size = place.effort.count(100) // SLICES
     with ExitStack() as stack:
-        one = Pair(stack, small, [REALM])
-        many = Pair(stack, large, large_names)
+        pairs = {grown: Pair(stack, root, names) for grown, (root, names) in stores.items()}
         return compete(
-            {
-                "read, small": partial(one.reads, size),
-                "read, large": partial(many.reads, size),
-                "write, small": partial(one.writes, size),
-                "write, large": partial(many.writes, size),
-            },
+            contestants(pairs, "read", lambda pair: partial(pair.reads, size))
+            | contestants(pairs, "write", lambda pair: partial(pair.writes, size)),
             rounds=place.effort.rounds,
             slices=SLICES,
         )
 
 
+def up_to(place: Workplace, sizes: Sequence[int]) -> list[int]:
+    """*sizes*, the last one as large as the effort allows."""
+    last = max(sizes[-2] * 2, place.effort.count(sizes[-1]))
+    return [*sizes[:-1], last]
+
+
+def laws(goal: str, rounds: Rounds, sizes: Sequence[int], what: str) -> list[Figure]:
+    """By which law a read and a write grow with *what* there is in the store."""
+    plot = Plot(f"get-by-{what}", what)
+    return [
+        law(
+            goal, f"get from the record by the number of {what}", rounds, named(sizes, "read"),
+            limit=at_most(FLAT), either_way=True, line="get, after somebody's commit", plot=plot,
+        ),
+        law(
+            goal, f"CAS by the number of {what}", rounds, named(sizes, "write"),
+            line="compare-and-swap", plot=plot,
+        ),
+    ]  # fmt: skip
+
+
 def measure_history(place: Workplace) -> list[Figure]:
-    """M12: generation 1 against generation 100,000."""
-    generations = place.effort.count(GENERATIONS)
-    small = populated(place.folder / "small", "generations", 1)
-    large = populated(place.folder / "large", "generations", generations)
-    rounds = contest(place, small, large, [REALM])
-    with ours.connect(large, working_copies=False) as client:
-        unchanged = client.realm(REALM).get
-        with ours.connect(small, working_copies=False) as other:
-            cached = compete(
-                {
-                    "large": partial(each, unchanged, 2000),
-                    "small": partial(each, other.realm(REALM).get, 2000),
-                },
-                rounds=place.effort.rounds,
-            )
-    label = f"{generations:,} generations / 1"
+    """M12: generation 1 against generation 100,000, and some between."""
+    sizes = up_to(place, GENERATIONS)
+    stores = {
+        size: (populated(place.folder / f"history-{size}", "generations", size), [REALM])
+        for size in sizes
+    }
+    rounds = contest(place, stores)
+    most = sizes[-1]
+    with ExitStack() as stack:
+        cached = compete(
+            {
+                str(size): partial(
+                    each,
+                    stack.enter_context(ours.connect(stores[size][0], working_copies=False))
+                    .realm(REALM)
+                    .get,
+                    2000,
+                )
+                for size in (1, most)
+            },
+            rounds=place.effort.rounds,
+        )
+    label = f"{most:,} generations / 1"
     return [
         disk(place),
         Figure(
-            "M12", f"get from the record, {label}", rounds.ratio("read, large", "read, small"), "x",
-            at_most(1.5), costs(rounds, "read"),
+            "M12", f"get from the record, {label}", rounds.ratio(f"read, {most}", "read, 1"), "x",
+            at_most(1.5), costs(rounds, "read", most),
         ),
         Figure(
-            "M12", f"get, unchanged, {label}", cached.ratio("large", "small"), "x", at_most(1.5),
+            "M12", f"get, unchanged, {label}", cached.ratio(str(most), "1"), "x", at_most(1.5),
         ),
         Figure(
-            "M12", f"CAS, {label}", rounds.ratio("write, large", "write, small"), "x",
-            at_most(1.5), costs(rounds, "write"),
+            "M12", f"CAS, {label}", rounds.ratio(f"write, {most}", "write, 1"), "x",
+            at_most(1.5), costs(rounds, "write", most),
         ),
+        *laws("M12", rounds, sizes, "generations"),
     ]  # fmt: skip
 
 
 def disk(place: Workplace) -> Figure:
     """What a generation of 2 KB adds to the store on disk, over the document's own bytes."""
-    few, many = DISK_GENERATIONS
-    bytes_added = stored_bytes(populated(place.folder / "many", "documents", many)) - stored_bytes(
-        populated(place.folder / "few", "documents", few)
-    )
+    stored = [
+        stored_bytes(populated(place.folder / f"disk-{size}", "documents", size))
+        for size in DISK_GENERATIONS
+    ]
+    *_, few, many = DISK_GENERATIONS
     length = len(documents.as_json(documents.agent(counter=many)))
-    per_generation = bytes_added / (many - few)
+    per_generation = (stored[-1] - stored[-2]) / (many - few)
     return Figure(
         "M12", "disk bytes of a generation / its document", Spread.of([per_generation / length]),
         "x", at_most(1.5), f"{per_generation:.0f} bytes, {length}",
+        Curve(
+            plot="disk-by-generations", line="the store, its log included", size="generations",
+            cost="KB", sizes=DISK_GENERATIONS, costs=[Spread.of([size / 1000]) for size in stored],
+        ),
     )  # fmt: skip
 
 
@@ -187,25 +218,35 @@ def stored_bytes(root: Path) -> int:
 
 
 def measure_realms(place: Workplace) -> list[Figure]:
-    """M13: one realm alone, and some among ten thousand, read and written in turn."""
-    realms = place.effort.count(REALMS)
-    small = populated(place.folder / "small", "generations", 1)
-    large = populated(place.folder / "large", "realms", realms)
+    """M13: one realm alone, and some among up to ten thousand, read and written in turn."""
+    sizes = up_to(place, REALMS)
     # Far apart, and few enough that each was read before: what counts is how many there are beside them.
-    names = [f"realm-number-{number}" for number in range(0, realms, realms // REALMS_VISITED)]
-    rounds = contest(place, small, large, names)
-    label = f"among {realms:,} realms / 1"
+    stores = {
+        size: (
+            populated(place.folder / f"realms-{size}", "realms", size),
+            [name_of(number) for number in range(0, size, max(1, size // REALMS_VISITED))],
+        )
+        for size in sizes
+    }
+    rounds = contest(place, stores)
+    most = sizes[-1]
+    label = f"among {most:,} realms / 1"
     return [
         Figure(
-            "M13", f"get from the record, {label}", rounds.ratio("read, large", "read, small"), "x",
-            at_most(1.5), costs(rounds, "read"),
+            "M13", f"get from the record, {label}", rounds.ratio(f"read, {most}", "read, 1"), "x",
+            at_most(1.5), costs(rounds, "read", most),
         ),
         Figure(
-            "M13", f"CAS, {label}", rounds.ratio("write, large", "write, small"), "x", at_most(2),
-            costs(rounds, "write"),
+            "M13", f"CAS, {label}", rounds.ratio(f"write, {most}", "write, 1"), "x", at_most(2),
+            costs(rounds, "write", most),
         ),
+        *laws("M13", rounds, sizes, "realms"),
     ]  # fmt: skip
 
 
-def costs(rounds: Rounds, kind: str) -> str:
-    return f"{rounds.cost(f'{kind}, large'):.0f} µs, {rounds.cost(f'{kind}, small'):.0f} µs"
+def name_of(number: int) -> str:
+    return f"realm-number-{number}"
+
+
+def costs(rounds: Rounds, kind: str, most: int) -> str:
+    return f"{rounds.cost(f'{kind}, {most}'):.0f} µs, {rounds.cost(f'{kind}, 1'):.0f} µs"

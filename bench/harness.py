@@ -2,22 +2,28 @@
 How a cost is measured: batches, in interleaved rounds, compared by ratio.
 
 Decides what a median, a ratio and its spread are; knows nothing of what is
-measured.  Contestants take turns within a round and the order turns from round
-to round, so that a slow second of the machine, or a neighbour's wake, falls on
+measured.  Contestants take turns within a round, each time in another order, so
+that a slow second of the machine, or what the one before left behind, falls on
 all of them alike.
 """
 
 from __future__ import annotations
 
 import gc
+import random
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns
 
 Operation = Callable[[], object]
+
+ORDER_SEED = 4
+"""The orders are random and in every run the same."""
+LEAD_SECONDS = 0.02
+"""As long as it takes until ``config.toml`` is being written beside our commits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,24 @@ def each(operation: Operation, count: int) -> Batch:
         operation()
         costs.append((perf_counter_ns() - begun) / 1000)
     return Batch(costs)
+
+
+def steady(
+    operation: Operation, count: int, *, afterwards: Callable[[], object] | None = None
+) -> Batch:
+    """
+    Time *count* calls of one who has been at it for a while, and then do what is left *afterwards*, untimed.
+
+    For writes: a batch that began in quiet would end before the work that follows them has begun beside it, and leave
+    that to its neighbour.  Whoever is compared with such a batch begins in the same way, and has as much in its caches.
+    """
+    until = monotonic() + LEAD_SECONDS
+    while monotonic() < until:
+        operation()
+    batch = each(operation, count)
+    if afterwards is not None:
+        afterwards()
+    return batch
 
 
 def looped(operation: Operation, count: int, *, chunks: int = 20) -> Batch:
@@ -135,16 +159,17 @@ def compete(
     them: for operations that wait for a disk, whose speed changes within a second.
     """
     names = list(contestants)
+    chance = random.Random(ORDER_SEED)
     if warm_up:
         for name in names:
             contestants[name]()
     batches: dict[str, list[Batch]] = {name: [] for name in names}
     with collector_paused():
-        for number in range(rounds):
+        for _ in range(rounds):
             parts: dict[str, list[float]] = {name: [] for name in names}
-            for turn in range(slices):
-                first = (number + turn) % len(names)
-                for name in names[first:] + names[:first]:
+            for _ in range(slices):
+                # Not turned but shuffled: turned, each would always come after the same one.
+                for name in chance.sample(names, len(names)):
                     # Garbage of one contestant is not collected at another's expense.
                     gc.collect()
                     parts[name] += contestants[name]().microseconds
@@ -155,11 +180,14 @@ def compete(
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Keep Python's cycle collector out of the timings."""
+    """Keep Python's cycle collector out of the timings, and what is there already out of the collections."""
+    gc.collect()
     gc.disable()
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         gc.enable()
 
 

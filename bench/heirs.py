@@ -36,8 +36,6 @@ OVERRIDING = f"heir-{0:05}"
 TRANSACTION_REALMS = 64
 SLICES = 5
 LOOK_SECONDS = 0.5
-ROUNDS_MAX = 3
-"""Of looks, which take seconds each."""
 
 
 class Family:
@@ -190,7 +188,7 @@ def measure(place: Workplace) -> list[Figure]:
         before = log_bytes(root)
         looked = compete(
             {"plan": looks.plan, "receipt": looks.receipt, "alone": looks.alone},
-            rounds=min(ROUNDS_MAX, place.effort.rounds),
+            rounds=place.effort.rounds,
             warm_up=False,
         )
         after = log_bytes(root)

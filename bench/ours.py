@@ -16,7 +16,7 @@ from realmconf import GenerationConflict
 if TYPE_CHECKING:
     from realmconf.domain.revision import Revision
 
-__all__ = ["GenerationConflict", "ReadyAppends", "aconnect", "connect", "publish"]
+__all__ = ["GenerationConflict", "ReadyAppends", "aconnect", "connect", "publish", "settle"]
 
 DEADLINE_SECONDS = 10.0
 
@@ -40,6 +40,15 @@ def publish(client: Any, realm: str) -> None:
     client.store.publish(client.realm(realm).realm_id)
 
 
+def settle(client: Any) -> None:
+    """
+    Render everything that is pending, so that none of it falls into the time of the next contestant.
+
+    What was rendered while the commits were timed is in their time.
+    """
+    client.store.publish()
+
+
 class ReadyAppends:
     """
     The store's own append, with everything decided and digested before: what of a commit is the store's.
@@ -58,10 +67,11 @@ class ReadyAppends:
         self._appended = 0
 
     def batch(self, count: int) -> Batch:
-        """Append *count* revisions, each timed by itself."""
-        ready = iter([self._next() for _ in range(count)])
+        """Append *count* revisions, each timed by itself, after as many that are not timed."""
+        ready = iter([self._next() for _ in range(2 * count)])
+        each(lambda: self._append(next(ready)), count)
         batch = each(lambda: self._append(next(ready)), count)
-        self._appended += count
+        self._appended += 2 * count
         return batch
 
     def check(self) -> None:

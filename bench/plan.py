@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from bench import (
     contention,
+    engine_etcd,
+    engine_nats,
+    engine_postgres,
     growth,
     heirs,
     lineage,
@@ -13,6 +16,7 @@ from bench import (
     reads,
     schemas,
     serving,
+    sizes,
     startup,
     watching,
     workingcopy,
@@ -30,7 +34,7 @@ MEASURES = (
     Measure(("M7", "M8"), "eight writers, one key", contention.measure),
     Measure(("M9",), "from a commit to a callback elsewhere", watching.measure_one),
     Measure(("M10",), "batches and threads", writes.measure_batches),
-    Measure(("M11",), "commits by size", writes.measure_sizes),
+    Measure(("M11",), "commits by size", sizes.measure, seconds_max=600.0),
     Measure(("M12",), "a long history", growth.measure_history),
     Measure(("M13",), "many realms", growth.measure_realms),
     Measure(("M14",), "a thousand watching tasks", watching.measure_tasks),
@@ -45,8 +49,7 @@ MEASURES = (
     Measure(("M23",), "a parent of ten thousand", heirs.measure),
     Measure(("M24",), "a write under a schema", schemas.measure),
     Measure(("M25",), "composing and explaining", lineage.measure_composition),
+    Measure(("M26",), "a store in PostgreSQL", engine_postgres.measure, ("PostgreSQL",)),
+    Measure(("M27",), "a store in NATS JetStream", engine_nats.measure),
+    Measure(("M28",), "a store in etcd", engine_etcd.measure, ("etcd",)),
 )
-
-LEFT_OUT = {
-    "M5, M7 against Redis and PostgreSQL": "their servers are not part of this run",
-}

@@ -1,5 +1,5 @@
 """
-How figures are shown: a table on a terminal, and the same table in the page.
+How figures are shown: a table on a terminal, and the same table in the page, with the plots of growth laws.
 
 Decides wording and layout only; what a figure means is in ``bench.results``.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench import plots
 from bench.results import Figure, Outcome
 from bench.shortfalls import REASONS
 
@@ -16,10 +17,12 @@ BEGIN = "<!-- figures: begin -->"
 END = "<!-- figures: end -->"
 
 
-def number(value: float) -> str:
-    """Three significant figures, never in powers of ten; a small part of one as a fraction."""
+def number(value: float, unit: str = "x") -> str:
+    """Three significant figures, never in powers of ten; a small part of one as a fraction, but for an exponent."""
     if value == 0:
         return "0"
+    if not unit:
+        return f"{value:.3f}"
     if abs(value) >= 100:
         return f"{value:,.0f}"
     if abs(value) >= 10:
@@ -30,7 +33,7 @@ def number(value: float) -> str:
 
 
 def with_unit(value: float, unit: str) -> str:
-    return f"{number(value)}{unit}" if unit == "x" else f"{number(value)} {unit}".rstrip()
+    return f"{number(value)}x" if unit == "x" else f"{number(value, unit)} {unit}".rstrip()
 
 
 def measured(figure: Figure) -> str:
@@ -38,7 +41,8 @@ def measured(figure: Figure) -> str:
 
 
 def spread(figure: Figure) -> str:
-    return f"{number(figure.spread.low)}–{number(figure.spread.high)}"
+    low, high = (number(value, figure.unit) for value in (figure.spread.low, figure.spread.high))
+    return f"{low}–{high}"
 
 
 def goal(figure: Figure) -> str:
@@ -110,11 +114,12 @@ def markdown(outcome: Outcome) -> Iterator[str]:
 
 
 def render(outcome: Outcome, page: Path) -> None:
-    """Put the table into *page*, between its two markers."""
+    """Put the table into *page*, between its two markers, and the plots below it into ``plots`` beside it."""
     text = page.read_text("utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{page} has no place for figures: {BEGIN} … {END}")
-    table = "\n".join(markdown(outcome))
-    page.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", "utf-8")
+    plots.draw(outcome.figures, page.parent / "plots")
+    shown = "\n\n".join(["\n".join(markdown(outcome)), *plots.lines(outcome.figures)])
+    page.write_text(f"{before}{BEGIN}\n\n{shown}\n\n{END}{after}", "utf-8")

@@ -13,23 +13,24 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 from threading import Condition, Thread
 from time import monotonic_ns, sleep
 from typing import Any
 
 from bench import documents, floors, ours
-from bench.harness import Batch, Spread, by_median, by_p99, compete, each
+from bench.harness import Batch, Rounds, Spread, by_median, by_p99, compete, each
+from bench.laws import FLAT, Plot, contestants, law, named
 from bench.peers.naivesqlite import NaiveSqlite
 from bench.processes import Actor
-from bench.results import Figure, Workplace, at_most
+from bench.results import Curve, Figure, Workplace, at_most
 
 REALM = "watched"
-DELIVERY_SECONDS = 10.0
+DELIVERY_SECONDS = 60.0
 IDLE_SECONDS = 2.0
 WAKE_MICROSECONDS = 40.0
 """What the kernel takes to wake another process, about; a delivery may be seen before the writer's call returns."""
-TASKS = 1000
+TASKS = (1, 3, 10, 32, 100, 316, 1000)
 PROCESSES = 64
 
 
@@ -168,7 +169,7 @@ class TaskWatchers:
 
 class Audience:
     """
-    A realm, the actors that watch it, and the commits made before their eyes.
+    A realm of *client*, the actors that watch it, and the commits made before their eyes.
 
     ``listeners`` is how many deliveries a commit makes in each actor.
     """
@@ -178,32 +179,40 @@ class Audience:
 
     def __init__(
         self,
-        commit: Callable[[], int],
+        client: Any,
         actors: list[Actor],
         *,
         listeners: int = 1,
         pause_seconds: float = PAUSE_SECONDS,
+        commit: Callable[[], int] | None = None,
     ) -> None:
-        self._commit = commit
-        self._actors = actors
+        self._client = client
+        self._commit = commit or counting(client.realm(REALM))
+        self.actors = actors
         self._listeners = listeners
         self._pause_seconds = pause_seconds
         self.commit_batches: list[Batch] = []
+        self.whole_batches: list[Batch] = []
+        """From the call of each commit to its last delivery."""
 
     def batch(self, count: int) -> Batch:
         """Commit *count* times; the cost of each is from its acknowledgement to the last delivery."""
+        called: dict[int, int] = {}
         acknowledged: dict[int, int] = {}
         commits = []
         for _ in range(count):
             begun = monotonic_ns()
             generation = self._commit()
             moment = monotonic_ns()
+            called[generation] = begun
             acknowledged[generation] = moment
             commits.append((moment - begun) / 1000)
             sleep(self._pause_seconds)
         self.commit_batches.append(Batch(commits))
+        if self._client is not None:
+            ours.settle(self._client)
         last = dict.fromkeys(acknowledged, 0)
-        for actor in self._actors:
+        for actor in self.actors:
             log = actor.call("take", count=count * self._listeners)
             generations = [generation for generation, _ in log]
             if self._listeners == 1:
@@ -220,6 +229,7 @@ class Audience:
                 )
             for generation, moment in log:
                 last[generation] = max(last[generation], moment)
+        self.whole_batches.append(Batch([(last[g] - called[g]) / 1000 for g in called]))
         return Batch([(last[g] - acknowledged[g]) / 1000 for g in acknowledged])
 
     def floored(self, count: int) -> Batch:
@@ -263,9 +273,9 @@ def measure_one(place: Workplace) -> list[Figure]:
     size = place.effort.count(200)
     with ExitStack() as stack:
         client = stack.enter_context(ours.connect(root / "realms"))
-        commit = counting(client.realm(REALM))
+        audience = Audience(client, [])
         watcher = stack.enter_context(Actor("bench.watching:Watcher", root=str(root / "realms")))
-        audience = Audience(commit, [watcher])
+        audience.actors.append(watcher)
 
         naive = NaiveSqlite(root / "naive.db")
 
@@ -277,7 +287,7 @@ def measure_one(place: Workplace) -> list[Figure]:
             Actor("bench.watching:PollingWatcher", path=str(root / "naive.db"))
         )
         sleep(0.2)
-        naive_audience = Audience(naive_commit, [polling])
+        naive_audience = Audience(None, [polling], commit=naive_commit)
 
         trip = floors.RoundTrip(place.path("socket") / "echo")
         echo = stack.enter_context(
@@ -291,20 +301,23 @@ def measure_one(place: Workplace) -> list[Figure]:
         rounds = compete(
             {
                 "round trip": partial(each, trip.ask, size * 5),
-                "watch": partial(audience.batch, size),
-                "poll": partial(naive_audience.batch, size),
+                "watch": partial(audience.floored, size),
+                "poll": partial(naive_audience.floored, size),
             },
             rounds=place.effort.rounds,
         )
         sleep(0.5)
-        idle = Spread.of([wake_ups(watcher.process_id, IDLE_SECONDS) for _ in range(3)])
+        idle = Spread.of(
+            [wake_ups(watcher.process_id, IDLE_SECONDS) for _ in range(place.effort.rounds)]
+        )
+    whole = Rounds({"watch": audience.whole_batches[1:], "poll": naive_audience.whole_batches[1:]})
     trip_cost = f"round trip {rounds.cost('round trip'):.0f} µs"
     return [
         Figure(
             "M9", "commit acknowledged to callback elsewhere / socket round trip, median",
             rounds.ratio("watch", "round trip"), "x", at_most(8),
-            f"{rounds.cost('watch'):.0f} µs, {trip_cost}; below 0 where the callback ran before "
-            "the writer's call returned",
+            f"{rounds.cost('watch'):.0f} µs, {trip_cost}; {WAKE_MICROSECONDS:.0f} µs where the "
+            "callback ran before the writer's call returned",
         ),
         Figure(
             "M9", "the same, p99 / round trip's median",
@@ -317,56 +330,72 @@ def measure_one(place: Workplace) -> list[Figure]:
             rounds.ratio("watch", "poll"), "x", at_most(0.5),
             f"polling {rounds.cost('poll'):.0f} µs",
         ),
+        Figure(
+            "M9", "commit called to callback elsewhere / the same with naive polling",
+            whole.ratio("watch", "poll"), "x", None,
+            f"{whole.cost('watch'):.0f} µs, {whole.cost('poll'):.0f} µs",
+        ),
         Figure("M9", "wake-ups a second of an idle watcher", idle, "/s", at_most(0)),
     ]  # fmt: skip
 
 
 def measure_tasks(place: Workplace) -> list[Figure]:
-    """M14: a thousand asyncio watchers in one process."""
+    """M14: a thousand asyncio watchers in one process, and fewer, down to one."""
     size = place.effort.count(20)
     with ExitStack() as stack:
-        audiences: dict[str, Audience] = {}
+        audiences: dict[int, Audience] = {}
         memory: dict[int, int] = {}
-        for tasks in (1, TASKS):
+        for tasks in TASKS:
             root = place.path(f"tasks-{tasks}")
             client = stack.enter_context(ours.connect(root))
-            commit = counting(client.realm(REALM))
+            audiences[tasks] = Audience(client, [], listeners=tasks, pause_seconds=0.03)
             actor = stack.enter_context(
                 Actor("bench.watching:TaskWatchers", root=str(root), tasks=tasks)
             )
             memory[tasks] = actor.call("memory_kilobytes")
-            audiences[str(tasks)] = Audience(commit, [actor], listeners=tasks, pause_seconds=0.03)
-        alone = stack.enter_context(ours.connect(place.path("alone")))
-        audiences["none"] = Audience(counting(alone.realm(REALM)), [], pause_seconds=0.03)
+            audiences[tasks].actors.append(actor)
+        none = Audience(
+            stack.enter_context(ours.connect(place.path("alone"))), [], pause_seconds=0.03
+        )
         rounds = compete(
-            {
-                name: partial(audience.batch, size)
-                for name, audience in audiences.items()
-                if name != "none"
-            }
-            | {"none": partial(nobody, audiences["none"], size)},
+            contestants(audiences, "last", lambda one: partial(one.floored, size))
+            | {"none": partial(nobody, none, size)},
             rounds=place.effort.rounds,
         )
-    last = Spread.of([batch.median / 1000 for batch in rounds.batches[str(TASKS)]])
-    more = Spread.of(
-        [
-            (many.median - one.median) / (TASKS - 1)
-            for many, one in zip(rounds.batches[str(TASKS)], rounds.batches["1"], strict=True)
-        ]
+    most = TASKS[-1]
+    last = Spread.of([batch.median / 1000 for batch in rounds.batches[f"last, {most}"]])
+    pairs = zip(rounds.batches[f"last, {most}"], rounds.batches["last, 1"], strict=True)
+    more = Spread.of([(many.median - one.median) / (most - 1) for many, one in pairs])
+    commits = Rounds(
+        {f"commit, {tasks}": one.commit_batches[1:] for tasks, one in audiences.items()}
     )
+    watchers = linear_regression(TASKS, [memory[tasks] for tasks in TASKS]).slope
+    plot = Plot("commit-by-watchers", "watching tasks in one other process")
     return [
         Figure(
             "M14", "last of 1,000 watchers in one process", last, "ms", at_most(10),
-            f"one watcher {rounds.cost('1') / 1000:.2f} ms",
+            f"one watcher {rounds.cost('last, 1') / 1000:.2f} ms",
         ),
         Figure("M14", "each further watcher", more, "µs", at_most(10)),
         Figure(
             "M14", "commit with 1,000 watchers / with none",
-            commits_ratio(audiences[str(TASKS)], audiences["none"]), "x", at_most(1.5),
+            commits_ratio(audiences[most], none), "x", at_most(1.5),
         ),
         Figure(
-            "M14", "memory of each further watcher",
-            Spread.of([(memory[TASKS] - memory[1]) / (TASKS - 1)]), "KB", at_most(10),
+            "M14", "memory of each further watcher", Spread.of([watchers]), "KB", at_most(10), "",
+            Curve(
+                plot="memory-by-watchers", line="resident memory of the process",
+                size="watching tasks", cost="MB", sizes=TASKS,
+                costs=[Spread.of([memory[tasks] / 1000]) for tasks in TASKS],
+            ),
+        ),
+        law(
+            "M14", "commit by the number of watchers", commits, named(TASKS, "commit"),
+            limit=at_most(FLAT), line="commit", plot=plot,
+        ),
+        law(
+            "M14", "acknowledged to the last delivery by the number of watchers", rounds,
+            named(TASKS, "last"), limit=at_most(1), line="acknowledged to the last delivery", plot=plot,
         ),
     ]  # fmt: skip
 
@@ -391,15 +420,16 @@ def measure_processes(place: Workplace) -> list[Figure]:
         for processes in (1, PROCESSES):
             root = place.path(f"processes-{processes}")
             client = stack.enter_context(ours.connect(root))
-            commit = counting(client.realm(REALM))
+            audience = Audience(client, [], pause_seconds=0.03)
             actors = [Actor("bench.watching:Watcher", root=str(root)) for _ in range(processes)]
             for actor in actors:
                 stack.callback(actor.close)
             for actor in actors:
                 actor.ready()
-            audiences[str(processes)] = Audience(commit, actors, pause_seconds=0.03)
+            audience.actors += actors
+            audiences[str(processes)] = audience
         alone = stack.enter_context(ours.connect(place.path("alone")))
-        audiences["none"] = Audience(counting(alone.realm(REALM)), [], pause_seconds=0.03)
+        audiences["none"] = Audience(alone, [], pause_seconds=0.03)
         rounds = compete(
             {
                 name: partial(audience.floored, size)

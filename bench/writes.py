@@ -1,9 +1,10 @@
 """
-M4, M5, M10, M11: what a durable write costs one process, against a synced append.
+M4, M5, M10: what a durable write costs one process, against a synced append.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from itertools import count
@@ -12,9 +13,12 @@ from time import perf_counter_ns
 from typing import Any
 
 from bench import documents, floors, ours
-from bench.harness import Batch, Spread, by_mean, by_median, by_p99, compete, each, slope
+from bench.harness import Batch, Operation, by_mean, by_median, by_p99, compete, steady
 from bench.peers.lockedfile import LockedFile
 from bench.peers.original import IN_TIME, LATE, Original
+from bench.peers.postgresconfig import PostgresConfig
+from bench.peers.redisconfig import RedisConfig
+from bench.peers.servers import Missing, PostgresServer, RedisServer
 from bench.results import Figure, Workplace, at_least, at_most
 
 BATCH_REALMS = 16
@@ -25,10 +29,12 @@ SLICES = 10
 class Swaps:
     """Compare-and-swap writes of one realm that always fit: each names the generation the last one made."""
 
-    def __init__(self, realm: Any, size: str = "2 KB") -> None:
-        self._realm = realm
+    def __init__(self, client: Any, name: str = "one", length: int = 2048) -> None:
+        self._client = client
+        self._realm = realm = client.realm(name)
         # Every write differs from the one before, as a write that changes nothing is not appended.
-        self._documents = [documents.sized(size, counter=number) for number in range(2)]
+        self._documents = [documents.of_length(length, counter=number) for number in range(2)]
+        self.length = len(documents.as_json(self._documents[0]))
         self._generation = realm.set(self._documents[1]).generation
         self._started_at = self._generation
         self._commits = 0
@@ -39,6 +45,10 @@ class Swaps:
         )
         self._generation = snapshot.generation
         self._commits += 1
+
+    def batch(self, count: int) -> Batch:
+        """Time *count* of them, in the middle of others, and leave nothing to be done afterwards."""
+        return steady(self, count, afterwards=partial(ours.settle, self._client))
 
     def check(self) -> None:
         """No write was lost, and none counted twice."""
@@ -52,18 +62,16 @@ def measure_commit(place: Workplace) -> list[Figure]:
     root = place.path("store")
     size = place.effort.count(300) // SLICES
     with ExitStack() as stack:
-        with_copy = Swaps(stack.enter_context(ours.connect(root / "with")).realm("one"))
-        without = Swaps(
-            stack.enter_context(ours.connect(root / "without", working_copies=False)).realm("one")
-        )
+        with_copy = Swaps(stack.enter_context(ours.connect(root / "with")))
+        without = Swaps(stack.enter_context(ours.connect(root / "without", working_copies=False)))
         ready = ours.ReadyAppends(root / "ready", documents.agent())
         stack.callback(ready.close)
         contestants = {
-            "append": partial(each, floors.appending(root / "append"), size),
-            "overwrite": partial(each, floors.overwriting(root / "overwrite"), size),
+            "append": partial(steady, floors.appending(root / "append"), size),
+            "overwrite": partial(steady, floors.overwriting(root / "overwrite"), size),
             "ready": partial(ready.batch, size),
-            "without": partial(each, without, size),
-            "with": partial(each, with_copy, size),
+            "without": partial(without.batch, size),
+            "with": partial(with_copy.batch, size),
         }
         rounds = compete(contestants, rounds=place.effort.rounds, slices=SLICES)
         with_copy.check()
@@ -102,25 +110,29 @@ def measure_commit(place: Workplace) -> list[Figure]:
 
 
 def measure_patch(place: Workplace) -> list[Figure]:
-    """M5: get, merge patch, validation by a model, compare-and-swap; the same through the original."""
+    """M5: get, merge patch, validation by a model, compare-and-swap; the same by the original and by servers."""
     from bench.models import Settings
 
     root = place.path("store")
     text = documents.as_toml(documents.agent())
     size = place.effort.count(300) // SLICES
     with ExitStack() as stack:
-        realm = stack.enter_context(ours.connect(root / "realms")).realm("one", schema=Settings)
-        realm.set(documents.agent())
-        numbers = count(1)
+        contestants = {"append": partial(steady, floors.appending(root / "append"), size)}
+        realms = []
+        for name, copies in (("patch", True), ("bare", False)):
+            client = stack.enter_context(ours.connect(root / name, working_copies=copies))
+            realm = client.realm("one", schema=Settings)
+            realm.set(documents.agent())
+            realms.append(realm)
 
-        def patch() -> None:
-            snapshot = realm.get()
-            realm.patch({"counter": next(numbers)}, expected_generation=snapshot.generation)
+            def patch(realm: Any = realm) -> None:
+                snapshot = realm.get()
+                counter = snapshot.config.counter + 1
+                realm.patch({"counter": counter}, expected_generation=snapshot.generation)
 
-        contestants = {
-            "append": partial(each, floors.appending(root / "append"), size),
-            "patch": partial(each, patch, size),
-        }
+            contestants[name] = partial(
+                steady, patch, size, afterwards=partial(ours.settle, client)
+            )
         for name, unlinks, attempts in (("late", LATE, 10), ("in time", IN_TIME, 40)):
             peer = Original(place.path(f"original-{name.replace(' ', '-')}"), unlinks=unlinks)
             stack.callback(peer.close)
@@ -130,17 +142,24 @@ def measure_patch(place: Workplace) -> list[Figure]:
                 _, generation = peer.get()
                 peer.set(text, expected=generation)
 
-            contestants[name] = partial(each, original, attempts // SLICES)
+            contestants[name] = partial(steady, original, attempts // SLICES)
         locked = LockedFile(root / "config.json")
         locked.replace(documents.agent())
 
         def locked_patch() -> None:
             locked.update(lambda document: document.update(counter=document["counter"] + 1))
 
-        contestants["file"] = partial(each, locked_patch, place.effort.count(60) // SLICES)
+        contestants["file"] = partial(steady, locked_patch, place.effort.count(60) // SLICES)
+        for server, begin in (("Redis", redis_patches), ("PostgreSQL", postgres_patches)):
+            try:
+                found = begin(place, stack)
+            except Missing as missing:
+                place.leave_out(f"M5 against {server}", str(missing))
+            else:
+                contestants |= {name: partial(steady, way, size) for name, way in found.items()}
         rounds = compete(contestants, rounds=place.effort.rounds, slices=SLICES)
-        snapshot = realm.get()
-        assert snapshot.config.counter == next(numbers) - 1 == snapshot.generation - 1
+        for snapshot in (realm.get() for realm in realms):
+            assert snapshot.config.counter == snapshot.generation - 1
     return [
         Figure(
             "M5", "get, patch, validate, CAS / synced append", rounds.ratio("patch", "append"), "x",
@@ -156,10 +175,71 @@ def measure_patch(place: Workplace) -> list[Figure]:
             at_least(100), f"original {rounds.cost('late') / 1000:.1f} ms",
         ),
         Figure(
+            "M5", "the same, no working copy / synced append", rounds.ratio("bare", "append"), "x",
+            None, f"{rounds.cost('bare'):.0f} µs",
+        ),
+        *(
+            Figure(
+                "M5", f"ours / {way}", rounds.ratio("patch", name), "x", at_most(1),
+                f"{rounds.cost('patch'):.0f} µs, {name.partition(',')[0]} {rounds.cost(name):.0f} µs, "
+                f"{rounds.ratio(name, 'append').value:.1f} appends; without working copy "
+                f"{rounds.ratio('bare', name).value:.2f}x",
+            )
+            for name, way in SERVER_WAYS.items()
+            if name in rounds.batches
+        ),
+        Figure(
             "M5", "filelock and JSON / ours", rounds.ratio("file", "patch"), "x", None,
             f"file {rounds.cost('file') / 1000:.2f} ms, not durable, not validated",
         ),
     ]  # fmt: skip
+
+
+SERVER_WAYS = {
+    "Redis, script": "Redis, get and a script that compares the generation",
+    "Redis, WATCH": "Redis, WATCH, get, MULTI, EXEC",
+    "PostgreSQL": "PostgreSQL, UPDATE where the generation is as read",
+}
+
+
+def redis_patches(place: Workplace, stack: ExitStack) -> dict[str, Operation]:
+    """The same with a Redis that syncs its log at every write, in two ways."""
+    server = RedisServer(place.path("redis"))
+    stack.callback(server.close)
+    peer = RedisConfig(server.socket)
+    stack.callback(peer.close)
+    assert peer.swap(documents.agent(), expected=0)
+
+    def watched() -> None:
+        assert peer.watched_update(count_up_validated)
+
+    return {"Redis, script": partial(swapped, peer), "Redis, WATCH": watched}
+
+
+def postgres_patches(place: Workplace, stack: ExitStack) -> dict[str, Operation]:
+    """The same with a table of PostgreSQL's and another for what was there before."""
+    server = PostgresServer()
+    stack.callback(server.close)
+    peer = PostgresConfig(server.conninfo)
+    stack.callback(peer.close)
+    peer.make()
+    assert peer.swap(documents.agent(), expected=0)
+    return {"PostgreSQL": partial(swapped, peer)}
+
+
+def swapped(peer: RedisConfig | PostgresConfig) -> None:
+    """Get, change, validate, and write if nobody has written meanwhile."""
+    document, generation = peer.get()
+    count_up_validated(document)
+    assert peer.swap(document, expected=generation)
+
+
+def count_up_validated(document: documents.Document) -> None:
+    """What a careful caller does between the read and the write."""
+    from bench.models import Settings
+
+    document["counter"] += 1
+    Settings.model_validate(document)
 
 
 def measure_batches(place: Workplace) -> list[Figure]:
@@ -171,6 +251,11 @@ def measure_batches(place: Workplace) -> list[Figure]:
         for realm in realms:
             realm.set(documents.agent())
         numbers = count(1)
+
+        def settled(batch: Callable[[], Batch]) -> Batch:
+            costs = batch()
+            ours.settle(client)
+            return costs
 
         def one_by_one() -> Batch:
             begun = perf_counter_ns()
@@ -207,7 +292,11 @@ def measure_batches(place: Workplace) -> list[Figure]:
             return Batch([elapsed / transactions / BATCH_REALMS])
 
         rounds = compete(
-            {"one by one": one_by_one, "together": together, "threads": in_threads},
+            {
+                "one by one": partial(settled, one_by_one),
+                "together": partial(settled, together),
+                "threads": partial(settled, in_threads),
+            },
             rounds=place.effort.rounds,
         )
         made = next(numbers)
@@ -227,51 +316,3 @@ def measure_batches(place: Workplace) -> list[Figure]:
             f"{rounds.cost('threads'):.0f} µs",
         ),
     ]  # fmt: skip
-
-
-def measure_sizes(place: Workplace) -> list[Figure]:
-    """M11: a commit by the size of its document, against fdatasync of the same bytes."""
-    root = place.path("store")
-    limits = {"2 KB": 2.0, "10 KB": 2.0, "100 KB": 3.0, "1 MB": 6.0}
-    figures = []
-    costs: dict[str, float] = {}
-    with ExitStack() as stack:
-        client = stack.enter_context(ours.connect(root / "with"))
-        bare = stack.enter_context(ours.connect(root / "without", working_copies=False))
-        for size, limit in limits.items():
-            label = size.replace(" ", "").lower()
-            swaps = Swaps(client.realm(f"size-{label}"), size)
-            bare_swaps = Swaps(bare.realm(f"size-{label}"), size)
-            length = len(documents.as_json(documents.sized(size)))
-            repeats = place.effort.count({"1 MB": 3, "100 KB": 8}.get(size, 20), least=2)
-            floor = floors.appending(root / label, length=length)
-            rounds = compete(
-                {
-                    "commit": partial(each, swaps, repeats),
-                    "bare": partial(each, bare_swaps, repeats),
-                    "append": partial(each, floor, repeats),
-                },
-                rounds=place.effort.rounds,
-                slices=SLICES if length < 1_000_000 else 3,
-            )
-            swaps.check()
-            bare_swaps.check()
-            costs[size] = rounds.cost("commit")
-            without = rounds.ratio("bare", "append").value
-            figures.append(
-                Figure(
-                    "M11", f"commit of {size} / synced append of as many bytes",
-                    rounds.ratio("commit", "append"), "x", at_most(limit),
-                    f"{rounds.cost('commit') / 1000:.2f} ms, append "
-                    f"{rounds.cost('append') / 1000:.2f} ms; {without:.1f}x without working copy",
-                )
-            )  # fmt: skip
-    exponent = slope(
-        [documents.SIZES["100 KB"], documents.SIZES["1 MB"]], [costs["100 KB"], costs["1 MB"]]
-    )
-    figures.append(
-        Figure(
-            "M11", "growth from 100 KB to 1 MB, exponent", Spread.of([exponent]), "", at_most(1),
-        )
-    )  # fmt: skip
-    return figures
