@@ -15,6 +15,10 @@ VENV ?= .venv
 TESTS ?= tests
 PYTEST_OPTIONS ?=
 CONTRACT_OPTIONS ?=
+FUZZ_OPTIONS ?=
+PROOF ?= quick
+COVERAGE ?=
+MUTANTS ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -25,7 +29,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run bench test torture machine contract check lint format types imports docs-check references tidy wheel wheel-check lock clean
+.PHONY: help install run bench test torture machine models engines fuzz proof planted coverage mutants contract check lint format types imports docs-check references tidy wheel wheel-check lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -67,8 +71,8 @@ bench: $(READY)/bench $(READY)/realmconf ## the figures, as ratios to floors and
 
 # --------------------------------------------------------------------- testing
 
-QUICK := not torture and not machine
-PYTEST := $(BIN)/python -m pytest $(TESTS) $(PYTEST_OPTIONS)
+QUICK := not torture and not machine and not engines and not models
+PYTEST = $(BIN)/python -m pytest $(TESTS) $(PYTEST_OPTIONS)
 
 # Two runs: what measures time must not share the machine with other tests. Exit
 # code 5 is pytest's "nothing was selected", which may be true of one run, not of both.
@@ -87,6 +91,33 @@ torture: $(READY)/test $(READY)/realmconf ## minutes of kills, stops and faults
 
 machine: $(READY)/test $(READY)/realmconf ## tests that need strace, root or a file system of their own
 	@$(PYTEST) -m "machine and not torture"
+
+models: $(READY)/test $(READY)/realmconf ## the protocols that nothing is lost by, state by state (needs spin and gcc)
+	@$(PYTEST) -m "models" --numprocesses 2
+
+proof: $(READY)/test $(READY)/realmconf ## a small part of everything that attacks the guarantees (PROOF=full: all of it)
+	@$(BIN)/python -m tests.proof $(PROOF)
+
+planted: $(READY)/test $(READY)/realmconf ## each harness finds the bugs that were planted for it
+	@$(PYTEST) -m "planted"
+
+coverage: $(READY)/dev $(READY)/realmconf ## every branch of the code in tools/coverage.toml is taken by a test
+	@$(BIN)/python tools/check_coverage.py $(COVERAGE)
+
+mutants: $(READY)/mutants $(READY)/realmconf ## small changes of the code that no test notices (MUTANTS="decide pointer": of these)
+	@$(BIN)/python tools/check_mutants.py $(MUTANTS)
+
+FUZZ_SECONDS ?= 30
+
+fuzz: $(READY)/fuzz $(READY)/realmconf ## malformed input: 100,000 for every parser, then such as reaches new code
+	@$(BIN)/python -m tests.fuzz $(FUZZ_OPTIONS)
+	@$(BIN)/python -m tests.fuzz.guided --seconds $(FUZZ_SECONDS)
+
+# Two runs, as above; by file, so that each server is started by as few processes as can be.
+engines: TESTS = tests/engines
+engines: $(READY)/test $(READY)/realmconf ## the database engines, whose servers the tests start themselves
+	@$(PYTEST) -m "engines and not serial and not torture and not machine" --numprocesses auto --dist loadfile
+	@$(PYTEST) -m "engines and serial and not torture and not machine"
 
 # Its own environment, since it is a client: see pyproject.toml.
 $(VENV)/contract/.ready: requirements/contract.txt | $(VENV)/bin/python

@@ -24,7 +24,7 @@ compile() { # OUTPUT OPTION...
 # The largest set is resolved first and bounds the others, so that a package has
 # one version whichever files are installed together.
 compile dev.txt --group dev "$@"
-for name in core build test bench; do
+for name in core build test bench fuzz mutants; do
     case $name in
         core) group=() ;;
         *) group=(--group "$name") ;;
