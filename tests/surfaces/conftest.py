@@ -57,7 +57,10 @@ class Shell:
 
     def __call__(self, *words: str, stdin: bytes = b"") -> Answer:
         """These words, on the store and realm of the test."""
-        named = ["--store", str(self.root), "--realm", self.realm, "--author", "ada"]
+        named = ["--realm", self.realm, "--author", "ada"]
+        if words[:1] != ("init",):
+            # That makes the store of the folder it is called in.
+            named += ["--store", str(self.root)]
         return self.raw(*named, *words, stdin=stdin)
 
     def ok(self, *words: str, stdin: bytes = b"") -> Answer:

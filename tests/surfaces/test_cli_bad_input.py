@@ -196,6 +196,15 @@ def test_project_file_that_is_broken(shell, tmp_path):
         assert shell.raw("set", "a", "1").code == 4
 
 
+def test_init_with_another_store(shell, tmp_path):
+    """``init`` makes the project's own store: it does not pass over one that was named, and makes nothing then."""
+    os.chdir(tmp_path)
+    answer = shell.raw("init", "--store", str(tmp_path / "elsewhere"), "-o", "json")
+    assert (answer.code, answer.error["code"]) == (4, "invalid_argument")
+    assert "schema set" in answer.error["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_folder_that_is_gone(shell, tmp_path):
     """A command in a folder that was removed says so."""
     place = tmp_path / "gone"

@@ -68,6 +68,13 @@ def test_the_old_store_says_where_to_go(stores):
     assert f"in {new}" in stores.raw("--store", "store", "realms").out
     assert stores.ok("log").code == 0
     assert stores.ok("verify").code == 0
+    told = stores("doctor", "-o", "json").json
+    for realm in ("team", "other"):
+        assert any(
+            (one["level"], one["subject"]) == ("note", f"realm {realm}") and new in one["text"]
+            for one in told
+        )
+    assert not [one for one in told if one["level"] == "problem"]
 
 
 def test_an_edit_that_cannot_be_taken_in_is_told_of(stores):

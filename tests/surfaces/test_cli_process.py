@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -123,6 +124,19 @@ def test_signals_end_it_quietly(run, start, number, code):
     output, errors = watcher.communicate(timeout=30)
     assert watcher.returncode == code
     assert b"Traceback" not in output + errors
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc and tgkill are Linux's")
+def test_signal_that_another_thread_takes_ends_it(run, start):
+    """A signal ends a watch whichever of its threads the machine gives it to."""
+    run("set", "a", "1")
+    process = start("watch", "--after", "0")
+    assert process.stdout.readline()
+    *_, another = sorted(int(one) for one in os.listdir(f"/proc/{process.pid}/task"))
+    assert another != process.pid
+    assert ctypes.CDLL(None).tgkill(process.pid, another, signal.SIGTERM) == 0
+    assert process.wait(30) == 143
+    assert process.stderr.read() == b""
 
 
 def test_closed_pipe_ends_it_quietly(run, environment, tmp_path):

@@ -215,7 +215,7 @@ class Untouchable:
     url = "memory://"
 
     def __getattr__(self, name: str) -> Any:
-        if name == "decide":
+        if name in {"decide", "remembered"}:
             # Of which kind a store is, is asked when it is opened, and asks it for nothing.
             raise AttributeError(name)
         raise AssertionError(f"the store was asked for {name}")

@@ -27,6 +27,7 @@ from realmconf.errors import (
     StoreReadOnly,
     StoreUnavailable,
     Unauthenticated,
+    WriteIdReused,
 )
 from realmconf.runtime.client import Client
 from realmconf.runtime.tokens import Tokens
@@ -240,6 +241,36 @@ def test_what_is_withheld(server, ask):
         list(client.export())
     assert "CANARY" not in "".join(client.export(redacted=True))
     assert ask("owner").realm("r").get().config["token"] == "CANARY"
+
+
+def test_a_retry_is_its_authors_own(server, ask):
+    """G6: a write made for a state is answered again to its author, who may not see secrets, and to nobody else."""
+    client = ask("writer", author="ada")
+    realm = client.realm("r")
+    realm.set({"n": 1})
+
+    def count(draft):
+        draft["n"] += 1
+
+    first = realm.update(count, write_id="once")
+    assert realm.update(count, write_id="once").generation == first.generation == 2
+    with pytest.raises(WriteIdReused):
+        ask("writer", author="bob").realm("r").update(count, write_id="once")
+    assert server.client.realm("r").get().config == {"n": 2}
+
+
+@pytest.mark.parametrize("said", [{"type": "string"}, {"pattern": "^C"}, {"minLength": 30}])
+def test_what_is_withheld_is_judged_by_nobody_here(server, ask, said):
+    """Whether a secret fits its schema is the server's to know; all else is told as ever."""
+    realm = server.client.realm("r")
+    realm.set({"token": "CANARY", "n": "x"})
+    client = ask("reader").realm("r")
+    for number in ({}, {"type": "integer"}):
+        schema = {"properties": {"token": said, "n": number}}
+        server.client.realm("global").set_schema(schema)
+        wrong = ["/n"] if number else []
+        assert [one["pointer"] for one in client.validate()] == wrong
+        assert [one.code for one in client.get().warnings] == ["effective_invalid"] * len(wrong)
 
 
 def test_nothing_withheld_is_on_the_wire(server):

@@ -13,6 +13,7 @@ from tests.surfaces.http.remote import Restarted
 
 from realmconf.errors import ForkedInTransaction, SecretWithheld, StoreUnavailable
 from realmconf.runtime.aio import AsyncClient
+from realmconf.runtime.follow import BehindError
 
 PATIENCE_SECONDS = 20.0
 
@@ -30,18 +31,23 @@ def test_a_cancelled_awaiter_loses_no_generation(tmp_path):
         client = AsyncClient(server.asked_with("read"))
         async with client:
             watch: Any = client.realm("a").watch(after=0, view="own")
-            advance = watch._follower.advance
+            step = watch._follower.step
 
             def slow():
                 at_work.append(1)
                 assert len(at_work) == 1, "two at once"
-                found = advance()
+                found = step()
                 looked.release()
                 assert gate.acquire(timeout=PATIENCE_SECONDS)
                 at_work.pop()
                 return found
 
-            watch._follower.advance = slow
+            def behind():
+                raise BehindError
+
+            watch._follower.step = slow
+            # As if nothing were in memory: each has to be asked for.
+            watch._follower.glance = behind
             for generation in (1, 2, 3):
                 for _ in range(2):
                     # Both give up; the second finds the step of the first under way.

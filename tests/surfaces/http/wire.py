@@ -50,7 +50,7 @@ def say(port: int, *parts: bytes, has_body: bool = True) -> Answer:
 
 def read_answer(connection: socket.socket, *, has_body: bool = True) -> Answer:
     received, closed = b"", False
-    while not (closed or _is_complete(received, has_body=has_body)):
+    while not (closed or is_complete(received, has_body=has_body)):
         chunk = connection.recv(65_536)
         closed = not chunk
         received += chunk
@@ -63,7 +63,7 @@ def read_answer(connection: socket.socket, *, has_body: bool = True) -> Answer:
     return Answer(int(lines[0].split()[1]), headers, body)
 
 
-def _is_complete(received: bytes, *, has_body: bool) -> bool:
+def is_complete(received: bytes, *, has_body: bool) -> bool:
     head, separator, body = received.partition(b"\r\n\r\n")
     if not separator or not has_body:
         return bool(separator)

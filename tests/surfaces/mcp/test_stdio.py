@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -65,6 +66,7 @@ def started(words):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONFAULTHANDLER": "1"},
         )
         running.append(process)
         return process
@@ -81,6 +83,15 @@ def send(process, frame):
     text = frame if isinstance(frame, bytes) else json.dumps(frame).encode()
     process.stdin.write(text + b"\n")
     process.stdin.flush()
+
+
+def ended(process):
+    """The exit code of *process*; one that does not end says where each of its threads stands."""
+    try:
+        return process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        pytest.fail(process.communicate()[1].decode())
 
 
 def greet(process):
@@ -186,7 +197,20 @@ def test_a_signal_ends_it_at_once(started, number, code):
     send(process, {"jsonrpc": "2.0", "id": 3, "method": "ping"})
     assert json.loads(process.stdout.readline())["id"] == 3
     process.send_signal(number)
-    assert process.wait(30) == code
+    assert ended(process) == code
+    assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc and tgkill are Linux's")
+def test_a_signal_that_another_thread_takes_ends_it(started):
+    """A signal ends the process whichever of its threads the kernel hands it to."""
+    process = started()
+    greet(process)
+    *_, another = sorted(int(one) for one in os.listdir(f"/proc/{process.pid}/task"))
+    assert another != process.pid
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.tgkill(process.pid, another, signal.SIGTERM) == 0
+    assert ended(process) == 143
     assert process.stderr.read() == b""
 
 
@@ -197,7 +221,7 @@ def test_the_end_of_standard_input_ends_it(started):
     waiting = {"name": "config_watch_once", "arguments": {"wait": 60}}
     send(process, {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": waiting})
     process.stdin.close()
-    assert process.wait(30) == 0
+    assert ended(process) == 0
     assert process.stderr.read() == b""
 
 
@@ -206,7 +230,7 @@ def test_an_end_of_standard_output_ends_it(started):
     process = started()
     process.stdout.close()
     send(process, HELLO)
-    assert process.wait(30) == 0
+    assert ended(process) == 0
     assert process.stderr.read() == b""
 
 
@@ -232,7 +256,7 @@ def test_what_is_no_message_is_answered_with_an_error(started):
     send(process, {"jsonrpc": "2.0", "id": 2, "method": "ping"})
     assert json.loads(process.stdout.readline()) == {"jsonrpc": "2.0", "id": 2, "result": {}}
     process.stdin.close()
-    assert process.wait(30) == 0
+    assert ended(process) == 0
     assert process.stdout.read() == b""
     assert process.stderr.read() == b""
 

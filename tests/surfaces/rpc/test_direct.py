@@ -85,6 +85,25 @@ def test_what_is_neither(rpc, method, params):
     assert (head["config"], head["generation"]) == (BEFORE, 1)
 
 
+@pytest.mark.parametrize(
+    ("method", "params", "meant"),
+    [
+        ("config/set", {"confg": {"a": 1}}, "config"),
+        ("config/set", {"expected_generaton": 1}, "expected_generation"),
+        ("config/set", {"realm": "team", "Config": {}, "expected_generation_": 1}, "config"),
+        ("config/patch", {"patches": {"a": 1}}, "patch"),
+    ],
+)
+def test_a_slip_of_the_pen_is_no_document(rpc, method, params, meant):
+    """What is nearly the name of what wraps a document is refused with that name; wrapped, it is a key as any other."""
+    refused = rpc.refused(method, params)
+    assert (refused.code, refused.data["code"]) == (-32602, "invalid_argument")
+    assert f'did you mean "{meant}"?' in refused.data["message"]
+    head = rpc.call("config/get")
+    assert (head["config"], head["generation"]) == (BEFORE, 1)
+    assert rpc.call("config/set", config={"configs": 1})["config"] == {"configs": 1}
+
+
 def test_direct_schema(rpc):
     """A schema may stand for itself too, like everything that HTTP takes as a whole body."""
     assert rpc.call("schema/set", {"type": "object", "required": ["agent"]})["generation"] == 2

@@ -738,7 +738,15 @@ COMMANDS: tuple[Command, ...] = (
         summary="answer JSON-RPC 2.0 on standard input and output",
         details="One message a line. Standard output carries nothing else. Ends when standard input does.",
         run="realmconf.surfaces.rpc.command:rpc",
-        options=(SHOW_SECRETS.replace(help="answer with secrets in clear text, not as marks"),),
+        options=(
+            SHOW_SECRETS.replace(help="answer with secrets in clear text, not as marks"),
+            Option(
+                names=("--meerkat-realm",),
+                kind="realm",
+                label="NAME",
+                help="answer config/get, set and patch as Meerkat does, for this realm, where none is named",
+            ),
+        ),
     ),
     Command(
         name="mcp",

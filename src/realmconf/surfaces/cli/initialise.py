@@ -6,6 +6,7 @@ import os
 
 from realmconf.domain.document import check_document
 from realmconf.domain.names import workspace_realm
+from realmconf.errors import InvalidArgument
 from realmconf.runtime.client import connect
 from realmconf.runtime.locate import current_folder
 from realmconf.runtime.project import clone_copies, make_project, take_in
@@ -22,6 +23,11 @@ def init(call: Call) -> None:
     from realmconf.surfaces.cli.documents import read_document
 
     request = call.request
+    if request.store is not None:
+        raise InvalidArgument(
+            "init makes .realmconf/ here, which is the store; in any other one a realm begins with what is first "
+            "written to it, as by set or by schema set"
+        )
     folder = current_folder()
     source = getattr(request, "from")
     # Both are read before anything is made.

@@ -94,7 +94,8 @@ def _tell(call: Call, done: Migration) -> None:
         return
     call.print(*(f"{one.realm}: {_line(one, done.to)}" for one in done.realms))
     if not done.realms:
-        call.say("there is no realm to move")
+        # A name that was mistyped opens a store that is empty.
+        call.say(f"there is no realm to move in {done.source}")
     if done.tokens in TOKENS and any(one.state in ("moved", "moves") for one in done.realms):
         call.say(TOKENS[done.tokens])
 

@@ -9,6 +9,7 @@ from realmconf.runtime.results import document_of
 from realmconf.surfaces import envelope
 from realmconf.surfaces.cli.formats import json_line
 from realmconf.surfaces.cli.terminal import moment, printable
+from realmconf.surfaces.interruption import interruptible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 def watch(call: Call) -> None:
     """Print changes until interrupted, or until as many generations as were asked for have come."""
+    with interruptible():
+        _watch(call)
+
+
+def _watch(call: Call) -> None:
     from realmconf.runtime.operations.results import Step
 
     request = call.request

@@ -32,7 +32,7 @@ MEANINGS = {
     "edited": ("edited by hand", "nothing: the next read or write takes it in"),
     "restored": ("an older generation put back by hand", "nothing: the next write takes it in"),
     "broken": (
-        "it is no valid document; reads and writes go on with the newest generation",
+        "it is no valid document; the newest generation stays in force",
         "mend the file, or: realmconf resolve --edit (or --head, to drop the edit)",
     ),
     "contested": (

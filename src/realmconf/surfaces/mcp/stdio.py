@@ -20,6 +20,7 @@ from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from pydantic import ValidationError
 
 from realmconf.runtime.access import OWNER
+from realmconf.surfaces.interruption import interruptible
 from realmconf.surfaces.mcp.rights import narrowed
 from realmconf.surfaces.mcp.server import UNNAMED, Host
 
@@ -142,6 +143,7 @@ def _in_thread(serving: Callable[[], None]) -> None:
 
     thread = threading.Thread(target=run, name="realmconf-mcp", daemon=True)
     thread.start()
-    thread.join()
+    with interruptible():
+        thread.join()
     if failed:
         raise failed[0]

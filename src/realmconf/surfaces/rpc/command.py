@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from realmconf.surfaces.meerkat import Wire
+
 OUTPUT_FAILED = 6
 """As every command ends whose answer cannot be written."""
 
@@ -35,7 +37,7 @@ def rpc(call: Any) -> int:
         author=call.request.author,
         default_realm=call.located.realm,
     )
-    server = Server(session, streams)
+    server = Server(session, streams, wire=_wire(call.request.meerkat_realm))
     server.run()
     failure = server.output.failure
     if failure is not None and not isinstance(failure, BrokenPipeError):
@@ -44,3 +46,17 @@ def rpc(call: Any) -> int:
     if signal.SIGINT in server.signals:
         raise KeyboardInterrupt
     return 0
+
+
+def _wire(meerkat_realm: str | None) -> Wire | None:
+    """Meerkat's own, where a realm is named for it: who starts this process may know where the files are."""
+    if meerkat_realm is None:
+        return None
+    import os
+
+    from realmconf.domain.names import RealmName
+    from realmconf.meerkat.answers import sessions_folder
+    from realmconf.surfaces.meerkat import Wire
+
+    sessions = sessions_folder(os.getcwd(), os.environ)
+    return Wire(realm=RealmName(meerkat_realm), sessions=sessions, shows_paths=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from realmconf.runtime.operations.session import Session
+    from realmconf.surfaces.meerkat import Wire
     from realmconf.surfaces.rpc.frames import Frame
     from realmconf.surfaces.rpc.messages import Request
 
@@ -44,9 +45,16 @@ class Conversation:
     """One client's. ``take`` and ``stop`` are for one thread, which never waits for the client."""
 
     def __init__(
-        self, session: Session, *, send: Callable[[bytes], None], when_eased: Callable[[], None]
+        self,
+        session: Session,
+        *,
+        send: Callable[[bytes], None],
+        when_eased: Callable[[], None],
+        wire: Wire | None = None,
     ) -> None:
         self.session = session
+        self.wire = wire
+        """Meerkat's, where three of the methods are spoken as it does."""
         self.subscriptions = Subscriptions(session, send=send, when_ended=when_eased)
         self.waiting = Waiting()
         self._send = send

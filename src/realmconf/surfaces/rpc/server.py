@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from realmconf.runtime.operations.session import Session
+    from realmconf.surfaces.meerkat import Wire
     from realmconf.surfaces.rpc.streams import Streams
 
 PIECE_BYTES = 65_536
@@ -34,12 +35,14 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class Server:
     """Answers one client on *streams*, as *session* may."""
 
-    def __init__(self, session: Session, streams: Streams) -> None:
+    def __init__(self, session: Session, streams: Streams, *, wire: Wire | None = None) -> None:
         self.signals: list[int] = []
         """Those that came, which end it."""
         self.output = Output(streams.output, when_failed=self._wake)
         self._streams = streams
-        self._conversation = Conversation(session, send=self.output.send, when_eased=self._wake)
+        self._conversation = Conversation(
+            session, send=self.output.send, when_eased=self._wake, wire=wire
+        )
         self._frames = Frames()
         self._has_ended = False
         self._woken, self._waking = os.pipe()
