@@ -165,8 +165,10 @@ class StoppedBeforeItClears(threading.Event):
 
     def clear(self) -> None:
         if self.stopper is None:
-            self.stopper = threading.Thread(target=self._publisher.stop)
-            self.stopper.start()
+            stopper = threading.Thread(target=self._publisher.stop)
+            stopper.start()
+            # Only now: the test joins whatever it finds here.
+            self.stopper = stopper
             assert self.wait(20)
         super().clear()
 
