@@ -4,8 +4,7 @@ Every branch of the code named in tools/coverage.toml is taken by the tests name
     python tools/check_coverage.py [PART ...]     default: all parts
 
 Prints the lines and the branches that no test reaches, and fails while there are any. Tests that measure time are left
-out: measured code is slow. A test that fails is named and no more: those that look at which modules are loaded see
-the one that measures, and whether tests pass is for `make test`.
+out: measured code is slow. A test that fails is named and no more: whether tests pass is for `make test`.
 """
 
 import shlex

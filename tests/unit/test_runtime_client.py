@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.unmeasured import unmeasured
 
 import realmconf
 from realmconf.errors import (
@@ -518,7 +519,11 @@ def test_a_read_loads_nothing_that_is_slow_to_import(tmp_path):
         f"print(*sorted(set({HEAVY}) & set(sys.modules)))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=unmeasured(),
     )
     assert done.stdout.strip() == ""
 

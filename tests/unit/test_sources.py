@@ -22,6 +22,7 @@ import keyring.errors
 import msgspec
 import pydantic
 import pytest
+from tests.unmeasured import unmeasured
 
 import realmconf
 from realmconf.domain.secrets import MARK
@@ -649,7 +650,11 @@ def test_little_is_loaded_for_it():
         "print(*sorted(dear & set(sys.modules)))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=unmeasured(),
     )
     assert done.stdout.strip() == ""
 

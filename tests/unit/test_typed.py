@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypedDict
 import msgspec
 import pydantic
 import pytest
+from tests.unmeasured import unmeasured
 
 import realmconf
 from realmconf.domain.pointer import Pointer
@@ -256,7 +257,11 @@ def test_nothing_is_imported_that_the_user_did_not_import():
         "print(*sorted({'pydantic', 'msgspec', 'asyncio', 'dataclasses', 'typing'} & set(sys.modules)))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=unmeasured(),
     )
     assert done.stdout.strip() == ""
 
