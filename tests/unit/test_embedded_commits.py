@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import _imp
 import fcntl
 import os
+import sys
 import threading
 import time
 from _thread import allocate_lock
 from contextlib import closing
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import apsw
@@ -29,12 +33,12 @@ from realmconf.errors import (
     TimelineChanged,
 )
 from realmconf.runtime.client import Client
-from realmconf.stores.embedded import database, group, maintenance, turnqueue, turns
+from realmconf.stores.embedded import database, forking, group, maintenance, turnqueue, turns
 from realmconf.stores.embedded.group import Mutex, Work
 from realmconf.stores.embedded.pending import Pending
 from realmconf.stores.embedded.reading import Newest
 from realmconf.stores.embedded.turn import Turn
-from realmconf.stores.protocol import Arrival, Head
+from realmconf.stores.protocol import MINTED, Arrival, Head
 from realmconf.stores.registry import open_store
 from realmconf.testing.conformance.base import (
     ONE,
@@ -44,6 +48,7 @@ from realmconf.testing.conformance.base import (
     appending,
     grow,
     next_revision,
+    proved,
     soon,
 )
 from realmconf.testing.conformance.keeping import moving
@@ -272,13 +277,14 @@ def test_an_adoption_in_the_open(tmp_path, monkeypatch):
 class Failing:
     """A connection that fails at some statements."""
 
-    def __init__(self, connection, *starts):
+    def __init__(self, connection, *starts, error: type[apsw.Error] = apsw.IOError):
         self.connection = connection
         self.starts = starts
+        self.error = error
 
     def execute(self, statement, *arguments):
         if statement.strip().startswith(self.starts):
-            raise apsw.IOError("planted")
+            raise self.error("planted")
         return self.connection.execute(statement, *arguments)
 
     def __getattr__(self, name):
@@ -288,6 +294,7 @@ class Failing:
 @pytest.mark.parametrize(
     ("starts", "error"),
     [
+        (("BEGIN",), StoreUnavailable),
         (("INSERT INTO receipt",), StoreUnavailable),
         (("COMMIT",), OutcomeUnknown),
         (("COMMIT", "ROLLBACK"), OutcomeUnknown),
@@ -304,6 +311,33 @@ def test_a_statement_that_fails(store, starts, error):
     session.writer = writer
     assert append(store, TWO, {"x": 2}, write_id="given").generation == 1
     assert store.head(TWO).revision.document == {"x": 2}
+
+
+def test_a_write_for_which_there_is_no_space(store):
+    """G6: what the disk has no room for is refused for good: nothing is left in progress, and readers go on."""
+    session = store._place.session
+    writer = session.writer
+    session.writer = Failing(writer, "INSERT INTO revision", error=apsw.FullError)
+    with pytest.raises(StoreFull):
+        append(store, ONE, {"x": 1})
+    session.writer = writer
+    assert not session.counters.interrupted
+    proof = proved(store, [ONE])
+    assert proof is not None
+    assert proof.heads[0].generation == 3
+    assert append(store, ONE, {"x": 2}).generation == 4
+
+
+def test_an_id_whose_end_is_not_known(store):
+    """G6: an id that was to be voided is void or in the open, never void by an error; asked for again it is told."""
+    session = store._place.session
+    writer = session.writer
+    session.writer = Failing(writer, "COMMIT")
+    with pytest.raises(OutcomeUnknown):
+        store.void(ONE, "given", deadline=soon())
+    session.writer = writer
+    assert store.void(ONE, "given", deadline=soon()).outcome == "void"
+    assert store.head(ONE).generation == 3
 
 
 def test_a_stale_write_whose_session_is_dropped_at_that_moment(store):
@@ -335,6 +369,20 @@ def test_a_turn_that_an_interrupt_left(store):
     assert append(store, ONE, {"x": 1}).generation == 4
     store._turns.release(left)
     assert append(store, ONE, {"x": 2}).generation == 5
+
+
+def test_a_store_that_is_closed_under_a_turn_that_does_not_end(store, monkeypatch):
+    """Who closes a store does not wait for ever for a write in it: whoever has the turn closes what is left."""
+    monkeypatch.setattr("realmconf.stores.embedded.store.CREATE_SECONDS", 0.05)
+    with store.turn(soon()) as turn:
+        closing_thread = threading.Thread(target=store.close)
+        closing_thread.start()
+        closing_thread.join(PATIENCE_SECONDS)
+        assert not closing_thread.is_alive()
+        assert turn.head(ONE).generation == 3
+    assert store._place.sessions == []
+    with pytest.raises(StoreUnavailable, match="closed"):
+        append(store, ONE, {"x": 1})
 
 
 def test_a_client_is_not_closed_inside_a_change(store):
@@ -384,6 +432,23 @@ def test_a_look_for_the_turn_is_given_up_for_a_fork_and_a_failure(store, monkeyp
     assert append(store, ONE, {"x": 1}).generation == 4
 
 
+def test_a_write_that_passes_just_before_a_fork_begins(store, monkeypatch):
+    """Whoever comes to the turn as a fork begins leaves it to the fork, and stands in line again after it."""
+    passed = []
+
+    class Passing(forking.Gate):
+        def pass_through(self):
+            passed.append(self.closing)
+            # Begun as soon as it has been passed, and over when it is come to again.
+            self.end() if self.closing else self.begin()
+
+    monkeypatch.setattr(store._turns, "gate", Passing())
+    turn = store._turns.acquire(soon())
+    assert passed == [False, True]
+    store._turns.release(turn)
+    assert not store._turns.group.mutex.held()
+
+
 def test_a_fork_before_which_something_fails(store, monkeypatch):
     """A store that could not be made ready for a fork goes on in the parent."""
 
@@ -397,6 +462,92 @@ def test_a_fork_before_which_something_fails(store, monkeypatch):
             os._exit(0)
         os.waitpid(child, 0)
     assert append(store, ONE, {"x": 1}).generation == 4
+
+
+def test_a_fork_waits_for_those_who_read(monkeypatch):
+    """What a child must not inherit is closed once nobody reads through it any more, and no sooner."""
+    gate = forking.Gate()
+    inside, leave = threading.Event(), threading.Event()
+
+    def read():
+        with gate:
+            inside.set()
+            leave.wait(PATIENCE_SECONDS)
+
+    class Clock:
+        """A time in which the reader is done when it is waited for."""
+
+        monotonic = staticmethod(time.monotonic)
+
+        @staticmethod
+        def sleep(seconds):
+            leave.set()
+
+    monkeypatch.setattr(forking, "time", Clock)
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert inside.wait(PATIENCE_SECONDS)
+    gate.begin()
+    gate.wait_for_reads()
+    assert leave.is_set()
+    assert gate._inside == {}
+    gate.end()
+    reader.join(PATIENCE_SECONDS)
+
+
+def test_a_read_that_comes_while_a_fork_is_under_way():
+    """Who comes to read while a fork is under way opens nothing that the child would inherit: it waits for its end."""
+
+    class Ending(forking.Gate):
+        """A fork that is over when it is waited for."""
+
+        def pass_through(self):
+            assert self._inside == {}
+            self.end()
+
+    gate = Ending()
+    gate.begin()
+    with gate:
+        assert not gate.closing
+        assert list(gate._inside) == [threading.get_ident()]
+
+
+def test_a_fork_waits_for_an_import_that_is_under_way(monkeypatch):
+    """A module that another thread is loading is loaded before the fork: in the child it never would be."""
+
+    module = ModuleType("being_loaded")
+    module.__spec__ = spec = ModuleSpec("being_loaded", None)
+    spec._initializing = True  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "being_loaded", module)
+
+    class Clock:
+        """A time in which the import is done when it is waited for."""
+
+        monotonic = staticmethod(time.monotonic)
+
+        @staticmethod
+        def sleep(seconds):
+            spec._initializing = False  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(forking, "time", Clock)
+    forking._wait_for_imports()
+    try:
+        assert not spec._initializing  # type: ignore[attr-defined]
+        assert _imp.lock_held()
+    finally:
+        _imp.release_lock()
+
+
+def test_a_fork_of_a_process_without_a_store(monkeypatch):
+    """A process that has no store open is not held up by what a store would need."""
+
+    def refuse():
+        raise AssertionError("it was waited for")
+
+    monkeypatch.setattr(forking, "_stores", set())
+    monkeypatch.setattr(forking, "_wait_for_imports", refuse)
+    assert in_child(lambda: not _imp.lock_held())
+    assert not forking._fork_lock.locked()
 
 
 def in_child(call) -> bool:
@@ -519,6 +670,19 @@ def test_a_mutex_that_comes_with_an_interrupt(monkeypatch):
     assert mutex.owner is None
 
 
+def test_an_interrupt_while_the_mutex_is_waited_for(monkeypatch):
+    """Whoever was interrupted while it waits is in nobody's way: the mutex is not handed to a thread that is gone."""
+
+    def interrupt(mutex):
+        raise KeyboardInterrupt
+
+    mutex = waited_for(monkeypatch, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        mutex.acquire(time.monotonic() + 1)
+    mutex.release()
+    assert mutex.owner is None
+
+
 def test_a_verdict_that_comes_with_an_interrupt(monkeypatch):
     """Whoever was interrupted with its work taken by another thread leaves that one the mutex."""
 
@@ -559,6 +723,40 @@ def test_a_kernel_that_refuses_to_wait_for_a_lock(store, elsewhere, monkeypatch)
         store.apply([ONE], appending(ONE, {"x": 2}), deadline=time.monotonic() + 0.1)
     elsewhere()
     assert append(store, ONE, {"x": 2}).generation == 5
+
+
+def test_a_kernel_that_refuses_a_lock_at_once(store, monkeypatch):
+    """A lock that cannot be asked for is no lock that somebody has: the write fails, and holds nothing."""
+
+    def refuse(descriptor, operation):
+        if operation & fcntl.LOCK_NB:
+            raise OSError(37, "No locks available")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", refuse)
+        with pytest.raises(StoreUnavailable):
+            append(store, ONE, {"x": 1})
+    with closing(opened(store.root)) as other:
+        assert append(other, ONE, {"x": 1}).generation == 4
+    assert append(store, ONE, {"x": 2}).generation == 5
+
+
+def test_a_fork_while_a_write_waits_for_another_process(store, elsewhere):
+    """A write that waits in the queue waits on after a fork; the child has none of its locks, and reads."""
+    queue = store._turns.queue
+    done = []
+    writer = threading.Thread(target=lambda: done.append(append(store, ONE, {"x": 2})))
+    writer.start()
+    eventually(lambda: queue._queued and queue._wait is not None)
+
+    def reads_on():
+        return store._turns.queue is not queue and store.head(ONE).generation == 4
+
+    assert in_child(reads_on)
+    assert done == []
+    elsewhere()
+    writer.join(PATIENCE_SECONDS)
+    assert [revision.generation for revision in done] == [5]
 
 
 def test_no_thread_can_be_had_to_wait_in_the_kernel(store, elsewhere, monkeypatch):
@@ -682,6 +880,23 @@ def test_a_backup_that_cannot_be_written(store, tmp_path, monkeypatch):
         empty.backup(str(tmp_path / "copy"))
 
 
+def test_a_purge_while_a_reader_holds_the_log_back(store):
+    """A document is gone from the record once it is purged, whoever keeps its old pages from being overwritten yet."""
+
+    class HeldBack(Failing):
+        def wal_checkpoint(self, **options):
+            raise apsw.BusyError("planted")
+
+    session = store._place.session
+    writer = session.writer
+    session.writer = HeldBack(writer, "nothing")
+    assert store.purge(ONE, 2, document=None, deadline=soon()).purged
+    session.writer = writer
+    with store.view() as view:
+        assert (view.revision(ONE, 2).purged, view.revision(ONE, 2).document) == (True, None)
+    assert append(store, ONE, {"x": 1}).generation == 4
+
+
 @pytest.mark.parametrize("read", ["revisions_in", "schemas_in"])
 def test_a_damaged_backup(store, tmp_path, read):
     """Damage in the middle of a backup is told of as damage."""
@@ -754,12 +969,41 @@ def test_a_view_of_a_root_without_a_store_is_one_of_an_empty_store(tmp_path, sto
     ]
 
 
+def test_a_record_that_cannot_be_read_now(store):
+    """What SQLite says to a reader is told by a code, and the next read asks again."""
+    session = store._place.session
+    connection = session.connection
+    session.doubt(ONE)
+    session.connection = Failing(connection, "SELECT")
+    with pytest.raises(StoreUnavailable):
+        store.head(ONE)
+    session.connection = connection
+    assert store.head(ONE).generation == 3
+
+
 def test_a_point_whose_transaction_has_ended_by_itself(store):
     """SQLite ends a transaction by itself after some failures: its connection is used again all the same."""
     with store.view() as view:
         view.connection.execute("ROLLBACK")
     with store.view() as view:
         assert view.head(ONE).generation == 3
+
+
+def test_what_is_known_of_a_realm_that_was_never_written(store):
+    """A realm that nobody wrote has no revisions and no receipts, in a store that has others."""
+    with store.view() as view:
+        assert list(view.revisions(THREE)) == []
+        assert view.receipt(THREE, "given") is None
+
+
+def test_an_id_that_was_minted_is_known_by_its_revision(store):
+    """G6: an id that no caller gave has no receipt of its own, and is told of as committed all the same."""
+    minted = Client(store).realm(ONE).set({"x": 1}).write_id
+    assert minted.startswith(MINTED)
+    with store.view() as view:
+        receipt = view.receipt(ONE, minted)
+    assert receipt is not None
+    assert (receipt.outcome, receipt.generation) == ("committed", 4)
 
 
 def test_a_row_that_is_gone(store, beside, monkeypatch):

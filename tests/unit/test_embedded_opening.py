@@ -57,7 +57,36 @@ def test_an_option_that_there_is_not(tmp_path, query):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_place_where_there_is_no_store(tmp_path):
+    """A file is no root, and who may only read makes none: neither is taken for a store that nobody wrote to."""
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StoreUnavailable, match="not a folder"):
+        opened(tmp_path / "file")
+    with pytest.raises(StoreUnavailable, match="no store"):
+        opened(tmp_path / "nowhere", read_only=True)
+    assert os.listdir(tmp_path) == ["file"]
+
+
 # --- the folder -----------------------------------------------------------------------------
+
+
+def test_a_root_below_folders_that_are_not_there(tmp_path):
+    """The folders above a root are made with it, for their owner alone."""
+    with closing(opened(tmp_path / "one" / "two" / "root")) as store:
+        assert append(store, ONE, {"x": 1}).generation == 1
+    for made in (tmp_path / "one", tmp_path / "one" / "two", tmp_path / "one" / "two" / "root"):
+        assert stat.S_IMODE(os.stat(made).st_mode) == 0o700
+
+
+def test_a_mask_that_takes_the_owners_right(tmp_path):
+    """What the store makes its owner can read and write, whatever rights the process takes from new files."""
+    before = os.umask(0o777)
+    try:
+        descriptor = layout.open_private(str(tmp_path / "file"), os.O_RDWR | os.O_CREAT)
+    finally:
+        os.umask(before)
+    os.close(descriptor)
+    assert stat.S_IMODE(os.stat(tmp_path / "file").st_mode) == 0o600
 
 
 def test_a_root_on_a_network_is_refused(tmp_path, monkeypatch):
@@ -152,6 +181,27 @@ def test_a_store_of_a_newer_program(root, number):
     connection.close()
     with pytest.raises(StoreTooNew):
         opened(root)
+
+
+def test_a_database_that_was_emptied(root):
+    """G2: a database without a record is not one that was never written to."""
+    for ending in ("-wal", "-shm"):
+        os.unlink(in_store(root, f"realmconf.db{ending}"))
+    os.truncate(in_store(root, "realmconf.db"), 0)
+    with pytest.raises(HistoryMissing, match="holds no record"):
+        opened(root)
+
+
+def test_a_database_that_is_removed_under_a_reader(root):
+    """G2: a root from which the record was taken is not read on from memory, and is not started afresh."""
+    with closing(opened(root)) as store:
+        assert store.head(ONE).generation == 3
+        os.rename(in_store(root, "realmconf.db"), in_store(root, "away"))
+        store._place.session.doubt_files()
+        with pytest.raises(HistoryMissing):
+            store.head(ONE)
+        os.rename(in_store(root, "away"), in_store(root, "realmconf.db"))
+        assert store.head(ONE).generation == 3
 
 
 def test_what_an_interrupted_start_left_is_made_anew(tmp_path):
@@ -334,6 +384,33 @@ def test_a_working_copy_ahead_of_its_record(tmp_path):
         realmconf.connect(str(root))
 
 
+def test_working_copies_in_step_with_their_record(tmp_path):
+    """G2: where only the counters are gone, and every file names what the record has, nothing is missing."""
+    with realmconf.connect(str(tmp_path)) as client:
+        for name in ("one", "two"):
+            client.realm(name).set({"x": 1})
+        client.publish()
+    os.unlink(in_store(tmp_path, "counters"))
+    with realmconf.connect(str(tmp_path)) as client:
+        assert client.realm("two").get().generation == 1
+        assert client.realm("two").set({"x": 2}).generation == 2
+
+
+@pytest.mark.parametrize("witness", ["counters", "working copies"])
+def test_a_witness_that_is_alone(tmp_path, witness):
+    """G2: each thing that remembers is enough to refuse a fresh start, and says what there was."""
+    with realmconf.connect(str(tmp_path)) as client:
+        client.realm(TEAM).set({"x": 1})
+        client.publish()
+    for name in os.listdir(tmp_path / ".store"):
+        if name != witness and os.path.isfile(in_store(tmp_path, name)):
+            os.unlink(in_store(tmp_path, name))
+    if witness == "counters":
+        shutil.rmtree(tmp_path / "team")
+    with pytest.raises(HistoryMissing, match=witness):
+        realmconf.connect(str(tmp_path))
+
+
 @pytest.mark.parametrize("left", ["counters", "damaged counters", "an older copy"])
 def test_a_deliberate_start_above_what_was_lost(root, left):
     """G2: who starts anew after a loss goes on above every number that may have been used; what is left is kept."""
@@ -359,6 +436,17 @@ def test_a_deliberate_start_above_what_was_lost(root, left):
     names = os.listdir(os.path.dirname(path))
     assert "counters.lost-2" in names
     assert ("realmconf.db.lost-2" in names) == (left == "an older copy")
+
+
+def test_a_deliberate_start_above_what_a_working_copy_names(tmp_path):
+    """G2: a new start goes on above the numbers that files name, also where nothing else is left."""
+    with realmconf.connect(str(tmp_path)) as client:
+        for number in (1, 2):
+            client.realm(TEAM).set({"x": number})
+        client.publish()
+    shutil.rmtree(tmp_path / ".store")
+    with Client(open_store(f"sqlite://{tmp_path}", limits=LIMITS, recover=True)) as client:
+        assert client.realm(TEAM).resolve({"x": 3}).generation == 3
 
 
 # --- a leftover of an interrupted turn ------------------------------------------------------------

@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import struct
 import sys
 import threading
 from contextlib import closing
@@ -25,10 +26,11 @@ from realmconf.errors import (
 )
 from realmconf.runtime.client import Client
 from realmconf.stores.embedded import database, files, kinship, layout, notify, publisher
-from realmconf.stores.embedded.counters import Counters
+from realmconf.stores.embedded.counters import Counters, slot_of
 from realmconf.stores.embedded.files import Files, digest_of, objection
 from realmconf.stores.embedded.notify import Notifier, state_of
 from realmconf.stores.embedded.publisher import Publisher
+from realmconf.stores.embedded.signals import Hub
 from realmconf.stores.embedded.workhost import Host, Reading, Writing
 from realmconf.stores.protocol import MINTED
 from realmconf.stores.registry import open_store
@@ -305,6 +307,8 @@ def test_being_told_by_those_who_stopped(store):
         watching._replaced()
         assert signal.wait(0)
         store._place.drop(session)
+    watching._edited(ONE, lambda: None)
+    assert signal.wait(0)
     assert watching._commits() == state_of((store._place.layout.wake,))
     watching._committed()
     watching._replaced_before()
@@ -347,6 +351,24 @@ def test_a_system_without_notification(monkeypatch, tmp_path):
     assert notifier.polls
     notifier.forget()
     assert not notifier.polls
+
+
+def test_events_that_were_lost():
+    """G7: where the kernel could not keep what happened, everybody who watches is told to look."""
+    told: list[Any] = []
+    notifier = Notifier()
+    notifier._callbacks = {1: [told.append], 2: [told.append]}
+    notifier._tell(struct.pack("iIII", -1, notify.IN_Q_OVERFLOW, 0, 0))
+    assert told == [(), ()]
+
+
+def test_a_bell_of_another_realm():
+    """A hint about one realm wakes those who watch it, and those who watch all, and nobody else."""
+    assert slot_of(ONE) != slot_of(TWO)
+    hub = Hub()
+    one, two, every = hub.add([ONE]), hub.add([TWO]), hub.add([])
+    hub.ring(ONE)
+    assert [signal.wait(0) for signal in (one, two, every)] == [True, False, True]
 
 
 def test_what_is_not_there_is_looked_at_as_such():

@@ -274,6 +274,31 @@ def test_two_threads_that_keep_a_head_at_once_leave_one_proof(store, monkeypatch
     assert not any(map(holds, made))
 
 
+def test_a_head_that_is_kept_in_the_midst_of_keeping_one(store):
+    """The same where the other thread is faster between what is taken out and what is put in its place."""
+    session = store._place.session
+    words, slot = session.counters.words, slot_of(TEAM)
+    head = store.head(TEAM)
+    others: list[Proof] = []
+
+    class Overtaken(dict[str, Proof]):
+        """Proofs among which another thread puts one just before this one does."""
+
+        def setdefault(self, realm, proof):
+            if not others:
+                others.append(Proof(heads=(head,), words=words[slot : slot + 1], mark=words[slot]))
+                self[realm] = others[0]
+            return super().setdefault(realm, proof)
+
+    session.doubt(TEAM)
+    session.proofs.of_one = Overtaken()
+    session.remember(TEAM, head, slot, words[slot])
+    kept = session.proofs.proved(TEAM)
+    assert kept is not others[0]
+    assert holds(kept)
+    assert not holds(others[0])
+
+
 def test_another_head_under_the_same_mark_ends_what_was_proved(store):
     """What is to be said of a file may change without a commit; several realms are proved with what is said now."""
     session = store._place.session

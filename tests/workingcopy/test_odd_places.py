@@ -102,6 +102,27 @@ def died(host: Host, left: str) -> None:
     host.copies._memories.clear()
 
 
+def test_a_folder_of_which_the_kernel_tells_nothing(host):
+    """Where nobody tells of edits no look is spared, and an edit is found by the next one."""
+    host.write("team", {"a": 1})
+    assert not host.copies.attend(TEAM)
+    with open(host.path("team"), "a", encoding="utf-8") as file:
+        file.write("mine = 1\n")
+    assert host.copies.undisturbed(TEAM) is None
+    assert host.document("team") == {"a": 1, "mine": 1}
+
+
+def test_a_file_that_a_reader_cannot_look_at(host, files):
+    """A reader that may take nothing in is told that the file cannot be looked at, and the next one looks again."""
+    host.write("team", {"a": 1})
+    files.before = fail_at("open_folder", errno.EIO, ending="team")
+    assert [one.code for one in host.copies.warnings(TEAM)] == ["working_copy_stale"]
+    assert host.copies.is_dirty(TEAM)
+    files.before = lambda name, *_: None
+    assert host.copies.warnings(TEAM) == ()
+    assert not host.copies.is_dirty(TEAM)
+
+
 # --- the spare, while the record doubts it ---------------------------------------------------------
 
 

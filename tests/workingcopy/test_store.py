@@ -20,7 +20,7 @@ from tests.workingcopy.editors import STYLES, KeptDescriptor, Save, SlowEditor
 
 import realmconf
 from realmconf.domain.names import GLOBAL, RealmName
-from realmconf.errors import HistoryMissing, StoreFull, WorkingCopyError
+from realmconf.errors import GenerationConflict, HistoryMissing, StoreFull, WorkingCopyError
 from realmconf.stores.embedded.workcopy import WorkingCopies
 from realmconf.testing.conformance.base import holds, proved
 
@@ -630,3 +630,29 @@ def test_first_line_can_be_left_out(tmp_path):
         assert text_of(tmp_path / "root") == "a = 2\n"
         STYLES["in_place"](str(tmp_path / "root" / "team" / "config.toml"), "a = 3\n")
         assert realm.set({"b": 1, "a": 3}).generation == 4
+
+
+def test_a_text_gives_its_comments_and_no_values(client, tmp_path):
+    """A file may be given the comments and order of another text; what it states stays what the head states."""
+    realm = client.realm("team")
+    realm.set({"b": 1, "a": 2})
+    realm.publish()
+    realm.restyle("# why\na = 9\n# how\nb = 9\n")
+    realm.publish()
+    assert "# why\na = 2\n# how\nb = 1\n" in text_of(tmp_path)
+    assert realm.get().generation == 1
+
+
+def test_a_settlement_that_is_refused_settles_nothing(client, tmp_path):
+    """G8: where the head went on while a person decided, the broken file stays as it is, and is told of."""
+    realm = client.realm("team")
+    realm.set({"a": 1})
+    realm.publish()
+    (tmp_path / "team" / "config.toml").write_text("a = [", "utf-8")
+    with pytest.raises(GenerationConflict):
+        realm.resolve({"a": 2}, expected_generation=7)
+    assert text_of(tmp_path) == "a = ["
+    assert realm.working_copy().state == "broken"
+    assert realm.resolve({"a": 2}, expected_generation=1).generation == 2
+    realm.publish()
+    assert tomllib.loads(text_of(tmp_path)) == {"a": 2}
