@@ -507,7 +507,7 @@ def test_a_leader_that_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
             writer.start()
             for _ in range(2):
                 writer.wait_for(20)
-                leader = cluster.leader_of(stream)
+                leader = cluster.leader_of(stream, is_followed=True)
                 beside = open_store(leader.url(stream), limits=LIMITS)
                 careless = open_store(leader.url(stream, reads="stale"), limits=LIMITS)
                 before = beside.head(WATCHED).generation
@@ -591,6 +591,56 @@ def test_two_of_three_gone(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) ->
     (applied,) = store.apply([ONE], appending(ONE, {"n": 3}), deadline=time.monotonic() + 60)
     assert applied.head.generation in (2, 3)
     store.close()
+
+
+@pytest.mark.timeout(240)
+def test_without_a_majority_old_answers_are_given(cluster: Cluster) -> None:
+    """
+    Whoever takes old answers, and has the store open, reads on with the only server that is left: also what inherits,
+    by a schema, what was compacted, and what was not asked for before.
+    """
+    stream = new_stream()
+    with connect(cluster.url(stream)) as client:
+        client.realm("base").set({"list": [1], "schema": "of base"})
+        client.realm("base").set_schema({"properties": {"list": {"x-merge": "append"}}})
+        client.realm("heir").set({"list": [2], "realm": {"heir": {"parent": "base"}}})
+        append(client.store, ONE, {"n": 1})
+        append(client.store, ONE, {"n": 2})
+        client.store.compact(ONE, floor=2, deadline=soon())
+    left = cluster.leader_of(stream, is_followed=True)
+    with connect(left.url(stream, reads="stale")) as stale:
+        for one in cluster.servers:
+            if one is not left:
+                one.kill()
+        assert stale.realm("heir").get().config == {"list": [1, 2], "schema": "of base"}
+        head = stale.store.head(ONE)
+        assert (head.generation, head.floor) == (2, 2)
+        assert head.revision is not None
+        assert head.revision.document == {"n": 2}
+
+
+@pytest.mark.timeout(240)
+def test_a_server_that_is_cut_off_gives_old_answers_in_time() -> None:
+    """
+    A server that does not notice that it is cut off hands most questions on to those that it does not reach.  Whoever
+    takes old answers is given one within some seconds all the same, every time.
+    """
+    stream = new_stream()
+    cluster = Cluster(can_be_parted=True)
+    try:
+        store = open_store(cluster.url(stream), limits=LIMITS)
+        append(store, ONE, {"n": 1})
+        leader = cluster.leader_of(stream, is_followed=True)
+        stale = open_store(leader.url(stream, reads="stale"), limits=LIMITS)
+        # Until the others take questions, too.
+        time.sleep(3.0)
+        cluster.part(leader)
+        for _ in range(40):
+            assert stale.head(ONE).generation == 1
+        stale.close()
+        store.close()
+    finally:
+        cluster.close()
 
 
 def test_history_of_a_replicated_stream_has_no_gaps(nats_cluster: Cluster) -> None:

@@ -11,7 +11,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from realmconf.errors import StoreUnavailable
-from realmconf.stores.nats import credentials
+from realmconf.stores.nats import asking, credentials
 from realmconf.stores.nats.client import STATUS, _parsed
 from realmconf.stores.nats.layout import Entry, Subjects
 from realmconf.stores.nats.link import Choice, Link
@@ -19,7 +19,9 @@ from realmconf.stores.nats.reading import Reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
+    from typing import Any
 
 SEED = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
 NAME = b"UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4"
@@ -152,3 +154,40 @@ def test_a_last_position_is_that_of_its_point() -> None:
             return [first, await again, later]
 
     assert asyncio.run(act()) == [3, 3, 5]
+
+
+@pytest.mark.parametrize("is_stale_ok", [False, True])
+def test_what_is_lost_on_the_way_is_asked_again(*, is_stale_ok: bool) -> None:
+    """
+    A question that goes to a replica which cannot be reached is asked again until one answers.  Whoever takes an old
+    answer may speak to the only one that does, which one question of several gets to: with every silence it is asked
+    twice as often, up to a limit.
+    """
+    link = mock.Mock(spec=Link, place="here")
+    reading = Reading(link, "configs", Subjects("configs"), is_barred=True)
+    rounds: list[int] = []
+
+    async def repeated(ask: Callable[..., Awaitable[object]], *, deadline: float) -> object:
+        return await ask(None, deadline)
+
+    async def several(*_: object, **__: object) -> asking.Several:
+        rounds[-1] += 1
+        if len(rounds) < 6:
+            await asyncio.get_running_loop().create_future()
+        return asking.Several({}, 7)
+
+    plain = asyncio.wait
+
+    async def waited(asked: set[asyncio.Task[object]], **more: Any) -> Any:
+        rounds.append(0)
+        return await plain(asked, **more)
+
+    link.repeated = repeated
+    with (
+        mock.patch.object(asking, "several", several),
+        mock.patch.object(asyncio, "wait", waited),
+        mock.patch("realmconf.stores.nats.reading.AGAIN_SECONDS", 0.01),
+    ):
+        found = asyncio.run(reading._several(["one"], 0, 0.0, is_stale_ok=is_stale_ok))
+    assert found.up_to == 7
+    assert rounds == ([1, 2, 4, 8, 8, 8] if is_stale_ok else [1] * 6)

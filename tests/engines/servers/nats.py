@@ -240,15 +240,20 @@ class Cluster:
                 return bool(answer) and "error" not in answer
         return False
 
-    def leader_of(self, stream: str) -> Nats:
-        """The server that leads *stream*."""
+    def leader_of(self, stream: str, *, is_followed: bool = False) -> Nats:
+        """
+        The server that leads *stream*; *is_followed*: with all others keeping up, so that it is no old leader that has
+        not heard of another one yet.
+        """
         deadline = time.monotonic() + LEADER_SECONDS
         while True:
             for one in self.servers:
                 if one.is_running:
                     answer = request(one.port, f"$JS.API.STREAM.INFO.{stream}", b"")
-                    name = answer.get("cluster", {}).get("leader", "")
-                    if name:
+                    group = answer.get("cluster", {})
+                    name = group.get("leader", "")
+                    followers = [other["current"] for other in group.get("replicas", ())]
+                    if name and (not is_followed or followers == [True, True]):
                         return self.servers[int(name[1:])]
             assert time.monotonic() < deadline, "the stream has no leader"
             time.sleep(0.05)

@@ -137,18 +137,29 @@ class EngineStore:
             # Those who watched before a fork are told of what comes after it.
             self._following.start()
         asked_at = time.monotonic()
-        names = self._known.chain(realm)
-        heads = self._noted(realm, self._ledger.rows(list({*names, GLOBAL})), asked_at)
+        names = {*self._known.chain(realm), GLOBAL}
+        rows = self._ledger.rows(list(names))
+        heads = self._noted(realm, rows, asked_at)
         while heads is None:
             # It has another parent than was known.
-            with self._ledger.view() as view:
-                rows: dict[RealmName, Row] = {}
-                missing: Sequence[RealmName] = [realm, GLOBAL]
-                while missing:
-                    rows.update(view.rows(missing))
-                    missing = [name for name in self._chain(realm, rows) if name not in rows]
+            if self._ledger.info.reads == "stale":
+                # Not by a view, which wants the newest and may not have it; of one point they are all the same.
+                names.update(self._chain(realm, rows))
+                rows = self._ledger.rows(list(names))
+            else:
+                rows = self._rows_at_once(realm)
             heads = self._noted(realm, rows, asked_at)
         return heads
+
+    def _rows_at_once(self, realm: RealmName) -> Mapping[RealmName, Row]:
+        """The rows of all that *realm* depends on, whatever was known of that, at one point."""
+        rows: dict[RealmName, Row] = {}
+        missing: Sequence[RealmName] = [realm, GLOBAL]
+        with self._ledger.view() as view:
+            while missing:
+                rows.update(view.rows(missing))
+                missing = [name for name in self._chain(realm, rows) if name not in rows]
+        return rows
 
     def _noted(
         self, realm: RealmName, rows: Mapping[RealmName, Row], asked_at: float

@@ -99,13 +99,12 @@ class Histories:
             )
         return Placed(found.sequence, unpack(found.packed))
 
-    async def head(self, entry: Entry, deadline: float) -> bytes:
-        """The head's revision, as it is kept."""
+    async def head(self, entry: Entry, deadline: float, *, is_stale_ok: bool = False) -> bytes:
+        """The head's revision, as it is kept; *is_stale_ok*: where any replica has it."""
         if entry.carries_head and entry.packed is not None:
             return entry.packed
-        found = await self._carrying(
-            self._subject_at(entry, entry.position), entry.position, deadline
-        )
+        subject = self._subject_at(entry, entry.position)
+        found = await self._carrying(subject, entry.position, deadline, is_stale_ok=is_stale_ok)
         if found is None or found.packed is None:
             raise StoreCorrupt(
                 f"realm {entry.realm}: the stream has lost generation {entry.generation}"
@@ -133,8 +132,10 @@ class Histories:
                     return found
         return None
 
-    async def _carrying(self, subject: str, sequence: int, deadline: float) -> Entry | None:
-        message = await self._reading.message(subject, sequence, deadline)
+    async def _carrying(
+        self, subject: str, sequence: int, deadline: float, *, is_stale_ok: bool = False
+    ) -> Entry | None:
+        message = await self._reading.message(subject, sequence, deadline, is_stale_ok=is_stale_ok)
         if message is None:
             return None
         entry = entry_in(message)

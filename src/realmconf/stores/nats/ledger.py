@@ -133,13 +133,21 @@ class NatsLedger:
         self, realms: Sequence[RealmName], *, deadline: float | None = None
     ) -> Mapping[RealmName, Row]:
         async def ask(until: float) -> Mapping[RealmName, Row]:
+            is_stale_ok = self._is_stale_ok
             entries, point = await self._reading.newest_entries(
-                realms, until, is_stale_ok=self._is_stale_ok
+                realms, until, is_stale_ok=is_stale_ok
             )
-            if not self._is_stale_ok:
+            if not is_stale_ok:
                 self._writing.note(entries, point)
             return {
-                realm: await row_of(realm, entries[realm], self._histories, self._known, until)
+                realm: await row_of(
+                    realm,
+                    entries[realm],
+                    self._histories,
+                    self._known,
+                    until,
+                    is_stale_ok=is_stale_ok,
+                )
                 for realm in realms
             }
 

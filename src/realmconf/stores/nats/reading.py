@@ -37,6 +37,8 @@ LAG_SECONDS = 0.005
 """Until a replica is asked again whether it has caught up."""
 AGAIN_SECONDS = 0.25
 """Until it is asked again what no replica has answered."""
+AT_ONCE_MAX = 8
+"""How many times it is asked then, at most, of whoever may be cut off from all the others."""
 LOOK_BACK = (1, 16, 256)
 """Messages looked at in one question for the newest of a kind; then as many as at last."""
 
@@ -124,35 +126,44 @@ class Reading:
             await asyncio.sleep(LAG_SECONDS)
 
     async def _several(
-        self, subjects: Sequence[str], up_to: int, deadline: float
+        self, subjects: Sequence[str], up_to: int, deadline: float, *, is_stale_ok: bool = False
     ) -> asking.Several:
         async def ask(wire: Wire, until: float) -> asking.Several:
             return await asking.several(wire, self.stream, subjects, up_to=up_to, deadline=until)
 
-        return await self._of_any(ask, deadline)
+        return await self._of_any(ask, deadline, is_stale_ok=is_stale_ok)
 
     async def _of_any(
-        self, ask: Callable[[Wire, float], Coroutine[Any, Any, T]], deadline: float
+        self,
+        ask: Callable[[Wire, float], Coroutine[Any, Any, T]],
+        deadline: float,
+        *,
+        is_stale_ok: bool = False,
     ) -> T:
         """
         The answer of any replica.
 
         Which of them is to answer the servers choose anew for each question, and for a while they may choose one that
-        is cut off; so as long as nobody answers it is asked again, and the first answer counts.
+        is cut off; so as long as nobody answers it is asked again, and the first answer counts.  Where an old answer
+        will do, it may be the server spoken to that is cut off, and that chooses itself for one question in three, or
+        in five: what goes the other way is lost, and the next time it is asked twice as often.
         """
         if not self.is_barred:
             return await self.link.repeated(ask, deadline=deadline)
 
         async def ask_again(wire: Wire, until: float) -> T:
             asked: set[asyncio.Task[T]] = set()
+            at_once = 1
             try:
                 while True:
-                    asked.add(asyncio.create_task(ask(wire, until)))
+                    asked |= {asyncio.create_task(ask(wire, until)) for _ in range(at_once)}
                     done, _ = await asyncio.wait(
                         asked, timeout=AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
                     )
                     if done:
                         return done.pop().result()
+                    if is_stale_ok:
+                        at_once = min(2 * at_once, AT_ONCE_MAX)
             finally:
                 for one in asked:
                     if not one.cancel() and not one.cancelled():
@@ -172,7 +183,7 @@ class Reading:
             point = point or await self.point(deadline)
             return await self.entries(realms, point, deadline), point
         by_subject = {self.subjects.row(realm): realm for realm in realms}
-        found = await self._several(list(by_subject), 0, deadline)
+        found = await self._several(list(by_subject), 0, deadline, is_stale_ok=is_stale_ok)
         return _entries(by_subject, found.messages), found.up_to
 
     async def entries_now(
@@ -287,8 +298,18 @@ class Reading:
 
         return await self._of_any(ask, deadline)
 
-    async def message(self, subject: str, sequence: int, deadline: float) -> Message | None:
-        """The message on *subject* with that sequence; None if it was erased."""
+    async def message(
+        self, subject: str, sequence: int, deadline: float, *, is_stale_ok: bool = False
+    ) -> Message | None:
+        """The message on *subject* with that sequence; None if it was erased, of which any replica may not know yet."""
+
+        async def ask(wire: Wire, until: float) -> Message | None:
+            return await asking.at_sequence(wire, self.stream, sequence, deadline=until)
+
+        if is_stale_ok:
+            found = await self._of_any(ask, deadline, is_stale_ok=True)
+            if found is not None and found.subject == subject:
+                return found
         found = await self.first_from(subject, sequence, deadline)
         return found if found is not None and found.sequence == sequence else None
 
@@ -352,6 +373,14 @@ class Reading:
             return await asking.last_message(wire, self.stream, subject, deadline=until)
 
         return await self.link.repeated(ask, deadline=deadline)
+
+    async def unchanging(self, subject: str, deadline: float) -> Message | None:
+        """The message on *subject*, on which there is never another one: whatever replica has it has the newest."""
+        if self.is_barred:
+            found = await self._several([subject], 0, deadline, is_stale_ok=True)
+            if subject in found.messages:
+                return found.messages[subject]
+        return await self.newest(subject, deadline)
 
     async def erased(self, history: str, deadline: float) -> Mapping[int, int]:
         """Where revisions of *history* stood that were erased, by generation."""

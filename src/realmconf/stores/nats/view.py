@@ -357,7 +357,8 @@ class View:
 
     def schema(self, digest: str) -> Document:
         async def ask(deadline: float) -> Document:
-            found = await self._reading.newest(self._reading.subjects.schema(digest), deadline)
+            subject = self._reading.subjects.schema(digest)
+            found = await self._reading.unchanging(subject, deadline)
             if found is None:
                 raise lost_schema(digest)
             return load_document(found.body.decode())
@@ -374,9 +375,15 @@ class View:
 
 
 async def row_of(
-    realm: RealmName, entry: Entry, histories: Histories, known: Known, deadline: float
+    realm: RealmName,
+    entry: Entry,
+    histories: Histories,
+    known: Known,
+    deadline: float,
+    *,
+    is_stale_ok: bool = False,
 ) -> Row:
-    """The row that *entry* is, with the head that is known where it is the same."""
+    """The row that *entry* is, with the head that is known where it is the same, or else is where *entry* says."""
     if entry.sequence == 0:
         return known.nothing(realm)
     recalled = known.recall(realm)
@@ -393,11 +400,14 @@ async def row_of(
             if (head.floor, head.moved_to) != (entry.floor, entry.moved_to):
                 head = head.replace(floor=entry.floor, moved_to=entry.moved_to)
             return known.note(realm, entry.sequence, head)
+    packed = None
+    if entry.digest:
+        packed = await histories.head(entry, deadline, is_stale_ok=is_stale_ok)
     return known.row(
         realm,
         version=entry.sequence,
         digest=entry.digest,
-        packed=await histories.head(entry, deadline) if entry.digest else None,
+        packed=packed,
         floor=entry.floor,
         moved_to=entry.moved_to,
     )
