@@ -2,7 +2,9 @@
 Why something may be gone that was acknowledged: what of Meerkat's own protocol a log proves to have happened.
 
 Decides when a cause is proved.  Every cause is one of the other side's: a holder that outlived its lock, two that took
-over the same one, or a commit that stuck between its two renames.  What must be told of it is ``verdict``'s.
+over the same one, or a commit that stuck between its two renames.  The harm may come later: whoever is inside without
+the lock may put an older number over a newer one, and a compare-and-swap of theirs that should fail passes.  What must
+be told of it is ``verdict``'s.
 
 Two things the files alone cannot tell, whoever looks:
 
@@ -51,12 +53,12 @@ class Causes:
 
     def reason(self, lost: Attempt, shown_at: float) -> str | None:
         """What explains that *lost* was gone at *shown_at*; None if nothing does."""
-        reasons = {self._broken_by(one, lost) for one in self.culprits(lost, shown_at)}
+        reasons = {self._why(one, lost) for one in self.culprits(lost, shown_at)}
         return next((one for one in (OUTLIVED, TAKEN_TWICE) if one in reasons), None)
 
     def culprits(self, lost: Attempt, shown_at: float) -> list[Attempt]:
         """
-        Who put the first text without *lost* over it: of theirs, inside together with it, and by a broken lock.
+        Who put the first text without *lost* over it: of theirs, and let in or let through by a broken lock.
 
         They are several where the log does not tell whose text was there first.
         """
@@ -76,8 +78,37 @@ class Causes:
             if one.text_at is not None
             and one.text_at <= soonest
             and one.side != OURS
-            and self._broken_by(one, lost) is not None
+            and self._why(one, lost) is not None
         ]
+
+    def _why(self, suspect: Attempt, lost: Attempt) -> str | None:
+        return self._broken_by(suspect, lost) or self._let_through(suspect)
+
+    def _let_through(self, suspect: Attempt) -> str | None:
+        """
+        Why the number that *suspect* had read could be there once more, whatever was written since.
+
+        Somebody put that one, or an older one, after it was read: without the lock, since in order numbers only grow.
+        """
+        since = max(
+            (
+                one.begun
+                for one in self._events.reads
+                if one.writer == suspect.writer and one.ended <= suspect.begun
+            ),
+            default=suspect.begun,
+        )
+        reasons = {
+            self._broken(self._with_those_before([one.tenure]))
+            for one in self._events.attempts
+            if one is not suspect
+            and one.tenure is not None
+            and one.announced is not None
+            and suspect.announced is not None
+            and one.announced < suspect.announced
+            and one.may_have_numbered_in(since, suspect.inside.begun)
+        }
+        return next((one for one in (OUTLIVED, TAKEN_TWICE) if one in reasons), None)
 
     def _broken_by(self, suspect: Attempt, lost: Attempt) -> str | None:
         """Why *suspect* could be inside together with *lost*."""
@@ -107,10 +138,12 @@ class Causes:
     def _broken(self, inside: list[Tenure]) -> str | None:
         if any(self._events.outlived(one) for one in inside):
             return OUTLIVED
-        for taker in inside:
-            for other in inside:
-                if taker is not other and _took_from(taker, other):
-                    return TAKEN_TWICE
+        if any(
+            one.may_have_lost_its_lock_to(removal)
+            for one in inside
+            for removal in self._events.removals
+        ):
+            return TAKEN_TWICE
         return None
 
     # --- what cannot be told -------------------------------------------------------------------
@@ -192,12 +225,3 @@ class Causes:
             )
             for one in self._events.attempts
         )
-
-
-def _took_from(taker: Tenure, other: Tenure) -> bool:
-    """Whether *taker* removed the lock that *other* had just made, and both were inside."""
-    return (
-        taker.removed_at is not None
-        and other.may_have_stood_at(taker.removed_at)
-        and taker.may_have_met(other)
-    )

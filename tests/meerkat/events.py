@@ -40,9 +40,8 @@ class Span:
 class Tenure(Span):
     """Somebody inside the lock."""
 
-    removed_at: float | None = None
-    """When it had removed a lock that it took for abandoned, to take its own."""
-
+    has_taken_over: bool = False
+    """Whether it removed a lock for it, that it took for abandoned."""
     is_cut: bool = False
     """Whether its process was killed inside."""
 
@@ -55,9 +54,18 @@ class Tenure(Span):
         """Whether one can have removed the lock of the other, by all that the clocks say."""
         return self._earliest <= other._latest and other._earliest <= self._latest
 
-    def may_have_stood_at(self, moment: float) -> bool:
-        """Whether its lock can have been there at *moment*."""
-        return self._earliest <= moment <= self._latest
+    def may_have_lost_its_lock_to(self, removal: Removal) -> bool:
+        """Whether *removal*, of somebody else, can have been that of its lock."""
+        return (
+            removal.writer != self.writer
+            and self._earliest <= removal.ended
+            and removal.begun <= self._latest
+        )
+
+    @property
+    def longest_seconds(self) -> float:
+        """How old its lock can have become while it was inside."""
+        return self.ended - self._earliest
 
     @property
     def _earliest(self) -> float:
@@ -67,10 +75,15 @@ class Tenure(Span):
     def _latest(self) -> float:
         return max(self.ended, self.left_by if math.isfinite(self.left_by) else self.ended)
 
-    @property
-    def has_taken_over(self) -> bool:
-        """Whether it removed a lock for it."""
-        return self.removed_at is not None
+
+@dataclass
+class Removal(Span):
+    """
+    Somebody removes, by its name, the lock that it took for abandoned: whichever stands there by then.
+
+    It begins when the process last said that it was about to, and ends when it had done it or was killed.  Whoever
+    comes next takes the lock, which need not be the one that removed it.
+    """
 
 
 @dataclass
@@ -117,6 +130,14 @@ class Attempt(Span):
         """Whether its number was there: it was told so, or was seen to do it."""
         return self.done == "written" or self.number_at is not None
 
+    def may_have_numbered_in(self, begun: float, ended: float) -> bool:
+        """Whether it can have put its number there between the two."""
+        if self.text_at is None:
+            return False
+        earliest = self.text_at if self.put_at is None else self.put_at
+        latest = self.ended if self.number_at is None else self.number_at
+        return earliest <= ended and begun <= latest
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -141,6 +162,8 @@ class Events:
     reads: list[Read] = field(default_factory=list)
     tenures: list[Tenure] = field(default_factory=list)
     """Of those who know nothing of us."""
+    removals: list[Removal] = field(default_factory=list)
+    """Of theirs."""
     own_tenures: list[Tenure] = field(default_factory=list)
     aged: list[float] = field(default_factory=list)
     """When the lock that was there was given an older time, as if its holder had been away for so long."""
@@ -152,7 +175,7 @@ class Events:
 
     def outlived(self, tenure: Tenure) -> bool:
         """Whether others could take its lock for abandoned while it was inside."""
-        if tenure.ended - tenure.begun > self.stale_seconds:
+        if tenure.longest_seconds > self.stale_seconds:
             return True
         return any(tenure.begun <= at <= tenure.ended for at in self.aged)
 
@@ -209,7 +232,8 @@ class _Reader:
         self._events = events
         self._call: Read | Attempt | None = None
         self._tenure: Tenure | None = None
-        self._removed_at: float | None = None
+        self._removal: Removal | None = None
+        self._has_removed = False
         self._leaving = math.inf
 
     def read(self, lines: list[dict[str, Any]]) -> None:
@@ -229,7 +253,7 @@ class _Reader:
     def _begin(self, line: dict[str, Any]) -> None:
         common: dict[str, Any] = {key: line[key] for key in ("writer", "side")}
         common["begun"] = line["at"]
-        self._removed_at = None
+        self._has_removed = False
         if line["do"] == "read":
             self._call = Read(**common)
             self._events.reads.append(self._call)
@@ -253,8 +277,11 @@ class _Reader:
 
     def _step(self, line: dict[str, Any]) -> None:
         step, at = line["step"], line["at"]
-        if step == "removed":
-            self._removed_at = at
+        if step == "removing":
+            self._removal = Removal(line["writer"], line["side"], begun=at)
+            self._events.removals.append(self._removal)
+        elif step == "removed":
+            self._removed(at)
         elif step == "lock":
             # The lock stands from when its file was made; that time is a few milliseconds coarse.
             begun = line["made"] if at - line["made"] > 0.05 else at
@@ -263,7 +290,7 @@ class _Reader:
                     writer=line["writer"],
                     side=line["side"],
                     begun=begun,
-                    removed_at=self._removed_at,
+                    has_taken_over=self._has_removed,
                     made_at=line["made"],
                 )
             )
@@ -286,6 +313,12 @@ class _Reader:
             self._tenure.left_by = at
             self._tenure = None
 
+    def _removed(self, at: float) -> None:
+        if self._removal is not None:
+            self._removal.ended = at
+        self._removal = None
+        self._has_removed = True
+
     def _end(self, line: dict[str, Any]) -> None:
         call = self._call
         if call is None:
@@ -302,9 +335,9 @@ class _Reader:
     def _signal(self, line: dict[str, Any]) -> None:
         at, what = line["at"], line["signal"]
         if what == "SIGKILL":
-            for one in (self._call, self._tenure):
+            for one in (self._call, self._tenure, self._removal):
                 if one is not None and math.isinf(one.ended):
                     one.ended = at
             if self._tenure is not None:
                 self._tenure.is_cut = True
-            self._call = self._tenure = None
+            self._call = self._tenure = self._removal = None

@@ -209,6 +209,8 @@ class Runtime:
                 looked_at = time.time()
                 if self._is_stale():
                     self._points.pass_by("stale", looked_at=looked_at)
+                    # Said anew: it may have been stopped for long.
+                    self._points.note("removing")
                     try:
                         self._lock.unlink()
                     except OSError:

@@ -55,7 +55,7 @@ def test_a_lock_that_others_have():
         f"1 10.0 {LOCK}) = -1 EEXIST (File exists) <0.000010>",
         f"1 11.0 {UNLINK}) = 0 <0.000010>",
         f"1 12.0 {LOCK}) = 8 <0.000010>",
-    ) == ["removed", "lock"]
+    ) == ["removing", "removed", "lock"]
 
 
 def test_a_lock_that_is_gone_at_the_release():
@@ -82,6 +82,7 @@ def test_a_process_that_is_killed_in_a_call():
     """What was under way may have happened: the lock may be there, and the text."""
     begun = [f"1 10.0 {LOCK} <unfinished ...>", "1 10.1 +++ killed by SIGKILL +++"]
     assert told(*begun) == ["lock"]
+    assert told(f"1 10.0 {UNLINK} <unfinished ...>") == ["removing"]
     assert told(
         f"1 10.0 {LOCK}) = 8 <0.000010>",
         *renamed("config", TEXT, 11.0),

@@ -38,6 +38,7 @@ class Story:
         self._say(at - 0.5, writer, "original", do="write", value=value, expected=generation - 1)
         if takes_over:
             self._say(at - 0.1, writer, "original", step="stale")
+            self._say(at - 0.1, writer, "original", step="removing")
             self._say(at - 0.05, writer, "original", step="removed")
         self._say(at, writer, "original", step="lock", made=at)
         said = {**counters, writer: value}
@@ -225,6 +226,70 @@ def test_two_inside_of_whom_nobody_removed_a_lock(story):
     story.original("a", 1, 100, leaves=103, generation=1, counters={}, takes_over=True)
     story.original("b", 1, 101, leaves=104, generation=1, counters={})
     assert len(story.end({"b": 1}).findings) == 1
+
+
+def removal(story: Story, writer: str, begun: float, ended: float, *, dies: bool = False) -> None:
+    """One of the other side removes whatever lock stands there, and another one is sooner to take it."""
+    story._say(begun - 1, writer, "original", do="read")
+    story._say(begun, writer, "original", step="stale")
+    story._say(begun, writer, "original", step="removing")
+    if dies:
+        story._say(ended, writer, "chaos", signal="SIGKILL")
+    else:
+        story._say(ended, writer, "original", step="removed")
+
+
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize(
+    ("begun", "ended", "is_explained"),
+    [(101.0, 101.1, True), (99.8, 104.5, True), (99.0, 99.5, False), (104.6, 104.8, False)],
+)
+def test_who_removed_a_lock_need_not_take_it(story, begun, ended, is_explained, dies):
+    """
+    W5: a lock that was just made and is removed lets anybody in, also where the one that removed it is late to say so,
+    is killed before it does, or comes by the lock much later; before and after, that excuses nothing.
+    """
+    story.original("a", 1, 100, leaves=103, generation=1, counters={})
+    story.original("b", 1, 101.2, leaves=104, generation=1, counters={})
+    removal(story, "x", begun, ended, dies=dies)
+    verdict = story.end({"b": 1})
+    assert ([one.why for one in verdict.losses] == [TAKEN_TWICE]) is is_explained
+    assert bool(verdict.findings) is not is_explained
+
+
+def test_a_lock_is_as_old_as_its_file(story):
+    """W6: the others go by the time of the file, which is made before its process says that it is inside."""
+    story.original("slow", 1, 100, leaves=109.99, generation=1, counters={})
+    next(one for one in story.lines if one.get("step") == "lock")["made"] = 99.93
+    story.original("a", 1, 109.8, generation=1, counters={})
+    verdict = story.end({"slow": 1})
+    assert verdict.findings == []
+    assert [one.why for one in verdict.losses] == [OUTLIVED]
+
+
+@pytest.mark.parametrize(
+    ("put_back", "is_explained"),
+    [
+        pytest.param({"leaves": 130}, True, id="after an age inside"),
+        pytest.param({"at": 118, "leaves": 121}, False, id="by one that kept to the lock"),
+        pytest.param({"leaves": 114}, False, id="before it was read"),
+        pytest.param({"at": 134, "leaves": 146}, False, id="after the compare-and-swap"),
+        pytest.param({"leaves": 130, "generation": 3}, False, id="by a number that is higher"),
+    ],
+)
+def test_a_number_that_was_put_back(story, put_back, is_explained):
+    """
+    W6: one that outlived its lock puts its number over a higher one, and a compare-and-swap against what was read
+    before that passes, whoever has written in between.
+    """
+    story.read("b", 115, generation=2, counters={"v": 1}, side="original")
+    story.original("slow", 1, **{"at": 100, "generation": 1, "counters": {}, **put_back})
+    story.original("a", 1, 132, leaves=133, generation=2, counters={"slow": 1})
+    story.original("b", 1, 140, generation=3, counters={"v": 1})
+    verdict = story.end({"v": 1, "b": 1})
+    lost = [one for one in verdict.losses if one.writer == "a"]
+    assert ([one.why for one in lost] == [OUTLIVED]) is is_explained
+    assert any("a=1" in one for one in verdict.findings) is not is_explained
 
 
 @pytest.mark.parametrize(("made", "is_explained"), [(101.99, True), (102.6, False)])

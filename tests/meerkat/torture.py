@@ -26,6 +26,7 @@ from tests.meerkat.letter import POINTS, Log, Runtime, counters
 from tests.meerkat.letter import Points as NoPoints
 from tests.meerkat.plants import PLANTS
 from tests.meerkat.profiles import BESIDE_THE_CRATE, QUICK, Profile, calm
+from tests.meerkat.timeline import around
 from tests.meerkat.traced import command as traced
 from tests.meerkat.traced import steps
 from tests.meerkat.verdict import judge
@@ -103,7 +104,12 @@ class Torture:
                     one.process.kill()
                 one.process.wait()
         self._look()
-        return judge(gather(self._lines(), stale_seconds=self.profile.stale_seconds))
+        lines = self._lines()
+        events = gather(lines, stale_seconds=self.profile.stale_seconds)
+        verdict = judge(events)
+        for lost in verdict.unexplained:
+            print(f"{lost.writer}={lost.value} is lost:", *around(events, lines, lost), sep="\n  ")
+        return verdict
 
     def _lines(self) -> list[dict[str, Any]]:
         lines = lines_of(self._logs)

@@ -142,8 +142,10 @@ class _Reader:
             # Whether the file was there or not: its own, or a stranger's by now.
             self._is_inside = False
             yield from _left(call.begun, ended)
-        elif not self._is_inside and call.result == 0:
-            yield {"at": ended, "step": "removed"}
+        elif not self._is_inside and call.result in (0, None):
+            yield {"at": call.begun, "step": "removing"}
+            if call.result == 0:
+                yield {"at": ended, "step": "removed"}
 
     def _renamed(self, call: _Call, ended: float) -> Iterator[dict[str, Any]]:
         source, target = call.texts

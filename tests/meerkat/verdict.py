@@ -57,6 +57,8 @@ class Verdict:
     losses: list[Loss] = field(default_factory=list)
     """What the original's protocol explains."""
     counts: Counter[str] = field(default_factory=Counter)
+    unexplained: list[Attempt] = field(default_factory=list)
+    """Of the findings, the writes that are gone for no reason."""
 
     def __str__(self) -> str:
         counted = ", ".join(f"{number} {name}" for name, number in sorted(self.counts.items()))
@@ -79,6 +81,7 @@ def judge(events: Events) -> Verdict:
         said = f"{attempt.side} {attempt.writer}={attempt.value} (generation {attempt.generation})"
         if why is None:
             verdict.findings.append(f"{said} was acknowledged and is lost")
+            verdict.unexplained.append(attempt)
         else:
             verdict.losses.append(
                 Loss(attempt.side, attempt.writer, attempt.value, attempt.generation, why)
