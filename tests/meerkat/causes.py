@@ -60,7 +60,8 @@ class Causes:
         """
         Who put the first text without *lost* over it: of theirs, and let in or let through by a broken lock.
 
-        They are several where the log does not tell whose text was there first.
+        They are several where the log does not tell whose text was there first: one that was stopped right before it
+        put *lost* there may have put it over what others wrote meanwhile.
         """
         without = [
             one
@@ -71,7 +72,10 @@ class Causes:
             and one.put_until >= (lost.text_at or lost.begun)
             and one.text_at <= shown_at
         ]
-        soonest = min((one.put_until for one in without), default=math.inf)
+        soonest = min(
+            (one.put_until for one in without if (one.text_at or 0) >= lost.put_until),
+            default=math.inf,
+        )
         return [
             one
             for one in without

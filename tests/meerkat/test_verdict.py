@@ -267,6 +267,20 @@ def test_a_lock_is_as_old_as_its_file(story):
     assert [one.why for one in verdict.losses] == [OUTLIVED]
 
 
+@pytest.mark.parametrize("leaves", [119.5, 129.5])
+def test_one_that_was_stopped_before_it_wrote(story, leaves):
+    """
+    W6: what others wrote while one was stopped right before its write is not what it was lost by; who was inside
+    beside it when it went on, with a text of before, is.
+    """
+    story.original("slow", 1, 100, leaves=leaves, generation=1, counters={})
+    story.ours("o", 1, 112, generation=1, counters={})
+    story.original("b", 1, 119, leaves=122, generation=2, counters={"o": 1}, takes_over=True)
+    verdict = story.end({"o": 1, "b": 1})
+    assert [one.why for one in verdict.losses if one.writer == "slow"] == [OUTLIVED]
+    assert not any("slow=1" in one for one in verdict.findings)
+
+
 @pytest.mark.parametrize(
     ("put_back", "is_explained"),
     [

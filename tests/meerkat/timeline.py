@@ -22,7 +22,7 @@ HIDDEN_FACTS = frozenset(["at", "writer", "side", "pid", "warnings", "made", "lo
 
 def around(events: Events, lines: Iterable[dict[str, Any]], lost: Attempt) -> Iterator[str]:
     """
-    Who was inside, who removed a lock and what was logged, from the attempt that was *lost* to the first text without.
+    Who was inside, who removed a lock and what was logged: from the attempt that was *lost* to a text without it.
 
     Times are seconds from when it was begun.
     """
@@ -32,8 +32,7 @@ def around(events: Events, lines: Iterable[dict[str, Any]], lost: Attempt) -> It
             one.put_until
             for one in events.attempts
             if one.counters is not None
-            and one.put_until >= (lost.text_at or lost.begun)
-            and one.text_at is not None
+            and (one.text_at or 0) >= lost.put_until
             and one.counters.get(lost.writer, 0) < lost.value
         ),
         default=math.inf,
