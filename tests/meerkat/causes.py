@@ -11,8 +11,8 @@ Two things the files alone cannot tell, whoever looks:
 - a loss whose culprit was followed by a whole commit of the other side before anybody of ours was inside, or that
   followed on such a one (``is_hidden``): its number is higher than any of ours and has no digest, as every number of
   theirs;
-- a generation of theirs that was read whole by somebody of ours, and then with the text of a commit of theirs that
-  stood still between its two renames (``is_torn``): text and number belong to nobody of ours, and no digest to either.
+- a generation of theirs that somebody of ours has read whole, and somebody with the text of a commit of theirs that
+  was between its two renames (``is_torn``): text and number belong to nobody of ours, and no digest to either.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from tests.meerkat.events import OURS
 
 if TYPE_CHECKING:
-    from tests.meerkat.events import Attempt, Events, Read, Seen, Tenure
+    from tests.meerkat.events import Attempt, Events, Seen, Tenure
 
 OUTLIVED = "a holder outlived its lock"
 TAKEN_TWICE = "two took over the same lock"
@@ -86,7 +86,25 @@ class Causes:
         ]
 
     def _why(self, suspect: Attempt, lost: Attempt) -> str | None:
-        return self._broken_by(suspect, lost) or self._let_through(suspect)
+        return (
+            self._broken_by(suspect, lost)
+            or self._let_through(suspect)
+            or self._went_on_from_ours(suspect)
+        )
+
+    def _went_on_from_ours(self, suspect: Attempt) -> str | None:
+        """
+        Whether *suspect* read an older text that one of ours, that had outlived its lock, took back at once.
+
+        Nothing can look and replace in one step: it is known what was replaced when it is replaced.
+        """
+        for one in self._events.attempts:
+            if one.shown is None or one.shown_in is None or suspect.counters is None:
+                continue
+            has_its_text = suspect.counters.get(one.writer) == one.value
+            if has_its_text and one.shown.overlaps(suspect.inside):
+                return self._broken([one.shown_in])
+        return None
 
     def _let_through(self, suspect: Attempt) -> str | None:
         """
@@ -204,27 +222,35 @@ class Causes:
             for one in self._events.own_tenures
         )
 
-    def is_torn(self, read: Read, revision: Seen) -> bool:
+    def is_torn(self, generation: int, one: dict[str, int], other: dict[str, int]) -> bool:
         """
-        Whether *read* saw a generation of theirs whole, and *revision* has the text of theirs that was to follow.
+        Whether of *one* and *other*, both seen as *generation* of theirs, one is whole and the other torn.
 
-        The latter stood under the former's number: between the two renames, or put there by one that was inside
-        although it had lost the lock.
+        The torn one is the text of another of theirs under that one's number: between the two renames, by somebody who
+        had waited in vain for the lock to come free or found none there; or put there by one that was inside although
+        it had lost the lock.
         """
-        assert read.generation == revision.generation
-        is_whole = any(
+        return any(
+            self._is_whole(generation, whole) and self._is_anothers(generation, text)
+            for whole, text in ((one, other), (other, one))
+        )
+
+    def _is_whole(self, generation: int, counters: dict[str, int]) -> bool:
+        return any(
             one.side != OURS
-            and one.counters == read.counters
-            and one.announced == read.generation
+            and one.counters == counters
+            and one.announced == generation
             and one.has_numbered
             for one in self._events.attempts
         )
-        return is_whole and any(
+
+    def _is_anothers(self, generation: int, counters: dict[str, int]) -> bool:
+        return any(
             one.side != OURS
-            and one.counters == revision.counters
+            and one.counters == counters
             and one.text_at is not None
             and (
-                one.announced == revision.generation + 1
+                one.announced == generation + 1
                 or (one.tenure is not None and self._broken(self._group_of[id(one.tenure)]))
             )
             for one in self._events.attempts

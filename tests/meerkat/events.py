@@ -109,6 +109,10 @@ class Attempt(Span):
     """When it was about to put the text there; None if it certainly never was."""
     put_at: float | None = None
     """When it had put it there."""
+    shown: Span | None = None
+    """Where it took its text back, since somebody else's had been there: when it stood there."""
+    shown_in: Tenure | None = None
+    """Its tenure then; it may have tried again."""
     number_at: float | None = None
     """When it had put the number there."""
     announced: int | None = None
@@ -298,6 +302,9 @@ class _Reader:
             self._call.counters = line.get("counters", self._call.counters)
             self._call.text_at = at
         elif step == "overtaken" and isinstance(self._call, Attempt):
+            since = at if self._call.text_at is None else self._call.text_at
+            self._call.shown = Span(line["writer"], line["side"], begun=since, ended=at)
+            self._call.shown_in = self._tenure
             self._call.text_at = None
         elif step == "number" and isinstance(self._call, Attempt):
             self._call.put_at = at

@@ -243,6 +243,26 @@ def test_an_overwritten_write_is_found_and_told(root, team):
     assert team.at(5).document["agent"]["model"] == "ours"
 
 
+@pytest.mark.parametrize("text", [TEXT, TEXT.replace("m1", "old")])
+def test_a_generation_that_was_told_is_not_gone_back_behind(root, team, text):
+    """
+    W12: what is read while another program is at work, and so is not kept, counts as well: where an older number is put
+    over it, what comes next has a higher one, for every reader.
+    """
+    root.write(TEXT, 4)
+    team.get()
+    root.write(TEXT.replace("m1", "m6"), 6)
+    root.lock.write_text("config-runtime-lock")
+    assert team.get().generation == 6
+    root.lock.unlink()
+    root.write(text, 4)
+    with root.connect() as other:
+        snapshot = other.realm("team").get()
+    assert snapshot.generation == 7 == root.number() == team.get().generation
+    assert [one.code for one in snapshot.warnings] == ["working_copy_overwritten"]
+    assert team.set_value("agent.model", "m8").generation == 8
+
+
 def test_a_broken_file_keeps_the_last_good_one(root, team):
     """W14: reads go on, visibly; nothing is written over what somebody has yet to mend."""
     root.write(TEXT, 4)
@@ -485,6 +505,52 @@ def test_a_lock_that_is_lost_half_way_is_no_refusal(root, team, monkeypatch):
     snapshot = team.get()
     assert (snapshot.generation, snapshot.document["agent"]["model"]) == (5, "m2")
     assert root.number() == 5
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_text_that_was_there_for_an_instant(root, team, monkeypatch, is_lost):
+    """
+    G6, W6: whoever finds, in the very step that puts its text there, that somebody has saved since it looked, puts that
+    back.  Without the lock that is no refusal: another program can have gone on from the text while it stood there.
+    """
+    root.write(TEXT, 4)
+    team.get()
+    real = files.Replacement._give_back
+    done: list[files.Replacement] = []
+
+    def edited(self, expected):
+        if not done:
+            root.config.write_text(TEXT + "[limits]\nbudget = 1\n")
+            if is_lost:
+                root.lock.unlink()
+                root.write(root.config.read_text(), 5)
+        return put_over(self, expected)
+
+    def read_first(self):
+        if not done and is_lost:
+            done.append(self)
+            text = root.config.read_text()
+            real(self)
+            root.write(text + "[limits]\nbudget = 3\n", 6)
+        else:
+            done.append(self)
+            real(self)
+
+    put_over = files.Replacement.put_over
+    monkeypatch.setattr(files.Replacement, "put_over", edited)
+    monkeypatch.setattr(files.Replacement, "_give_back", read_first)
+    if is_lost:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            team.set_value("agent.model", "m2", expected_generation=4)
+        assert unknown.value.reason == OVERTAKEN
+        snapshot = team.get()
+        assert (snapshot.generation, snapshot.document["agent"]["model"]) == (6, "m2")
+    else:
+        with pytest.raises(GenerationConflict):
+            team.set_value("agent.model", "m2", expected_generation=4)
+        snapshot = team.get()
+        assert (snapshot.generation, snapshot.document["limits"]) == (5, {"budget": 1})
+    assert len(done) == 1
 
 
 def test_a_number_put_over_anothers_is_no_success(root, team, monkeypatch):

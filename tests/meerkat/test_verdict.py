@@ -267,6 +267,26 @@ def test_a_lock_is_as_old_as_its_file(story):
     assert [one.why for one in verdict.losses] == [OUTLIVED]
 
 
+@pytest.mark.parametrize(("entered", "is_explained"), [(90, True), (105, False)])
+def test_a_text_of_ours_that_was_taken_back(story, entered, is_explained):
+    """
+    W6: from an old text that one of ours, stopped for too long, shows for an instant before it takes it back, another
+    program can go on; of one of ours that kept to its lock nobody can have read it.
+    """
+    story._say(entered, "o", "ours", do="write", value=1, expected=0, counters={"o": 1})
+    story._say(entered, "o", "ours", step="lock", made=entered)
+    story.original("a", 1, 106, leaves=107, generation=1, counters={})
+    story._say(110.2, "o", "ours", step="write")
+    story._say(110.3, "o", "ours", step="overtaken")
+    story._say(110.4, "o", "ours", step="unlink")
+    story._say(110.4, "o", "ours", step="released")
+    story._say(110.5, "o", "ours", done="unknown", value=1, generation=None)
+    story.original("b", 1, 110.1, leaves=112, generation=2, counters={"o": 1})
+    verdict = story.end({"o": 1, "b": 1})
+    assert ([one.why for one in verdict.losses] == [OUTLIVED]) is is_explained
+    assert bool(verdict.findings) is not is_explained
+
+
 @pytest.mark.parametrize("leaves", [119.5, 129.5])
 def test_one_that_was_stopped_before_it_wrote(story, leaves):
     """
@@ -483,6 +503,32 @@ def test_a_generation_of_theirs_that_tears(story):
     """W4: one that died between its renames leaves its text under the number before, which somebody had read whole."""
     verdict = torn(story, announced=2, dies=True)
     assert (verdict.findings, verdict.counts[TORN]) == ([], 1)
+
+
+def between_two_renames(story: Story) -> None:
+    """Generation 1 is there whole until one of theirs, that is slow between its renames, puts its text there."""
+    story.original("a", 1, 100, generation=1, counters={})
+    story.original("b", 1, 110, leaves=112, generation=2, counters={"a": 1})
+
+
+def test_a_reader_between_two_renames(story):
+    """W4: who reads between them, and waits no longer, has their text under the number before."""
+    between_two_renames(story)
+    story.read("o", 111, generation=1, counters={"a": 1, "b": 1}, side="ours")
+    story.revision(115, 1, {"a": 1}, kind="adopt", message="written by another program")
+    verdict = story.end({"a": 1, "b": 1})
+    assert (verdict.findings, verdict.counts[TORN]) == ([], 1)
+
+
+@pytest.mark.parametrize(("kind", "number"), [("adopt", 1), ("patch", 0)])
+def test_a_history_between_two_renames(story, kind, number):
+    """So has who looks at the history; what ours wrote is what it was."""
+    between_two_renames(story)
+    story.revision(111, 1, {"a": 1, "b": 1}, kind="adopt", message="written by another program")
+    story.revision(115, 1, {"a": 1}, kind=kind)
+    verdict = story.end({"a": 1, "b": 1})
+    assert verdict.counts[TORN] == number
+    assert any("another revision than before" in one for one in verdict.findings) is (number == 0)
 
 
 def test_a_text_that_was_to_be_another_generation(story):

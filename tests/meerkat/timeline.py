@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from tests.meerkat.events import Attempt, Events
+    from tests.meerkat.events import Attempt, Events, Span
 
 BEFORE_SECONDS = 0.1
 LINES_MAX = 120
@@ -38,7 +38,9 @@ def around(events: Events, lines: Iterable[dict[str, Any]], lost: Attempt) -> It
         default=math.inf,
     )
     end = min(end, lost.begun + 2 * events.stale_seconds) + BEFORE_SECONDS
-    spans = [("inside", one) for one in (*events.tenures, *events.own_tenures)]
+    spans: list[tuple[str, Span]] = [
+        ("inside", one) for one in (*events.tenures, *events.own_tenures)
+    ]
     spans += [("removes", one) for one in events.removals]
     for what, span in sorted(spans, key=lambda one: one[1].begun):
         if span.begun <= end and span.ended >= start:

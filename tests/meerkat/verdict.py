@@ -86,10 +86,10 @@ def judge(events: Events) -> Verdict:
             verdict.losses.append(
                 Loss(attempt.side, attempt.writer, attempt.value, attempt.generation, why)
             )
-    for check in (_refused, _acknowledged_twice, _rewound, _changed, _unrecorded):
+    for check in (_refused, _acknowledged_twice, _rewound, _unrecorded):
         verdict.findings += check(events)
-    for told in (_reread(events, causes), _unreported(events, causes)):
-        for found in told:
+    for judged in (_changed, _reread, _unreported):
+        for found in judged(events, causes):
             if found in (HIDDEN, TORN):
                 verdict.counts[found] += 1
             else:
@@ -158,11 +158,18 @@ def _rewound(events: Events) -> Iterator[str]:
             yield f"{one.writer} was told generation {one.generation} after {newest} had been told"
 
 
-def _changed(events: Events) -> Iterator[str]:
+def _changed(events: Events, causes: Causes) -> Iterator[str]:
     """A revision stays what it was when it was first seen."""
     first: dict[int, Seen] = {}
     for one in events.seen:
-        if first.setdefault(one.generation, one).digest != one.digest:
+        before = first.setdefault(one.generation, one)
+        if before.digest == one.digest:
+            continue
+        if before.kind == one.kind == "adopt" and causes.is_torn(
+            one.generation, before.counters, one.counters
+        ):
+            yield TORN
+        else:
             yield f"generation {one.generation} is another revision than before"
 
 
@@ -173,7 +180,9 @@ def _reread(events: Events, causes: Causes) -> Iterator[str]:
         known = None if read.generation is None else recorded.get(read.generation)
         if read.side != OURS or known is None or read.counters == known.counters:
             continue
-        if known.kind == "adopt" and causes.is_torn(read, known):
+        if known.kind == "adopt" and causes.is_torn(
+            known.generation, read.counters, known.counters
+        ):
             yield TORN
         else:
             yield f"{read.writer} read of generation {read.generation} what its revision does not say"

@@ -233,6 +233,22 @@ def test_reverts():
     assert workfile.reverts({"b": 2}, [], author="person") == ()
 
 
+def test_reverts_over_several_writes():
+    """However often others have written since, the value of before is put back; over one's own writes none is."""
+    newest_first = [
+        revision(4, {"a": 3}),
+        revision(3, {"a": 2}),
+        revision(2, {"a": 1}),
+        revision(1, {}),
+    ]
+    assert workfile.reverts({"a": 1}, newest_first, author="person") == ("/a",)
+    assert workfile.reverts({}, newest_first, author="person") == ("/a",)
+    assert workfile.reverts({"a": 4}, newest_first, author="person") == ()
+    mine = [newest_first[0].replace(author="person"), *newest_first[1:]]
+    assert workfile.reverts({"a": 2}, mine, author="person") == ()
+    assert workfile.reverts({"a": 1}, mine, author="person") == ("/a",)
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from realmconf.domain.diff import Change
     from realmconf.domain.document import Document
     from realmconf.domain.names import Limits
     from realmconf.domain.pointer import Pointer
@@ -279,18 +280,25 @@ def reverts(
     """
     Pointers whose values *document* puts back to what they were before somebody else's later write.
 
-    *newest_first* starts with the head; a change older than its last entry is not seen.
+    *newest_first* starts with the head; what is older than its last entry is not seen.
     """
     if not newest_first:
         return ()
-    put_back = []
-    for change in changes(newest_first[0].document, document):
-        for newer, older in pairwise(newest_first):
-            after = change.pointer.resolve(newer.document or {})
-            before = change.pointer.resolve(older.document or {})
-            if same(before, after):
-                continue
-            if newer.author != author and same(before, change.after):
-                put_back.append(str(change.pointer))
-            break
-    return tuple(put_back)
+    return tuple(
+        str(change.pointer)
+        for change in changes(newest_first[0].document, document)
+        if _is_put_back(change, newest_first, author)
+    )
+
+
+def _is_put_back(change: Change, newest_first: Sequence[Revision], author: str) -> bool:
+    """Whether the value was there before, and the last time before somebody else wrote over it."""
+    is_over_anothers = False
+    after = change.before
+    for newer, older in pairwise(newest_first):
+        before = change.pointer.resolve(older.document or {})
+        is_over_anothers |= newer.author != author and not same(before, after)
+        if same(before, change.after):
+            return is_over_anothers
+        after = before
+    return False

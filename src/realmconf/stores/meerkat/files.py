@@ -31,7 +31,12 @@ FOLDER_MODE = 0o700
 
 
 class OvertakenError(Exception):
-    """Somebody saved in between: nothing was changed. Never reaches a caller."""
+    """Somebody saved in between: what they saved stands there. Never reaches a caller."""
+
+    def __init__(self, *, was_there: bool = False) -> None:
+        """*was_there*: what was to be written stood there for an instant, until it was seen what it had replaced."""
+        super().__init__()
+        self.was_there = was_there
 
 
 def stamp(path: str) -> Stamp:
@@ -222,7 +227,7 @@ def take_away(path: str, expected: bytes) -> str:
             os.rename(aside, f"{path}.saved")
         else:
             os.unlink(aside)
-        raise OvertakenError
+        raise OvertakenError(was_there=True)
     _remove(aside)
     return folder
 
@@ -326,7 +331,7 @@ class Replacement:
             raise
         if not is_expected:
             self._give_back()
-            raise OvertakenError
+            raise OvertakenError(was_there=True)
         self._is_there = True
         self.discard()
 

@@ -48,6 +48,8 @@ BUSY_MILLISECONDS = 5_000
 RECEIPTS_KEPT = 100_000
 """Per realm; the oldest goes first."""
 KEY_SHOWN = 16
+TOLD = "told:"
+"""How the rows of ``meta`` begin that say which generation of a realm somebody was told without its being kept."""
 FINISHED_SEARCHED = 256
 """Revisions among which one is looked for that somebody else may have finished meanwhile."""
 
@@ -100,6 +102,8 @@ class Known(Record):
     position: int
     place: Place | None = None
     """Where its files are not what its history is; None as a rule."""
+    told: int = 0
+    """The highest generation that a reader was told without its being kept, since another program was at work."""
 
     @property
     def moved_to(self) -> str | None:
@@ -191,9 +195,10 @@ class Journal:
             if connection is None:
                 return None
             row = connection.execute(
-                "SELECT record, text, is_stamped, floor, position, (SELECT value FROM meta WHERE name = ?) "
+                "SELECT record, text, is_stamped, floor, position, (SELECT value FROM meta WHERE name = ?), "
+                "coalesce((SELECT value FROM meta WHERE name = ?), 0) "
                 "FROM revision JOIN realm ON realm.name = realm WHERE realm = ? ORDER BY generation DESC LIMIT 1",
-                (f"{places.PREFIX}{realm}", realm),
+                (f"{places.PREFIX}{realm}", f"{TOLD}{realm}", realm),
             ).fetchone()
             if row is None:
                 return None
@@ -204,6 +209,7 @@ class Journal:
                 floor=row[3],
                 position=row[4],
                 place=places.parsed(row[5]),
+                told=row[6],
             )
 
     def intents(self, realm: RealmName) -> list[Intent]:
@@ -369,6 +375,14 @@ class Journal:
             )
             _leave_out(connection, realm, known, revision.generation)
             return True
+
+    def tell(self, realm: RealmName, generation: int) -> None:
+        """Remember that a reader was told *generation*, which cannot be kept: nobody is told a lower one after it."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO meta VALUES(?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+                (f"{TOLD}{realm}", generation),
+            )
 
     def restyled(self, realm: RealmName, generation: int, *, text: str) -> None:
         """The newest revision stands in another text of the same document from now on."""

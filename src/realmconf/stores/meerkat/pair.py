@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from realmconf.stores.meerkat import files
 from realmconf.stores.meerkat.files import OvertakenError, Replacement
+from realmconf.stores.meerkat.lockfile import LostLockError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Pair:
         """
         held.prove()
         if self._config is not None or self._is_removed:
-            files.sync_folder(self._put_text())
+            files.sync_folder(self._put_text(held))
         # Whoever was stopped in between must not put an older number over a newer one.
         held.prove()
         self._state.put()
@@ -65,7 +66,7 @@ class Pair:
         held.prove()
         files.sync_folder(self._state.folder)
 
-    def _put_text(self) -> str:
+    def _put_text(self, held: Held) -> str:
         """Let the text take its place; the folder that it is in."""
         self.is_visible = True
         try:
@@ -74,8 +75,9 @@ class Pair:
                 return files.take_away(self._path, self._before)
             self._config.put_over(self._before)
             return self._config.folder
-        except OvertakenError:
-            self.is_visible = False
+        except OvertakenError as overtaken:
+            # Who reads under the lock can have read it in that instant only if the lock is not ours any more.
+            self.is_visible = overtaken.was_there and _is_lost(held)
             raise
         except OSError:
             self.is_visible = not self._is_as_before()
@@ -93,3 +95,11 @@ class Pair:
         for one in (self._state, self._config):
             if one is not None:
                 one.discard()
+
+
+def _is_lost(held: Held) -> bool:
+    try:
+        held.prove()
+    except LostLockError:
+        return True
+    return False

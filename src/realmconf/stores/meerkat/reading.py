@@ -8,6 +8,7 @@ What the files mean is ``standing``'s.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from realmconf.domain.record import Record
 from realmconf.domain.toml import TEXT_BYTES_PER_DOCUMENT_BYTE
@@ -225,8 +226,10 @@ class Reading:
                     revision, floor = known.revision, known.floor
                 elif (moved := self._journal.newest(realm)) and moved.moved_to is not None:
                     return self._elsewhere(realm, seen, moved)
-                elif known is None or known.revision.generation + 1 != found.generation:
-                    floor = found.generation
+                else:
+                    self._tell(realm, found.generation, known)
+                    if known is None or known.revision.generation + 1 != found.generation:
+                        floor = found.generation
             elif found.kind == standing.UNKNOWN:
                 raise self._settler.unknown(realm)
             elif found.kind in standing.ADOPTED:
@@ -263,6 +266,13 @@ class Reading:
         except (StoreReadOnly, StoreFull, StoreUnavailable):
             return False
         return True
+
+    def _tell(self, realm: RealmName, generation: int, known: Known | None) -> None:
+        """Remember the number of what could not be noted, where that can be done."""
+        if self._read_only or known is None or known.told >= generation:
+            return
+        with suppress(StoreReadOnly, StoreFull, StoreUnavailable):
+            self._journal.tell(realm, generation)
 
     def _finished(self, realm: RealmName, intent: Intent) -> Known | None:
         """Both files say that what was begun is committed: so does the journal, if it can be written."""

@@ -27,7 +27,7 @@ from realmconf.errors import (
 from realmconf.stores.admission import Gate
 from realmconf.stores.meerkat import files, places, sidecar, standing
 from realmconf.stores.meerkat.failures import explained
-from realmconf.stores.meerkat.files import Replacement
+from realmconf.stores.meerkat.files import OvertakenError, Replacement
 from realmconf.stores.meerkat.journal import ABSENT_TEXT, sealed_salt
 from realmconf.stores.meerkat.lockfile import LostLockError
 from realmconf.stores.meerkat.pair import Pair
@@ -420,6 +420,7 @@ class Settler:
         Raises:
             LostLockError, OvertakenError: Nothing was changed; look again.
             OutcomeUnknown: The text is in its place, and what should have followed failed: the next look finishes it.
+                Or it was there for an instant, without the lock.
             RealmconfError: It was refused by the system; nothing was changed.
         """
         content = self.content_of(revision.document, look.text)
@@ -436,7 +437,7 @@ class Settler:
             if pair is not None and pair.is_visible:
                 if isinstance(failure, OutcomeUnknown):
                     raise
-                if isinstance(failure, (OSError, RealmconfError, LostLockError)):
+                if isinstance(failure, (OSError, RealmconfError, LostLockError, OvertakenError)):
                     raise OutcomeUnknown(
                         revision.write_id, realm=realm, reason=_reason(failure)
                     ) from failure
@@ -614,7 +615,7 @@ def _owner_of(path: str) -> str | None:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, LostLockError):
+    if isinstance(error, (LostLockError, OvertakenError)):
         return OVERTAKEN
     return getattr(error, "strerror", None) or str(error)
 

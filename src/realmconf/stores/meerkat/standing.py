@@ -28,7 +28,7 @@ EDITED = "edited"
 OVERWRITTEN = "overwritten"
 """The number is the newest one, its digest is gone and the text is another: by a holder that outlived its lock."""
 REWOUND = "rewound"
-"""The number is below the newest generation, gone or unreadable, and the text is another."""
+"""The number is below one that somebody has read, gone or unreadable, and not just the number of what is known."""
 RENUMBERED = "renumbered"
 """As ``REWOUND``, with the text of the newest revision: nothing is lost but the number."""
 UNFINISHED = "unfinished"
@@ -80,10 +80,11 @@ def judge(
     if state is None and not is_there and known.revision.tombstone:
         # Deleted, and its folder with it: there is nothing to put a number beside.
         return Standing(kind=CLEAN, generation=newest)
-    if number is None or number < newest:
-        same = text == known.text
+    told = max(newest, known.told)
+    if number is None or number < told:
+        same = text == known.text and told == newest
         return Standing(
-            kind=RENUMBERED if same else REWOUND, generation=newest if same else newest + 1
+            kind=RENUMBERED if same else REWOUND, generation=newest if same else told + 1
         )
     if number > newest:
         if stamped is not None and stamped != text:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 
 from realmconf.errors import StoreUnavailable
+from realmconf.stores.engine.parting import AtOnce
 from realmconf.stores.nats import failures, setting
 from realmconf.stores.nats.failures import LostError, RefusedError, UnsentError
 from realmconf.stores.nats.history import Histories
@@ -49,6 +50,9 @@ RECEIPTS_KEPT = 100_000
 
 class NatsLedger:
     """One stream, reached by one process; see ``Ledger`` for the contract."""
+
+    arrives_at_once = AtOnce(pieces=256, bytes=16 << 20)
+    """Each is a message or two of a thousand."""
 
     def __init__(self, address: Address, known: Known, *, limits: Limits, read_only: bool) -> None:
         self.url = address.url

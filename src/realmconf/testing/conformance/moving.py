@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 THERE = "memory://there"
 ELSEWHERE = "memory://elsewhere"
 KEY = b"k" * 32
+RECEIPTS = 1_200
+"""More than a page of them."""
 
 
 def movable(store: Store) -> MovingStore | None:
@@ -333,6 +335,21 @@ class MovingSuite(StoreSuite):
         keys = movable(other).request_keys()  # type: ignore[union-attr]
         assert keys == {key_name(store.request_key()): store.request_key(), name: KEY}
         assert next(iter(keys)) == key_name(store.request_key())
+
+    def test_any_number_of_receipts_comes_along(self, store: Store, other: Store) -> None:
+        """However few of them the store takes in one write."""
+        able = movable(store)
+        if able is None:
+            return
+        sent = [
+            Receipt(
+                realm=TWO, write_id=f"sent-{number:04}", request="", outcome="void", generation=1
+            )
+            for number in range(RECEIPTS)
+        ]
+        able.receive(arrival_of(self._steps(store, 1), receipts=sent), deadline=soon())
+        found = movable(other).receipts(TWO, limit=RECEIPTS)  # type: ignore[union-attr]
+        assert list(found) == sent
 
     def test_receipts_are_listed(self, store: Store) -> None:
         """By id, from a generation on: with a no-op and a void at the generation of the head that they found."""
