@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from realmconf.domain.names import RealmName
-from realmconf.errors import LockTimeout, OutcomeUnknown, RealmMoved
+from realmconf.errors import LockTimeout, OutcomeUnknown, RealmMoved, StoreUnavailable
 from realmconf.runtime.client import connect
 from realmconf.stores.registry import public_url
 
@@ -75,8 +75,8 @@ def write(folder: Path, name: str) -> None:
             except RealmMoved as moved:
                 client = homes[moved.to]
                 log.write(json.dumps({"told": moved.to}) + "\n")
-            except LockTimeout:
-                # Nothing was written: a machine that does much else keeps one waiting for the turn.
+            except (LockTimeout, StoreUnavailable):
+                # Nothing was written: a machine that does much else keeps one waiting for a turn, or for an answer.
                 log.write(json.dumps({"late": write_id}) + "\n")
             except OutcomeUnknown:
                 log.write(json.dumps({"unknown": write_id}) + "\n")
