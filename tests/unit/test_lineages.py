@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from time import monotonic
 
 import pydantic
 import pytest
@@ -17,9 +18,12 @@ from realmconf import (
     LineageCycle,
     LineageTooDeep,
     ParentNotFound,
+    RealmMoved,
     Secret,
     ValueNotFound,
+    connect,
 )
+from realmconf.domain.scope import Scope
 
 
 @pytest.fixture
@@ -240,6 +244,18 @@ def test_parents_that_cannot_be_are_refused(family):
     assert [entry.generation for entry in family.realms()] == before
 
 
+def test_a_document_is_not_tried_under_a_parent_that_may_not_be_had(family):
+    """G11: what fails under a configuration tells of it; who may not inherit it is told that it is not there."""
+    scope = Scope(may_inherit=lambda realm: realm != "org")
+    bob = family.acting(
+        author="bob", surface="http", sees_secrets=False, scope=scope, may_read=None
+    ).realm("lone")
+    assert bob.validate({"x": 1}) == ()
+    assert bob.validate({"realm": {"lone": {"parent": "team"}}}) == ()
+    with pytest.raises(ParentNotFound):
+        bob.validate({"realm": {"lone": {"parent": "org"}}})
+
+
 def test_a_lineage_has_sixteen_realms_at_most(client):
     """``global`` at its end does not count."""
     client.realm("global").set({"depth": 0})
@@ -264,6 +280,19 @@ def test_a_parent_that_is_deleted_is_an_error_of_effective_reads_alone(family):
     assert team.set_value("x", 1).generation == 2
     team.set_parent(None)
     assert team.get().config["region"] == "eu"
+
+
+def test_a_parent_that_lives_in_another_store(family):
+    """What a realm inherits from there cannot be composed here: its own document is read as ever."""
+    store = family.store
+    store.depart(
+        family.realm("org").realm_id, "there", finish=lambda _: None, deadline=monotonic() + 20
+    )
+    team = family.realm("team").get()
+    assert team.document["agent"] == {"tools": ["a"]}
+    with pytest.raises(RealmMoved) as caught:
+        team.config  # noqa: B018
+    assert (caught.value.realm, caught.value.to) == ("org", "there")
 
 
 def test_a_parent_and_its_child_are_born_together(client):
@@ -516,6 +545,27 @@ def test_what_a_compacted_parent_stated_is_not_guessed(client):
     assert team.get().document == {"y": 1}
 
 
+def test_a_number_says_what_a_realm_was_while_nobody_above_it_went_on(client):
+    """G10: a handle that gave nothing out knows what a model came from where there was one configuration only."""
+    client.realm("global").set_value("x", 1)
+    client.realm("team").set_value("y", 1)
+    team = client.realm("team", schema=Numbers)
+    assert team.set(Numbers(x=1, y=5), expected_generation=1).document == {"y": 5}
+
+
+def test_a_number_does_not_say_whose_parent_has_changed(family):
+    """G10: an ancestor that was given another parent meanwhile makes two configurations of one number."""
+    family.realm("base").set_value("size", 1)
+    family.realm("org").set_parent("base")
+
+    class Settings(pydantic.BaseModel):
+        region: str
+
+    with pytest.raises(InvalidArgument, match="base"):
+        family.realm("team", schema=Settings).set(Settings(region="us"), expected_generation=1)
+    assert family.realm("team").get().generation == 1
+
+
 def test_before_the_first_write_a_number_says_as_little(client):
     """G10: generation 0 is as long as the realm was not written, whatever the root became meanwhile."""
     root = client.realm("global")
@@ -598,6 +648,8 @@ def test_what_is_remembered_of_realms_is_bounded(family, monkeypatch):
     for _ in range(2):
         assert [fresh.realm(name).get().config for name in names] == expected
         for name in names:
+            heads = {name: family.store.head(name)}
+            assert fresh.lineages.point_among(name, heads).head is heads[name]
             secrecy = fresh.lineages.secrecy(family.realm(name).realm_id)
             shown = secrecy.redact({name: "a secret"})
             assert "a secret" not in str(shown)
@@ -611,3 +663,25 @@ def test_a_generation_that_is_gone_stands_for_now(family):
     with family.store.view() as view:
         then = family.lineages.point_at(view, team.realm_id, 1)
     assert then.head.generation == 2
+
+
+def test_what_is_secret_where_the_parents_cannot_be_used(family):
+    """G11: what is kept from somebody does not depend on a chain that has fallen apart."""
+    family.realm("team").set_schema({"properties": {"pin": {"writeOnly": True}}})
+    family.realm("org").delete()
+    team = family.realm("team")
+    point = team.get().point
+    assert point.problem is not None
+    secrecy = family.lineages.secrecy_once(team.realm_id, point)
+    assert "1234" not in str(secrecy.redact({"pin": "1234", "token": "1234"}))
+
+
+def test_a_file_of_a_realm_that_was_never_written(tmp_path):
+    """G8: what is wrong with a file is told with what its realm inherits, also where nothing was ever taken in."""
+    with connect(str(tmp_path)) as client:
+        client.realm("global").set({"x": 1})
+        (tmp_path / "team").mkdir()
+        (tmp_path / "team" / "config.toml").write_text("x = [")
+        snapshot = client.realm("team").get()
+    assert (snapshot.generation, snapshot.config) == (0, {"x": 1})
+    assert codes(snapshot) == ["working_copy_broken"]

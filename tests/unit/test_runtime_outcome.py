@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from realmconf.domain.names import LIMITS
+from realmconf.domain.scope import Scope
 from realmconf.errors import (
     GenerationConflict,
     LockTimeout,
@@ -18,6 +19,7 @@ from realmconf.errors import (
     WriteIdVoid,
 )
 from realmconf.runtime.client import Client
+from realmconf.runtime.commands import set_document
 from realmconf.runtime.outcome import RETRIES_MAX, Committed, Pending, Void
 from realmconf.runtime.world import World
 from realmconf.stores.memory import open_store
@@ -120,6 +122,77 @@ def test_a_refusal_after_a_lost_attempt_is_a_refusal():
     with pytest.raises(GenerationConflict) as caught:
         client_on(store).realm("a").set({"x": 1}, expected_generation=0)
     assert caught.value.current == 1
+
+
+class JudgedInVain(Flaky):
+    """Attempts that are judged, and then end in the open with nothing done."""
+
+    def apply(self, realms, judge, **options):
+        if self.script and self.script[0] == "judged":
+            with self.inner.view() as view:
+                judge(view)
+            self.script[0] = "lost"
+        return super().apply(realms, judge, **options)
+
+
+def test_a_number_that_somebody_else_took_is_not_the_lost_writes():
+    """What stands where a lost attempt would have put it is looked at: there is nothing, or it is another's."""
+    store = JudgedInVain("judged", "judged")
+    other = client_on(store.inner).realm("a")
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            other.set({"y": 2})
+
+    result = (
+        Client(store, author="tester", world=World(sleep_seconds=pause)).realm("a").set({"x": 1})
+    )
+    assert (store.attempts, result.generation, result.changed) == (3, 2, True)
+    assert [revision.generation for revision in other.history()] == [2, 1]
+
+
+class WithoutReceipts(Flaky):
+    """A store that keeps no receipt of an id that no caller gave: the revision under it says enough."""
+
+    def apply(self, realms, judge, **options):
+        return super().apply(realms, lambda view: judge(WithoutReceipt(view)), **options)
+
+
+class WithoutReceipt:
+    def __init__(self, view) -> None:
+        self._view = view
+
+    def __getattr__(self, name):
+        return getattr(self._view, name)
+
+    def receipt(self, realm, write_id):
+        return None
+
+
+def test_an_applied_write_without_a_receipt_is_found_in_the_history():
+    """G6: the revision that an attempt made is its answer, in stores that remember no more of it than that."""
+    store = WithoutReceipts("applied")
+    realm = client_on(store).realm("a")
+    assert realm.set({"x": 1}).generation == 1
+    assert [revision.generation for revision in realm.history()] == [1]
+
+
+def test_a_write_whose_revision_was_compacted_meanwhile_stays_in_the_open():
+    """G6: where the revision that would tell is gone, nobody claims that the write was not applied."""
+    store = WithoutReceipts("applied")
+    other = client_on(store.inner)
+
+    def pause(seconds):
+        other.realm("a").set({"y": 2})
+        other.compact(keep=1, realm="a")
+
+    realm = Client(store, author="tester", world=World(sleep_seconds=pause)).realm("a")
+    with pytest.raises(OutcomeUnknown) as caught:
+        realm.set({"x": 1})
+    assert caught.value.realm == "a"
+    assert realm.get().document == {"y": 2}
 
 
 class Unreadable:
@@ -355,6 +428,24 @@ def test_an_update_is_called_again_after_a_lost_race_and_not_for_ever():
     assert realm.get().generation == 1
 
 
+def test_a_minted_id_is_no_other_writes():
+    """An id under which one write was made stands for no transaction that reaches further."""
+    client = client_on(memory())
+    minted = client.realm("a").set({"x": 1}).write_id
+    with pytest.raises(WriteIdReused):
+        client.transaction([("a", {"set": {"x": 1}}), ("b", {"set": {}})], write_id=minted)
+    assert client.realm("b").get().generation == 0
+
+
+def test_nothing_done_to_a_realm_never_written_is_remembered():
+    """The first answer of a write that left no generation is that there is none."""
+    realm = client_on(memory()).realm("a")
+    for _ in range(2):
+        result = realm.unset("x", write_id="nothing")
+        assert (result.generation, result.changed) == (0, False)
+        assert not realm.unset("x", write_id="nothing", dry_run=True).changed
+
+
 def test_the_author_is_no_part_of_the_request():
     """A retry may come over another surface, under another name."""
     store = memory()
@@ -362,6 +453,43 @@ def test_the_author_is_no_part_of_the_request():
     again = Client(store, author="two", surface="http").realm("a").set({"x": 1}, write_id="w")
     assert again.revision is not None
     assert again.revision.author == "one"
+
+
+def blind(client, author):
+    """A handle of somebody who may write secrets and see none."""
+    return client.acting(
+        author=author,
+        surface="http",
+        sees_secrets=False,
+        scope=Scope(judges_secrets=False),
+        may_read=None,
+    ).realm("a")
+
+
+def test_a_guess_under_a_known_id_is_another_request():
+    """G11: that a request is the same would confirm the secret in it, so whoever sees none is told of its own alone."""
+    client = client_on(memory())
+    bob, eve = blind(client, "bob"), blind(client, "eve")
+    for _ in range(2):
+        assert bob.set_value("token", "hunter2", write_id="one").generation == 1
+    with pytest.raises(WriteIdReused):
+        eve.set_value("token", "hunter2", write_id="one")
+    assert [handle.set_value("x", 1, write_id="two").generation for handle in (bob, eve)] == [2, 2]
+    client.compact(keep=1)
+    # Whose it was is gone with the revision.
+    with pytest.raises(WriteIdReused):
+        bob.set_value("token", "hunter2", write_id="one")
+
+
+def test_what_changed_nothing_is_told_again_to_anybody():
+    """G11: an id that no history shows is known to its writer alone, who gets the first answer."""
+    realm = client_on(memory()).realm("a")
+    realm.set({"x": 1})
+    command = set_document({"x": 1}, limits=LIMITS)
+    request = realm.writing.request(command, {"write_id": "same"})
+    request = request.replace(blind_author="bob", write=None)
+    for _ in range(2):
+        assert not realm.writing.run(request, {}, groupable=False).changed
 
 
 def test_a_settled_id_is_void_for_ever():

@@ -251,13 +251,12 @@ class Lineages:
         """The point of *realm* among heads of one moment."""
         found: dict[RealmName, Any] = {}
 
-        def once(name: RealmName) -> Any:
-            head = found.get(name)
-            if head is None:
-                head = found[name] = head_of(name)
+        def noted(name: RealmName) -> Any:
+            # Nobody is asked for twice: the names of a chain differ.
+            head = found[name] = head_of(name)
             return head
 
-        chain = resolve(realm, once, limits=self._limits)
+        chain = resolve(realm, noted, limits=self._limits)
         return Point(self, chain, tuple(found[name] for name in chain.watched))
 
     def of_chain(self, chain: Chain, head_of: Callable[[RealmName], Any]) -> Point:
