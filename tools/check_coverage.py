@@ -43,7 +43,8 @@ def main(chosen: list[str]) -> int:
 
 
 def measure(data: str, run: str) -> int:
-    pytest = ["-m", "pytest", "-q", "-m", ORDINARY, *PARALLEL, *shlex.split(run)]
+    pytest = ["-m", "pytest", "-q", "-p", "tests.unhurried", "-m", ORDINARY, *PARALLEL]
+    pytest += shlex.split(run)
     return coverage(data, "run", *pytest)
 
 

@@ -676,12 +676,18 @@ def test_what_is_secret_where_the_parents_cannot_be_used(family):
     assert "1234" not in str(secrecy.redact({"pin": "1234", "token": "1234"}))
 
 
-def test_a_file_of_a_realm_that_was_never_written(tmp_path):
-    """G8: what is wrong with a file is told with what its realm inherits, also where nothing was ever taken in."""
+@pytest.mark.parametrize("generation", [0, 1])
+def test_what_is_wrong_with_a_file_is_told_with_what_its_realm_inherits(tmp_path, generation):
+    """G8: also by the first read, which has to ask for all of them at once, and where nothing was ever taken in."""
     with connect(str(tmp_path)) as client:
         client.realm("global").set({"x": 1})
-        (tmp_path / "team").mkdir()
-        (tmp_path / "team" / "config.toml").write_text("x = [")
+        if generation:
+            client.realm("team").set({"x": 2})
+            client.publish()
+        else:
+            (tmp_path / "team").mkdir()
+    (tmp_path / "team" / "config.toml").write_text("x = [")
+    with connect(str(tmp_path)) as client:
         snapshot = client.realm("team").get()
-    assert (snapshot.generation, snapshot.config) == (0, {"x": 1})
+    assert (snapshot.generation, snapshot.config) == (generation, {"x": 1 + generation})
     assert codes(snapshot) == ["working_copy_broken"]

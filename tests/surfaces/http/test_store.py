@@ -487,9 +487,14 @@ def test_an_outcome_that_stays_unknown(server, ask, swallower):
     realm.set({"n": 0})
     swallower.swallows = 1_000
     with pytest.raises(OutcomeUnknown) as unknown:
-        realm.set({"n": 1}, timeout=0.5, write_id="mine")
+        realm.set({"n": 1}, timeout=2, write_id="mine")
     assert unknown.value.write_id == "mine"
     swallower.swallows = 0
+    # Settled before it arrives there, it would be void.
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while server.client.realm("r").get().generation < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert realm.settle("mine") == realmconf.Committed(generation=2)
     assert realm.set({"n": 1}, write_id="mine").generation == 2
 
