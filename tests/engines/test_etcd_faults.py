@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engines
 
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 4.0
 """What a loaded machine may take beyond a deadline; far less than any time-out that would be a fault."""
 COMMIT = b'"request_put"'
 """What is in a write, and in nothing else that is said."""

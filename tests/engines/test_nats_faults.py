@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engines
 
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 4.0
 """What a loaded machine may take beyond a deadline; far less than any time-out that would be a fault."""
 COMMIT = b"realmconf-test"
 """What is in a write, and in nothing else that is said."""
@@ -544,7 +544,7 @@ def test_an_old_leader_is_not_believed(cluster: Cluster, monkeypatch: pytest.Mon
     writers = {one.port: open_store(one.url(stream), limits=LIMITS) for one in cluster.servers}
     newest = append(next(iter(writers.values())), ONE, {"n": 1}).generation
     for _ in range(3):
-        leader = cluster.leader_of(stream)
+        leader = cluster.leader_of(stream, is_followed=True)
         writer = next(one for port, one in writers.items() if port != leader.port)
         fresh = open_store(leader.url(stream), limits=LIMITS)
         stale = open_store(leader.url(stream, reads="stale"), limits=LIMITS)
@@ -552,18 +552,19 @@ def test_an_old_leader_is_not_believed(cluster: Cluster, monkeypatch: pytest.Mon
         for one in (fresh, stale):
             # So long that the question is still there when it goes on.
             one._ledger._link.try_seconds = 60.0  # type: ignore[attr-defined]
-        assert fresh.head(ONE).generation == stale.head(ONE).generation == newest
+        assert fresh.head(ONE).generation == newest
+        assert 0 < stale.head(ONE).generation <= newest
         leader.pause()
         with ThreadPoolExecutor(2) as threads:
             asked = [threads.submit(one.head, ONE) for one in (fresh, stale)]
             (applied,) = writer.apply(
                 [ONE], appending(ONE, {"n": 2}), deadline=time.monotonic() + 60
             )
-            before, newest = newest, applied.head.generation
+            newest = applied.head.generation
             leader.resume()
             found = [one.result(90).generation for one in asked]
         assert found[0] == newest
-        assert found[1] in (before, newest)
+        assert 0 < found[1] <= newest
         fresh.close()
         stale.close()
         cluster.wait()
