@@ -9,13 +9,15 @@ import threading
 import time
 
 import pytest
-from tests.engines.servers.nats import Nats, edit, new_stream, request, streams
+from tests.engines.servers.nats import Cluster, Nats, edit, new_stream, request, streams
 from tests.engines.servers.nats_credentials import Operated
 
 from realmconf.domain.names import LIMITS
 from realmconf.errors import (
     InvalidArgument,
     LimitExceeded,
+    LockTimeout,
+    OutcomeUnknown,
     StoreCorrupt,
     StoreFull,
     StoreReadOnly,
@@ -64,6 +66,13 @@ def guarded() -> Iterator[Nats]:
     server = Nats(settings=USERS)
     yield server
     server.close()
+
+
+@pytest.fixture(params=["nats", "nats_cluster"])
+def one_or_three(request: pytest.FixtureRequest) -> Nats | Cluster:
+    """A server, or three that replicate streams."""
+    found: Nats | Cluster = request.getfixturevalue(request.param)
+    return found
 
 
 def opened(url: str, **more: Any) -> Store:
@@ -150,10 +159,13 @@ def test_a_stream_of_somebody_elses(nats: Nats) -> None:
     """A stream that is fit for a store and has other messages in it, or a bucket of keys and values, is left alone."""
     stream, bucket = new_stream(), new_stream()
     flags = '"allow_atomic":true,"allow_direct":true,"allow_rollup_hdrs":true,"allow_msg_ttl":true'
-    for name, subject in ((stream, stream), (f"KV_{bucket}", f"$KV.{bucket}")):
-        config = f'{{"name":"{name}","subjects":["{subject}.>"],{flags}}}'
+    for name, subjects, used in (
+        (stream, f'"{stream}.m.*","{stream}.{FORMAT}.>"', f"{stream}.m.theirs"),
+        (f"KV_{bucket}", f'"$KV.{bucket}.>"', f"$KV.{bucket}.theirs"),
+    ):
+        config = f'{{"name":"{name}","subjects":[{subjects}],{flags}}}'
         assert "error" not in request(nats.port, f"$JS.API.STREAM.CREATE.{name}", config.encode())
-        put(nats, f"{subject}.theirs", b"something")
+        put(nats, used, b"something")
     for _ in range(2):
         with pytest.raises(StoreCorrupt, match="holds something else"):
             opened(nats.url(stream))
@@ -226,13 +238,69 @@ def test_a_store_of_a_later_release(nats: Nats) -> None:
         opened(nats.url(stream))
 
 
+def test_a_store_that_is_brought_up_while_it_is_open(one_or_three: Nats | Cluster) -> None:
+    """
+    A later release that makes the stream take its own subjects alone shuts out who has the store open and knows only
+    this format: nothing that they write arrives, and once it says so, and has taken away what is of this format, they
+    are told ``store_too_new`` by every write and every read.
+    """
+    stream = new_stream()
+    url = one_or_three.url(stream)
+    stores = [opened(url)]
+    if isinstance(one_or_three, Nats):
+        port = one_or_three.port
+    else:
+        port = one_or_three.servers[0].port
+        stores.append(opened(one_or_three.url(stream, reads="stale")))
+    for n, store in enumerate(stores, start=1):
+        assert append(store, ONE, {"n": n}).generation == n
+
+    def write(store: Store, *realms: RealmName, seconds: float = 30.0) -> None:
+        def judge(view: ReadView) -> list[Judgement]:
+            return [appending(realm, {"n": 9})(view)[0] for realm in realms]
+
+        store.apply(list(realms), judge, deadline=time.monotonic() + seconds)
+
+    later = [f"{stream}.m.*", f"{stream}.{FORMAT + 1}.>"]
+    assert "error" not in edit(port, stream, subjects=later)
+    for store in stores:
+        with pytest.raises((StoreUnavailable, LockTimeout, OutcomeUnknown)):
+            write(store, ONE, seconds=0.5)
+    assert "seq" in request(port, f"{stream}.m.format", str(FORMAT + 1).encode())
+    for store in stores:
+        for realms in ([ONE], [TWO], [ONE, TWO]):
+            with pytest.raises(StoreTooNew, match=f"format {FORMAT + 1}"):
+                write(store, *realms)
+    purged = request(
+        port,
+        f"$JS.API.STREAM.PURGE.{stream}",
+        f'{{"filter":"{stream}.{FORMAT}.>"}}'.encode(),
+    )
+    assert purged["success"]
+    for store in stores:
+        for realm in (ONE, TWO):
+            with pytest.raises(StoreTooNew):
+                store.head(realm)
+        with pytest.raises(StoreTooNew), store.view() as view:
+            view.head(ONE)
+        with pytest.raises(StoreTooNew):
+            write(store, ONE)
+        store.close()
+    with pytest.raises(StoreTooNew):
+        opened(url)
+    left = request(port, f"$JS.API.STREAM.INFO.{stream}", b'{"subjects_filter":">"}')["state"][
+        "subjects"
+    ]
+    assert set(left) == {f"{stream}.m.format", f"{stream}.m.key"}
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b"{}\n{}", b"no JSON", b'{"g":1'])
 def test_a_damaged_message(nats: Nats, body: bytes) -> None:
     """What cannot be read is told to be damaged, and is no default; other realms go on."""
     stream = new_stream()
     store = opened(nats.url(stream))
     append(store, ONE, {"n": 1})
-    put(nats, f"{stream}.r.{ONE}", body)
+    put(nats, f"{stream}.{FORMAT}.r.{ONE}", body)
     with pytest.raises(StoreCorrupt):
         store.head(ONE)
     assert append(store, TWO, {"n": 1}).generation == 1

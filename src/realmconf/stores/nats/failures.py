@@ -54,6 +54,10 @@ class UnsentError(Exception):
     """Nothing of it was given to the socket, or nobody was there to take it. Never reaches a caller."""
 
 
+class NobodyError(UnsentError):
+    """The server has nobody who takes it: no leader, no JetStream, or no stream for that subject."""
+
+
 def refusal_in(answer: Mapping[str, Any]) -> RefusedError | None:
     """The error in an answer of JetStream's, if it has one."""
     error = answer.get("error")

@@ -1,7 +1,8 @@
 """
 How a store lies in its stream: the subjects, and the messages on them.
 
-Decides names and forms.  With the stream's name before each::
+Decides names and forms.  With the stream's name before each, and the number of the format between the two, so that
+whoever knows an older one reaches nothing once the stream takes only the messages of a later one::
 
     r.<realm>           what is said of a realm, in order: each message is its row from then on; its sequence is the
                         row's version, and the position of the revision that it carries, if it carries one
@@ -11,8 +12,12 @@ Decides names and forms.  With the stream's name before each::
     s.<digest>          a schema
     k.<realm>           the digests of its schemas
     x.<history>         where revisions stood that were erased;  e.<history>.<generation>: what is left of each
-    m.<what>            the store itself: format, key, keys
+    o.<what>            of the store itself: keys
     b.<who>             that a replica was asked to have caught up;  g.<number>: only carries a condition
+
+and without it, since every release has to find them::
+
+    m.<what>            the store itself: format, key
 
 A *history* is the key that a realm's receipts are kept under: it goes along when the realm is renamed.  Of the messages
 before the rename the row remembers on whose subject they are, and up to where (``trail``).
@@ -24,7 +29,7 @@ import json
 import re
 
 from realmconf.domain.names import RealmName
-from realmconf.errors import InvalidRealm, StoreCorrupt
+from realmconf.errors import InvalidRealm, StoreCorrupt, StoreTooNew
 from realmconf.stores.protocol import Receipt
 
 TYPE_CHECKING = False
@@ -274,10 +279,12 @@ class Subjects:
     """The subjects of one stream."""
 
     def __init__(self, stream: str) -> None:
-        self._prefix = stream
-        self.all = f"{stream}.>"
-        self.rows = f"{stream}.r.>"
-        self.rows_prefix = f"{stream}.r."
+        self._stream = stream
+        self._prefix = f"{stream}.{FORMAT}"
+        self.all = (f"{stream}.m.*", f"{self._prefix}.>")
+        """What a stream takes that a store is in."""
+        self.rows = f"{self._prefix}.r.>"
+        self.rows_prefix = f"{self._prefix}.r."
 
     def row(self, realm: str) -> str:
         """What is said of a realm."""
@@ -311,9 +318,13 @@ class Subjects:
         """What is left of one."""
         return f"{self._prefix}.e.{history}.{generation}"
 
+    def marker(self, what: str) -> str:
+        """What is kept of the store itself, for every release."""
+        return f"{self._stream}.m.{what}"
+
     def own(self, what: str) -> str:
-        """What is kept of the store itself."""
-        return f"{self._prefix}.m.{what}"
+        """What is kept of the store itself, in this format."""
+        return f"{self._prefix}.o.{what}"
 
     def barrier(self, who: str) -> str:
         """Where *who* asks replicas to have caught up."""
@@ -322,6 +333,27 @@ class Subjects:
     def guard(self, number: int) -> str:
         """Where a message goes that only carries a condition."""
         return f"{self._prefix}.g.{number}"
+
+
+def check_format(body: bytes, place: str) -> None:
+    """
+    See that this release may use what is in a stream whose format stands in *body*.
+
+    Raises:
+        StoreTooNew: A later release has made it, or has brought it up.
+        StoreCorrupt: It is no format.
+    """
+    try:
+        found = int(body)
+    except ValueError:
+        raise StoreCorrupt(
+            f"{place}: the stream holds something else, or is damaged; name another stream"
+        ) from None
+    if found > FORMAT:
+        raise StoreTooNew(
+            f"{place}: a later release of realmconf has made it, or has brought it up (format {found}; this one knows "
+            f"{FORMAT})"
+        )
 
 
 def names_in(subjects: Iterable[str]) -> list[str]:

@@ -16,7 +16,9 @@ import time
 from realmconf.errors import StoreUnavailable
 from realmconf.stores.nats import asking
 from realmconf.stores.nats.asking import SUBJECTS_AT_ONCE
-from realmconf.stores.nats.layout import Entry, entry_in, erased_in
+from realmconf.stores.nats.failures import LostError, NobodyError, RefusedError, UnsentError
+from realmconf.stores.nats.layout import Entry, check_format, entry_in, erased_in
+from realmconf.stores.nats.wire import DeniedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class Reading:
         self.is_barred = is_barred
         self.place = link.place
         self._barrier = subjects.barrier(os.urandom(8).hex())
-        self._anchor = subjects.own("format")
+        self._anchor = subjects.marker("format")
         self._looked = _Looked()
 
     def forget_all(self) -> None:
@@ -74,21 +76,49 @@ class Reading:
         """A sequence up to which everything is there that was acknowledged before this was called."""
         if self.is_barred:
             return await self._barred(deadline)
-        found = await self._several([self._anchor], 0, deadline)
+        return await self._anchored(deadline)
+
+    async def _anchored(self, deadline: float, *, is_stale_ok: bool = False) -> int:
+        """
+        Up to where that is known which a store is never without; it tells the format.
+
+        Raises:
+            StoreTooNew: The stream was brought up to a later one.
+        """
+        found = await self._several([self._anchor], 0, deadline, is_stale_ok=is_stale_ok)
         if found.up_to is None:
             raise StoreUnavailable(
                 "the stream is empty: it was purged, or made anew; open the store again",
                 retryable=False,
             )
+        check_format(found.messages[self._anchor].body, self.place)
         return found.up_to
 
     async def _barred(self, deadline: float) -> int:
         async def raise_one(wire: Wire, until: float) -> int:
-            return await asking.put(
-                wire, self._barrier, b"", {"Nats-TTL": f"{BARRIER_SECONDS}s"}, deadline=until
-            )
+            try:
+                return await asking.put(
+                    wire, self._barrier, b"", {"Nats-TTL": f"{BARRIER_SECONDS}s"}, deadline=until
+                )
+            except NobodyError:
+                await self.check_still_ours(wire, until)
+                raise
 
         return await self.link.repeated(raise_one, deadline=deadline)
+
+    async def check_still_ours(self, wire: Wire, deadline: float) -> None:
+        """
+        See why nobody takes what we put down: it may be that the stream takes the messages of a later format alone.
+
+        Raises:
+            StoreTooNew: It is so. Else whoever asks again is told what is wrong.
+        """
+        try:
+            form = await asking.last_message(wire, self.stream, self._anchor, deadline=deadline)
+        except (RefusedError, UnsentError, LostError, DeniedError):
+            return
+        if form is not None:
+            check_format(form.body, self.place)
 
     async def at(
         self, subjects: Iterable[str], point: int, deadline: float
@@ -184,6 +214,9 @@ class Reading:
             return await self.entries(realms, point, deadline), point
         by_subject = {self.subjects.row(realm): realm for realm in realms}
         found = await self._several(list(by_subject), 0, deadline, is_stale_ok=is_stale_ok)
+        if found.up_to is None:
+            # Nothing of them: they were never written, or everything of this format was taken away.
+            await self._anchored(deadline, is_stale_ok=is_stale_ok)
         return _entries(by_subject, found.messages), found.up_to
 
     async def entries_now(

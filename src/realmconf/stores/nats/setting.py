@@ -10,11 +10,11 @@ import os
 from typing import Any
 
 from realmconf.domain.record import Record
-from realmconf.errors import StoreCorrupt, StoreReadOnly, StoreTooNew, StoreUnavailable
+from realmconf.errors import StoreCorrupt, StoreReadOnly, StoreUnavailable
 from realmconf.stores.nats import failures
 from realmconf.stores.nats.asking import EXPECTED, last_message, put
 from realmconf.stores.nats.failures import LostError, RefusedError, UnsentError
-from realmconf.stores.nats.layout import FORMAT
+from realmconf.stores.nats.layout import FORMAT, check_format
 from realmconf.stores.nats.wire import DeniedError
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realmconf.stores.nats.address import Address
-    from realmconf.stores.nats.layout import Subjects
+    from realmconf.stores.nats.layout import Message, Subjects
     from realmconf.stores.nats.link import Link
     from realmconf.stores.nats.wire import Wire
 
@@ -52,7 +52,7 @@ def wanted(address: Address, subjects: Subjects) -> dict[str, Any]:
     return {
         "name": address.stream,
         "description": "realmconf: configuration, versioned; let nothing else write to it",
-        "subjects": [subjects.all],
+        "subjects": list(subjects.all),
         "retention": "limits",
         "storage": "file",
         "discard": "new",
@@ -84,6 +84,9 @@ async def opened(
     await _check_jetstream(wire, address, deadline)
     found = await _found(link, address, subjects, read_only=read_only, deadline=deadline)
     config = found["config"]
+    if not set(subjects.all) <= set(config.get("subjects", ())):
+        # One that a later release has brought up takes other subjects; that is to be said of it.
+        await _check_later(link, address, subjects, deadline)
     _check(config, address, subjects)
     body_bytes_max = _body_bytes_max(wire, config)
     if body_bytes_max < BODY_BYTES_MIN:
@@ -169,11 +172,21 @@ async def _found(
         raise failures.explain(refused, address.place) from None
 
 
+async def _check_later(link: Link, address: Address, subjects: Subjects, deadline: float) -> None:
+    async def look(wire: Wire, until: float) -> Message | None:
+        return await last_message(wire, address.stream, subjects.marker("format"), deadline=until)
+
+    form = await link.repeated(look, deadline=deadline)
+    if form is not None:
+        check_format(form.body, address.place)
+
+
 def _check(config: Mapping[str, Any], address: Address, subjects: Subjects) -> None:
     """Refuse a stream that would lose something, or that is not whole."""
     faults = []
-    if subjects.all not in config.get("subjects", ()):
-        faults.append(f"its subjects must have {subjects.all} among them")
+    missing = [one for one in subjects.all if one not in config.get("subjects", ())]
+    if missing:
+        faults.append(f"its subjects must have {' and '.join(missing)} among them")
     if config.get("retention", "limits") != "limits":
         faults.append("its retention must be limits: what somebody has read must stay")
     if config.get("max_age", 0):
@@ -228,13 +241,13 @@ async def _key(
     """The store's own secret; the first who comes makes it, and the format with it, in a stream that was empty."""
 
     async def look(wire: Wire, until: float) -> bytes | None:
-        form = await last_message(wire, address.stream, subjects.own("format"), deadline=until)
+        form = await last_message(wire, address.stream, subjects.marker("format"), deadline=until)
         if form is not None:
-            _check_format(form.body, address)
+            check_format(form.body, address.place)
         elif not is_empty:
             # Whoever makes a store begins with its format.
             raise _foreign(address)
-        key = await last_message(wire, address.stream, subjects.own("key"), deadline=until)
+        key = await last_message(wire, address.stream, subjects.marker("key"), deadline=until)
         return None if key is None else key.body
 
     while True:
@@ -247,7 +260,7 @@ async def _key(
         async def make(wire: Wire, until: float) -> None:
             for what, body in (("format", str(FORMAT).encode()), ("key", os.urandom(KEY_BYTES))):
                 try:
-                    await put(wire, subjects.own(what), body, {EXPECTED: "0"}, deadline=until)
+                    await put(wire, subjects.marker(what), body, {EXPECTED: "0"}, deadline=until)
                 except RefusedError as refused:
                     if refused.number not in failures.OVERTAKEN:
                         raise
@@ -256,17 +269,6 @@ async def _key(
             await link.repeated(make, deadline=deadline)
         except RefusedError as refused:
             raise failures.explain(refused, address.place) from None
-
-
-def _check_format(body: bytes, address: Address) -> None:
-    try:
-        found = int(body)
-    except ValueError:
-        raise _foreign(address) from None
-    if found > FORMAT:
-        raise StoreTooNew(
-            f"{address.place}: a later release of realmconf has made it (format {found}; this one knows {FORMAT})"
-        )
 
 
 def _foreign(address: Address) -> StoreCorrupt:

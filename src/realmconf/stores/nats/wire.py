@@ -16,7 +16,13 @@ from nats.errors import Error as NatsError
 from nats.errors import NoServersError
 
 from realmconf.stores.nats.client import STATUS, DirectClient
-from realmconf.stores.nats.failures import LostError, UnsentError, is_denied, refusal_in
+from realmconf.stores.nats.failures import (
+    LostError,
+    NobodyError,
+    UnsentError,
+    is_denied,
+    refusal_in,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -319,7 +325,7 @@ class _Waiting:
         if self.done.done():
             return
         if status == NO_RESPONDERS:
-            self.done.set_exception(UnsentError("nobody answers there: no leader, or no JetStream"))
+            self.done.set_exception(NobodyError("nobody answers there: no leader, or no JetStream"))
             return
         self.found.append(message)
         if self.is_single or status is not None:

@@ -20,7 +20,7 @@ from realmconf.stores.engine.ledger import Committed, LostAnswerError
 from realmconf.stores.nats import asking, failures
 from realmconf.stores.nats.asking import EXPECTED_LAST, acknowledged
 from realmconf.stores.nats.composing import Found, composed, guarded, others, realms_of
-from realmconf.stores.nats.failures import LostError, RefusedError, UnsentError
+from realmconf.stores.nats.failures import LostError, NobodyError, RefusedError, UnsentError
 from realmconf.stores.nats.handover import GivenUpError, current
 from realmconf.stores.nats.layout import BATCH_MESSAGES_MAX, trusted_name
 from realmconf.stores.nats.link import Patience
@@ -286,6 +286,8 @@ class Writing:
                     raise failures.explain(refused, self._reading.place) from None
                 reason = refused.text
             except UnsentError as unsent:
+                if isinstance(unsent, NobodyError):
+                    await self._reading.check_still_ours(wire, until)
                 reason = str(unsent)
             except LostError as lost:
                 if time.monotonic() >= until:
