@@ -24,8 +24,11 @@ from realmconf.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
+from realmconf.runtime.client import connect
+from realmconf.runtime.migrating import migrate
+from realmconf.runtime.pages import PAGE
 from realmconf.stores.nats import asking, keeping, room
-from realmconf.stores.nats.layout import FORMAT, text_of, token
+from realmconf.stores.nats.layout import BATCH_MESSAGES_MAX, FORMAT, text_of, token
 from realmconf.stores.registry import open_store
 from realmconf.testing.conformance.base import ONE, TWO, append, appending, grow, in_threads, soon
 
@@ -174,6 +177,26 @@ def test_a_stream_of_somebody_elses(nats: Nats) -> None:
     for name in (stream, f"KV_{bucket}"):
         state = request(nats.port, f"$JS.API.STREAM.INFO.{name}", b"")["state"]
         assert state["messages"] == 1
+
+
+def test_more_arrives_than_is_put_down_at_once(nats: Nats) -> None:
+    """Realms whose histories and write ids are more messages than the server takes at once move here all the same."""
+    number = BATCH_MESSAGES_MAX + 100
+    with connect("memory://more") as source, connect(nats.url()) as target:
+        for realm in ("one", "two"):
+            for n in range(number if realm == "one" else 1):
+                source.realm(realm).set({"n": n}, write_id=f"given-{n}")
+        # Of each of these there is more than a revision: a claim of its name, what tells of its parent, its receipt.
+        for n in range(PAGE):
+            heir = {"realm": {f"heir-{n}": {"parent": "two"}}}
+            source.realm(f"heir-{n}").set(heir, write_id="given")
+        migrate(source, target)
+        assert target.realm(f"heir-{PAGE - 1}").get().config == {"n": 0}
+        assert target.realm("one").get().generation == number
+        target.realm("one").verify()
+        for n in (0, number // 2, number - 1):
+            again = target.realm("one").set({"n": n}, write_id=f"given-{n}")
+            assert again.generation == n + 1
 
 
 def test_an_old_server() -> None:
