@@ -296,23 +296,24 @@ def scenario_fork_then_die(root: str) -> None:
         increments(client, 1)
         entered = threading.Event()
 
-        def slow(draft: dict[str, Any]) -> None:
-            entered.set()
-            time.sleep(0.3)
-            raise_by_one(draft)
+        def write_for(seconds: float) -> None:
+            def slow(draft: dict[str, Any]) -> None:
+                entered.set()
+                time.sleep(seconds)
+                raise_by_one(draft)
 
-        thread = threading.Thread(target=lambda: client.realm(REALM).update(slow))
-        thread.start()
-        entered.wait()
+            entered.clear()
+            threading.Thread(target=lambda: client.realm(REALM).update(slow)).start()
+            entered.wait()
+
+        write_for(0.3)
         survivor = os.fork()
         if survivor == 0:
-            time.sleep(20)
+            time.sleep(60)
             os._exit(0)
         os.write(writing, survivor.to_bytes(4, "little"))
-        entered.clear()
-        again = threading.Thread(target=lambda: client.realm(REALM).update(slow))
-        again.start()
-        entered.wait()
+        # Longer than it lives: this one is never committed.
+        write_for(60)
         os.kill(os.getpid(), signal.SIGKILL)
 
     process = os.fork()
@@ -322,7 +323,7 @@ def scenario_fork_then_die(root: str) -> None:
     os.waitpid(process, 0)
     try:
         with connect(root) as client:
-            client.realm(REALM).update(raise_by_one, timeout=5)
+            client.realm(REALM).update(raise_by_one, timeout=15)
         expect(root, 3)
     finally:
         os.kill(survivor, signal.SIGKILL)

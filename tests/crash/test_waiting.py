@@ -54,7 +54,10 @@ def test_a_stopped_holder(root: Path) -> None:
         began = time.monotonic()
         with pytest.raises(LockTimeout) as refused:
             realm.set_value("n", 2, timeout=0.5)
-        assert 0.4 <= refused.value.waited_seconds <= time.monotonic() - began
+        took_seconds = time.monotonic() - began
+        # What was done before the wait began is of its time as well.
+        assert 0 < refused.value.waited_seconds <= took_seconds
+        assert took_seconds >= 0.5
         assert realm.get().config == {"n": 1}
         with connect(str(root)) as fresh:
             assert fresh.realm(REALM).get().generation == 1
@@ -64,7 +67,7 @@ def test_a_stopped_holder(root: Path) -> None:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-        assert realm.set_value("n", 3, timeout=20).generation == 3
+        assert realm.set_value("n", 3, timeout=60).generation == 3
         assert realm.get().config == {"n": 3, "held": True}
 
 
@@ -74,8 +77,14 @@ def test_a_killed_holder(root: Path) -> None:
         os.kill(process.pid, signal.SIGSTOP)
         process.kill()
         process.wait()
-        assert client.realm(REALM).set_value("n", 2, timeout=5).generation == 2
+        assert client.realm(REALM).set_value("n", 2, timeout=60).generation == 2
         assert client.realm(REALM).get().config == {"n": 2}
+
+
+def waits_for_a_lock(process: subprocess.Popen[str]) -> bool:
+    """Whether the kernel has *process* in the queue for one."""
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any(line.split()[1:6:4] == ["->", str(process.pid)] for line in lines)
 
 
 def test_a_place_in_the_queue_is_kept(root: Path) -> None:
@@ -93,7 +102,8 @@ def test_a_place_in_the_queue_is_kept(root: Path) -> None:
             assert writer.stdout is not None
             assert writer.stdout.readline() == "waiting\n"
             # It says so before it queues; there is no instant at which it could say so after.
-            time.sleep(0.3)
+            while not waits_for_a_lock(writer) and writer.poll() is None:
+                time.sleep(0.01)
             writers.append(writer)
         outcomes = {}
         assert writers[1].stdout is not None
