@@ -121,6 +121,7 @@ def check_lineage_under_writers(
     for _ in range(kills):
         time.sleep(seconds / (kills + 1) * chance.uniform(0.5, 1.0))
         end_now(watcher)
+        drop_half_a_line(watched)
         watcher = start(*planted, "watch", str(root), str(watched), last_cursor(watched) or begin)
     for one in (*writers, *readers):
         one.communicate(timeout=300)
@@ -138,14 +139,15 @@ def check_lineage_under_writers(
     check_watch(watched, expected)
 
 
+def drop_half_a_line(path: Path) -> None:
+    """What a killed process may have left; nobody writes the file now."""
+    path.touch()
+    path.write_text("".join(f"{line}\n" for line in complete_lines(path)))
+
+
 def complete_lines(path: Path) -> list[str]:
-    """What was written whole; a killed process may have left half a line."""
-    if not path.exists():
-        return []
-    *whole, rest = path.read_text().split("\n")
-    if rest:
-        path.write_text("".join(f"{line}\n" for line in whole))
-    return whole
+    """What was written whole; who writes it now may be in the middle of a line."""
+    return path.read_text().split("\n")[:-1] if path.exists() else []
 
 
 def last_cursor(path: Path) -> str | None:
