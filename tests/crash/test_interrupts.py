@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,17 @@ from realmconf.domain.names import RealmName
 from realmconf.errors import HistoryMissing
 
 BEGIN = "BEGIN IMMEDIATE"
+PATIENCE_SECONDS = 60.0
 
 
-def interrupt_soon() -> threading.Timer:
+def interrupted_soon(act: Callable[[], object]) -> None:
+    """Do *act*, and send the signal of an interrupt meanwhile."""
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    return timer
+    try:
+        act()
+    finally:
+        timer.join()
 
 
 def run(root: Path, code: str) -> str:
@@ -44,20 +50,19 @@ def test_interrupt_while_waiting_for_another_thread(tmp_path):
     with realmconf.connect(str(tmp_path)) as client:
         realm = client.realm("a")
         realm.set({"x": 1})
-        inside = threading.Event()
+        inside, interrupted = threading.Event(), threading.Event()
 
         def slow(draft: dict[str, Any]) -> None:
             inside.set()
-            threading.Event().wait(1.0)
+            assert interrupted.wait(PATIENCE_SECONDS)
             draft["y"] = 1
 
         other = threading.Thread(target=realm.update, args=(slow,))
         other.start()
         inside.wait()
-        timer = interrupt_soon()
         with pytest.raises(KeyboardInterrupt):
-            realm.set_value("/z", 1)
-        timer.join()
+            interrupted_soon(lambda: realm.set_value("/z", 1, timeout=PATIENCE_SECONDS))
+        interrupted.set()
         other.join()
         assert realm.set_value("/w", 1).changed
         assert realm.get().document == {"x": 1, "y": 1, "w": 1}
@@ -72,12 +77,10 @@ def test_interrupt_while_waiting_for_another_process(tmp_path):
         path = tmp_path / ".store" / "turn.lock"
         holder = os.open(path, os.O_RDWR)
         fcntl.flock(holder, fcntl.LOCK_EX)
-        timer = interrupt_soon()
         with pytest.raises(KeyboardInterrupt):
-            realm.set_value("/z", 1)
-        timer.join()
+            interrupted_soon(lambda: realm.set_value("/z", 1, timeout=PATIENCE_SECONDS))
         os.close(holder)
-        assert realm.set_value("/y", 1, timeout=10).changed
+        assert realm.set_value("/y", 1, timeout=PATIENCE_SECONDS).changed
         holder = os.open(path, os.O_RDWR)
         fcntl.flock(holder, fcntl.LOCK_EX)
         with pytest.raises(realmconf.LockTimeout):
@@ -176,7 +179,7 @@ for _ in range(50):
     realm.update(lambda draft: draft.update(n=draft["n"] + 1))
 for thread in threads:
     thread.join()
-realm.set_value("last", True, timeout=5)
+realm.set_value("last", True, timeout=30)
 print(realm.get().document["n"])
 """
 
@@ -192,18 +195,19 @@ def test_close_waits_for_no_stopped_commit(tmp_path, monkeypatch):
     client = realmconf.connect(str(tmp_path))
     realm = client.realm("a")
     realm.set({"x": 1})
-    inside = threading.Event()
+    inside, closed = threading.Event(), threading.Event()
     told: list[Any] = []
 
     def slow(draft: dict[str, Any]) -> None:
         inside.set()
-        threading.Event().wait(1.5)
+        assert closed.wait(PATIENCE_SECONDS)
         draft["y"] = 1
 
     writer = threading.Thread(target=lambda: told.append(realm.update(slow)))
     writer.start()
     inside.wait()
     client.close()
+    closed.set()
     writer.join()
     assert told[0].generation == 2
     assert run(tmp_path, "print(client.realm('a').get().generation)") == "2"
