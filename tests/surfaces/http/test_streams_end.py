@@ -56,9 +56,10 @@ def test_a_revoked_token_ends_its_streams_and_no_others(scene):
 def test_an_expired_token_ends_its_streams(scene):
     """The streams of a token end when its time is over, though nothing is committed anywhere."""
     begun = time.monotonic()
-    with scene.open(token=scene.token(expires_seconds=1.0)) as stream:
+    # Enough to open a stream on a machine that is busy.
+    with scene.open(token=scene.token(expires_seconds=5.0)) as stream:
         stream.to_the_end()
-        assert time.monotonic() - begun > 0.5
+        assert time.monotonic() - begun > 4.5
 
 
 def test_streams_survive_what_concerns_other_tokens(scene):
@@ -90,16 +91,21 @@ def test_a_reader_that_leaves_leaves_nothing_behind(stage):
         eventually(lambda: scene.server.stats()["streams"] == 0)
 
     come_and_go(20)
+    grown = []
     before = scene.server.stats()
-    come_and_go(40)
-    after = scene.server.stats()
-    for name in ("views", "by_token", "tasks", "hub"):
-        assert after[name] == before[name], (name, before, after)
-    assert (after["views"], after["by_token"]) == (0, 0)
-    # A thread that reads for the first time opens the store's files.
-    assert after["descriptors"] < before["descriptors"] + 20
-    assert after["objects"] < before["objects"] + 1_000
-    assert after["resident_kilobytes"] < before["resident_kilobytes"] + 8_000
+    for _ in range(3):
+        come_and_go(20)
+        # A stream is counted no more a moment before its task has ended.
+        eventually(lambda most=before["tasks"]: scene.server.stats()["tasks"] <= most)
+        after = scene.server.stats()
+        assert (after["views"], after["by_token"]) == (0, 0)
+        assert after["hub"] <= before["hub"]
+        grown.append({name: after[name] - before[name] for name in before})
+        before = after
+    # What a thousand readers leave behind is more each time; what is opened or loaded the first time that one of them
+    # is late, or early, is not.
+    for name, some in (("descriptors", 20), ("objects", 500), ("resident_kilobytes", 4_000)):
+        assert min(one[name] for one in grown) < some, grown
 
 
 def test_a_reader_that_does_not_read_is_cut_off_and_goes_on_later(tmp_path):
