@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -175,12 +176,12 @@ def test_what_follows_a_request(server, team):
 @pytest.fixture
 def impatient(monkeypatch):
     """A server that waits only so long for a request as a test can."""
-    monkeypatch.setattr(BoundedProtocol, "request_seconds", 0.3)
+    monkeypatch.setattr(BoundedProtocol, "request_seconds", 1.0)
 
 
 def test_slow_requests(impatient, start_server):
     """A request that does not come in time is 408, and a connection that says nothing is closed."""
-    server = start_server(request_seconds=0.3)
+    server = start_server(request_seconds=1.0)
     answer = say(server.port, b"GET /healthz HTTP/1.1\r\nHost: local")
     assert (answer.status, answer.problem["code"], answer.closed) == (408, "invalid_argument", True)
     assert say(server.port).status == 408
@@ -237,8 +238,11 @@ def test_slow_readers(start_server, monkeypatch, caplog):
     assert "Traceback" not in caplog.text
 
 
-def test_half_open_connections(server):
+def test_half_open_connections(start_server, monkeypatch):
     """Five hundred connections that have not finished asking hold up nobody else."""
+    # However long it takes to make so many.
+    monkeypatch.setattr(BoundedProtocol, "request_seconds", PATIENCE_SECONDS)
+    server = start_server()
     waiting = [connected(server.port) for _ in range(500)]
     try:
         for one in waiting:
@@ -309,6 +313,9 @@ def test_stopping_ends_waits(start_server):
     for one in threads:
         one.start()
     started.wait()
+    # What was sent and not read is nobody's wait yet.
+    while len(server.process.app.server.streams) < 2:
+        time.sleep(0.001)
     server.process.should_exit = True
     for one in threads:
         one.join(PATIENCE_SECONDS)
