@@ -1,4 +1,6 @@
-"""What holds for all tests: none of them fails because the machine is busy."""
+"""What holds for all tests: none fails because the machine is busy, or because of what the run was started by."""
+
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -7,3 +9,8 @@ settings.register_profile(
     "untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("untimed")
+
+# A script that starts the run behind `&` has it ignore interrupts, and so would all that it starts: their tests would
+# wait for an end that does not come.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
