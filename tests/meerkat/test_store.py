@@ -731,10 +731,10 @@ def test_a_thing_that_is_no_lock_is_no_spin(root, team):
     root.write(TEXT, 4)
     root.lock.mkdir()
     os.utime(root.lock, (time.time() - 60,) * 2)
-    before = time.process_time()
+    before = time.thread_time()
     with pytest.raises(LockTimeout):
         team.set_value("agent.model", "m2", timeout=0.5)
-    assert time.process_time() - before < 0.4
+    assert time.thread_time() - before < 0.4
     assert root.lock.is_dir()
 
 
