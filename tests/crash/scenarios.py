@@ -436,7 +436,7 @@ def scenario_store_vanishes(root: str) -> None:
     time.sleep(0.3)
     acts: list[Callable[[], Any]] = [
         realm.get,
-        lambda: realm.update(raise_by_one, timeout=5),
+        lambda: realm.update(raise_by_one, timeout=60),
         realm.get,
     ]
     for act in acts:

@@ -113,7 +113,8 @@ def test_a_reader_that_does_not_read_is_cut_off_and_goes_on_later(tmp_path):
     A stream whose reader does not read costs a bounded amount and is ended; its reader goes on from what it had, and
     nothing is missed.
     """
-    with staged(str(tmp_path / "store"), slow_seconds=1.0) as scene:
+    # The other reader is not cut off while the machine lets it wait for a commit.
+    with staged(str(tmp_path / "store"), slow_seconds=3.0) as scene:
         token = scene.token()
         before = scene.server.stats()["resident_kilobytes"]
         with (
