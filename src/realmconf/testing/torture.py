@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-NEXT_COMMAND_SECONDS = 5.0
+NEXT_COMMAND_SECONDS = 15.0
 """How long the first write after a massacre may take at most, on a busy machine."""
 
 CATCH_UP_SECONDS = 20.0
