@@ -281,7 +281,7 @@ def test_what_may_be_tried_again_is(postgres: Postgres, opened, schema: str, sql
 def test_a_time_out_of_the_server(postgres: Postgres, opened, schema: str) -> None:
     """Where the server's own time-out ends a write, nothing was changed."""
     append(opened(postgres.url(schema=schema)), ONE, {"n": 1})
-    name = role(postgres, "SET statement_timeout = '200ms'", "SUPERUSER")
+    name = role(postgres, "SET statement_timeout = '1s'", "SUPERUSER")
     store = opened(postgres.url(schema=schema, user=name))
     with postgres.connect() as holder, holder.transaction():
         holder.execute(f"LOCK TABLE {schema}.revision")
