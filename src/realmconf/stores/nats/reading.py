@@ -113,11 +113,13 @@ class Reading:
         Raises:
             StoreTooNew: It is so. Else whoever asks again is told what is wrong.
         """
+        # Of any replica, and not for long: mostly there is no leader for a moment, and the next one is waited for.
+        until = min(deadline, time.monotonic() + AGAIN_SECONDS)
         try:
-            form = await asking.last_message(wire, self.stream, self._anchor, deadline=deadline)
+            found = await asking.several(wire, self.stream, [self._anchor], up_to=0, deadline=until)
         except (RefusedError, UnsentError, LostError, DeniedError):
             return
-        if form is not None:
+        for form in found.messages.values():
             check_format(form.body, self.place)
 
     async def at(
