@@ -10,7 +10,9 @@ settings.register_profile(
 )
 settings.load_profile("untimed")
 
-# A script that starts the run behind `&` has it ignore interrupts, and so would all that it starts: their tests would
-# wait for an end that does not come.
+# A script that starts the run behind `&` has it ignore interrupts, and `nohup` the end of a terminal; so would all that
+# it starts, and their tests would wait for an end that does not come. What is handled here is not ignored there.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
