@@ -363,7 +363,10 @@ def served(tmp_path_factory):
     """A server in a process of its own, a client of its store, and a token for each kind of caller."""
     store = str(tmp_path_factory.mktemp("served") / "store")
     server = Server(store, "admin")
-    with connect(store, author="ada") as client, httpx.Client(base_url=server.url) as http:
+    with (
+        connect(store, author="ada") as client,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         yield client, http, cache(lambda role, relation: token_of(client, role, relation))
     server.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 from tests.surfaces.http.serving import served
 
@@ -105,7 +104,7 @@ def test_a_twin_is_not_named(server):
     """A name that differs from another realm's by case alone is refused, and the other one is not named."""
     server.client.realm("sEcReT-name").set({"a": 1})
     token = server.mint("write", realms="Secret-Name")
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}) as http:
+    with server.http(None, headers={"Authorization": f"Bearer {token}"}) as http:
         for query in ("", "?dry_run=true"):
             refused = http.put(f"/v1/realms/Secret-Name/config{query}", json={"config": {"a": 1}})
             assert (refused.status_code, refused.json()["code"]) == (400, "invalid_realm")

@@ -272,7 +272,7 @@ def test_only_who_may_is_answered(client, serving, token):
     server = serving()
     bearer = {"Authorization": f"Bearer {token('read').text}"}
     hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    with httpx2.Client(headers=JSON_AND_STREAM) as http:
+    with httpx2.Client(headers=JSON_AND_STREAM, timeout=60) as http:
         assert http.post(server.url, json=hello).status_code == 401
         assert (
             http.post(server.url, json=hello, headers={"Authorization": "Bearer rc_x"}).status_code
