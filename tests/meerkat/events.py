@@ -172,6 +172,8 @@ class Events:
     aged: list[float] = field(default_factory=list)
     """When the lock that was there was given an older time, as if its holder had been away for so long."""
     seen: list[Seen] = field(default_factory=list)
+    adopted: dict[int, str] = field(default_factory=dict)
+    """What ours said of each generation that it took in, also of those that nobody has looked at in time."""
     floor: int = 1
     """Where our history begins."""
     final: dict[str, int] = field(default_factory=dict)
@@ -193,6 +195,8 @@ def gather(lines: Iterable[dict[str, Any]], *, stale_seconds: float) -> Events:
             events.final = line["final"]
         elif "aged" in line:
             events.aged.append(line["at"])
+        elif "adopts" in line:
+            events.adopted[line["adopts"]] = line["message"]
         elif "floor" in line:
             events.floor = max(events.floor, line["floor"])
         elif "revision" in line:

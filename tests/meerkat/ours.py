@@ -22,7 +22,7 @@ from tests.meerkat.letter import Log, counters
 from tests.meerkat.plants import PLANTS
 
 import realmconf
-from realmconf.stores.meerkat import files, lockfile
+from realmconf.stores.meerkat import files, journal, lockfile
 
 if TYPE_CHECKING:
     from realmconf import ConfigRuntime, Revision
@@ -119,7 +119,7 @@ def stop_inside(log: Log, chance: random.Random, share: float) -> None:
 
 
 def tell_tenures(log: Log) -> None:
-    """Log when this process is inside the lock, and when it puts the text and the number there."""
+    """Log when this process is inside the lock, when it puts the text and the number there, and what it adopts."""
     take, give_back = lockfile.take, lockfile.Held.give_back
     put_over, put = files.Replacement.put_over, files.Replacement.put
 
@@ -151,6 +151,15 @@ def tell_tenures(log: Log) -> None:
         put(replacement)
         log.line(step="numbered")
 
+    begin = journal.Journal.begin
+
+    @wraps(begin)
+    def beginning(kept: journal.Journal, realm: Any, revision: Any, **more: Any) -> None:
+        begin(kept, realm, revision, **more)
+        if revision.kind == "adopt":
+            log.line(adopts=revision.generation, message=revision.message)
+
+    journal.Journal.begin = beginning  # type: ignore[assignment, method-assign]
     files.Replacement.put_over = putting_over  # type: ignore[assignment, method-assign]
     files.Replacement.put = putting  # type: ignore[assignment, method-assign]
     lockfile.take = taking

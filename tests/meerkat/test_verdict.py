@@ -396,6 +396,22 @@ def test_a_loss_of_ours_that_is_not_reported(story, message):
     assert any("nothing says so" in one for one in verdict.findings)
 
 
+@pytest.mark.parametrize(("told", "is_found"), [(2, False), (3, False), (1, True), (4, True)])
+def test_a_loss_of_ours_that_was_reported_unseen(story, told, is_found):
+    """A report may be in a generation that is below the floor by the time at which somebody looks."""
+    story.original("slow", 1, 100, leaves=130, generation=1, counters={})
+    story.ours("o", 1, 115, generation=1, counters={})
+    story._say(
+        131, "p", "ours", adopts=told, message="generation 1 was no longer in the files, whose"
+    )
+    story.original("b", 1, 132, generation=3, counters={"slow": 1})
+    story.original("c", 1, 134, generation=4, counters={"slow": 1, "b": 1})
+    story.revision(140, 4, {"slow": 1, "b": 1, "c": 1}, kind="adopt", message="written")
+    story.inside("p", 130.5, 131.5)
+    verdict = story.end({"slow": 1, "b": 1, "c": 1})
+    assert any("nothing says so" in one for one in verdict.findings) is is_found
+
+
 def test_a_loss_of_ours_that_ours_made(story):
     """That one of ours put an older text back is found, whoever else was at work."""
     verdict = overwritten(story, kind="patch")

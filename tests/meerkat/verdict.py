@@ -203,23 +203,30 @@ def _unrecorded(events: Events) -> Iterator[str]:
 
 
 def _unreported(events: Events, causes: Causes) -> Iterator[str]:
-    """Where a write of ours is gone from one revision to the next, that one is an adoption that says so."""
+    """
+    Where a write of ours is gone from one revision to the next, that one is an adoption that says so.
+
+    Or one between the two was, that nobody has looked at before what nobody saw came behind it.
+    """
     ours = {(one.writer, one.value): one for one in _ours(events)}
     recorded = sorted({one.generation: one for one in events.seen}.values(), key=_generation)
     newest: dict[str, int] = {}
+    before = 0
     for revision in recorded:
+        between = range(before + 1, revision.generation)
+        was_told = any(_REPORT.match(events.adopted.get(one, "")) for one in between)
         for writer, value in newest.items():
             if revision.counters.get(writer, 0) >= value:
                 continue
             said = f"{writer}={value} is gone in generation {revision.generation}"
             if revision.kind != "adopt":
                 yield f"{said}, which {revision.kind} of ours made"
-            elif (writer, value) in ours and not _is_reported(revision, writer):
+            elif (writer, value) in ours and not (was_told or _is_reported(revision, writer)):
                 if causes.is_hidden(ours[writer, value], revision):
                     yield HIDDEN
                 else:
                     yield f"{said}, and nothing says so: {revision.message!r}"
-        newest = dict(revision.counters)
+        newest, before = dict(revision.counters), revision.generation
 
 
 def _is_reported(revision: Seen, writer: str) -> bool:
