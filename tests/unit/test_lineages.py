@@ -691,3 +691,15 @@ def test_what_is_wrong_with_a_file_is_told_with_what_its_realm_inherits(tmp_path
         snapshot = client.realm("team").get()
     assert (snapshot.generation, snapshot.config) == (generation, {"x": 1 + generation})
     assert codes(snapshot) == ["working_copy_broken"]
+
+
+def test_what_a_realm_adds_to_an_inherited_element_stays(client):
+    """G10: where arrays are joined by a key, a change of one element leaves what the realm states of another."""
+    root, team = client.realm("global"), client.realm("team")
+    root.set_schema({"properties": {"jobs": {"x-merge-key": "name"}}})
+    root.set({"jobs": [{"name": "one"}, {"name": "two"}]})
+    team.set({"jobs": [{"name": "one", "x": 1}]})
+    wanted = {"jobs": [{"name": "one", "x": 1}, {"name": "two", "y": 2}]}
+    result = team.set(wanted, base=team.get())
+    assert result.document == wanted
+    assert team.get().config == wanted
