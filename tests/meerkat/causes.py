@@ -20,13 +20,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tests.meerkat.events import OURS
+from tests.meerkat.events import OURS, Read
 
 if TYPE_CHECKING:
     from tests.meerkat.events import Attempt, Events, Seen, Tenure
 
 OUTLIVED = "a holder outlived its lock"
 TAKEN_TWICE = "two took over the same lock"
+PATIENCE_SECONDS = 0.9
+"""How long a reader of ours waits at least before it takes what it cannot be sure of."""
 
 
 class Causes:
@@ -110,23 +112,26 @@ class Causes:
         """
         Why the number that *suspect* had read could be there once more, whatever was written since.
 
-        Somebody put that one, or an older one, after it was read: without the lock, since in order numbers only grow.
+        It has put what it had read back, with its own value.  And somebody put that number, or an older one, after it
+        was read: without the lock, since in order numbers only grow.
         """
-        since = max(
-            (
-                one.begun
-                for one in self._events.reads
-                if one.writer == suspect.writer and one.ended <= suspect.begun
-            ),
-            default=suspect.begun,
-        )
+        reads = [
+            one
+            for one in self._events.reads
+            if one.writer == suspect.writer and one.ended <= suspect.begun
+        ]
+        read = max(reads, key=lambda one: one.ended, default=None)
+        if read is None or suspect.announced is None:
+            return None
+        if suspect.counters != {**read.counters, suspect.writer: suspect.value}:
+            return None
+        since = read.begun if read.tenure is None else read.tenure.begun
         reasons = {
-            self._broken(self._with_those_before([one.tenure]))
+            self._broken(self._group_of.get(id(one.tenure), [one.tenure]))
             for one in self._events.attempts
             if one is not suspect
             and one.tenure is not None
             and one.announced is not None
-            and suspect.announced is not None
             and one.announced < suspect.announced
             and one.may_have_numbered_in(since, suspect.inside.begun)
         }
@@ -222,20 +227,20 @@ class Causes:
             for one in self._events.own_tenures
         )
 
-    def is_torn(self, generation: int, one: dict[str, int], other: dict[str, int]) -> bool:
+    def is_torn(self, seen: Read | Seen, other: Read | Seen) -> bool:
         """
-        Whether of *one* and *other*, both seen as *generation* of theirs, one is whole and the other torn.
+        Whether of *seen* and *other*, both of one generation of theirs, one is whole and the other torn.
 
         The torn one is the text of another of theirs under that one's number: between the two renames, by somebody who
         had waited in vain for the lock to come free or found none there; or put there by one that was inside although
         it had lost the lock.
         """
         return any(
-            self._is_whole(generation, whole) and self._is_anothers(generation, text)
-            for whole, text in ((one, other), (other, one))
+            self._is_whole(whole.generation, whole.counters) and self._is_anothers(torn)
+            for whole, torn in ((seen, other), (other, seen))
         )
 
-    def _is_whole(self, generation: int, counters: dict[str, int]) -> bool:
+    def _is_whole(self, generation: int | None, counters: dict[str, int]) -> bool:
         return any(
             one.side != OURS
             and one.counters == counters
@@ -244,14 +249,20 @@ class Causes:
             for one in self._events.attempts
         )
 
-    def _is_anothers(self, generation: int, counters: dict[str, int]) -> bool:
-        return any(
-            one.side != OURS
-            and one.counters == counters
-            and one.text_at is not None
-            and (
-                one.announced == generation + 1
-                or (one.tenure is not None and self._broken(self._group_of[id(one.tenure)]))
-            )
-            for one in self._events.attempts
-        )
+    def _is_anothers(self, torn: Read | Seen) -> bool:
+        for one in self._events.attempts:
+            if one.side == OURS or one.counters != torn.counters or one.text_at is None:
+                continue
+            tenure = one.tenure
+            is_lost = tenure is not None and self._broken(self._group_of[id(tenure)]) is not None
+            is_cut = tenure is None or tenure.is_cut
+            is_following = one.announced == (torn.generation or 0) + 1
+            if isinstance(torn, Read):
+                # Who could wait for the lock waits for a second.
+                was_there = one.may_have_been_torn_in(torn) or is_cut
+                has_waited = torn.ended - torn.begun >= PATIENCE_SECONDS
+                if was_there and (is_lost or (is_following and (is_cut or has_waited))):
+                    return True
+            elif one.text_at <= torn.at and (is_following or is_lost):
+                return True
+        return False

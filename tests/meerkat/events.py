@@ -92,6 +92,8 @@ class Read(Span):
 
     generation: int | None = None
     counters: dict[str, int] = field(default_factory=dict)
+    tenure: Tenure | None = None
+    """Of theirs, who read under the lock."""
 
 
 @dataclass
@@ -133,6 +135,13 @@ class Attempt(Span):
     def has_numbered(self) -> bool:
         """Whether its number was there: it was told so, or was seen to do it."""
         return self.done == "written" or self.number_at is not None
+
+    def may_have_been_torn_in(self, span: Span) -> bool:
+        """Whether its text can have stood there in *span*, and its number not yet."""
+        if self.text_at is None:
+            return False
+        until = self.number_at if self.number_at is not None else math.inf
+        return self.text_at <= span.ended and span.begun <= until
 
     def may_have_numbered_in(self, begun: float, ended: float) -> bool:
         """Whether it can have put its number there between the two."""
@@ -280,7 +289,7 @@ class _Reader:
         self._leaving = math.inf
         events = self._events
         (events.own_tenures if tenure.side == OURS else events.tenures).append(tenure)
-        if isinstance(self._call, Attempt):
+        if self._call is not None:
             self._call.tenure = tenure
 
     def _step(self, line: dict[str, Any]) -> None:
@@ -288,6 +297,10 @@ class _Reader:
         if step == "removing":
             self._removal = Removal(line["writer"], line["side"], begun=at)
             self._events.removals.append(self._removal)
+        elif step == "missed" and self._removal is not None:
+            # Somebody else had removed it.
+            self._events.removals.remove(self._removal)
+            self._removal = None
         elif step == "removed":
             self._removed(at)
         elif step == "lock":

@@ -214,7 +214,7 @@ class Runtime:
                     try:
                         self._lock.unlink()
                     except OSError:
-                        pass
+                        self._points.note("missed")
                     self._points.pass_by("removed")
                     # No deadline is asked about here, and nobody sleeps: so does the original.
                     continue

@@ -151,15 +151,24 @@ def tell_tenures(log: Log) -> None:
         put(replacement)
         log.line(step="numbered")
 
-    begin = journal.Journal.begin
+    begin, finish = journal.Journal.begin, journal.Journal.finish
+    begun: dict[str, Any] = {}
 
     @wraps(begin)
     def beginning(kept: journal.Journal, realm: Any, revision: Any, **more: Any) -> None:
+        begun[revision.digest] = revision
         begin(kept, realm, revision, **more)
-        if revision.kind == "adopt":
+
+    @wraps(finish)
+    def finishing(kept: journal.Journal, realm: Any, digest: str) -> bool:
+        is_kept = finish(kept, realm, digest)
+        revision = begun.pop(digest, None)
+        if is_kept and revision is not None and revision.kind == "adopt":
             log.line(adopts=revision.generation, message=revision.message)
+        return is_kept
 
     journal.Journal.begin = beginning  # type: ignore[assignment, method-assign]
+    journal.Journal.finish = finishing  # type: ignore[assignment, method-assign]
     files.Replacement.put_over = putting_over  # type: ignore[assignment, method-assign]
     files.Replacement.put = putting  # type: ignore[assignment, method-assign]
     lockfile.take = taking

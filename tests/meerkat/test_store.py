@@ -243,24 +243,64 @@ def test_an_overwritten_write_is_found_and_told(root, team):
     assert team.at(5).document["agent"]["model"] == "ours"
 
 
-@pytest.mark.parametrize("text", [TEXT, TEXT.replace("m1", "old")])
-def test_a_generation_that_was_told_is_not_gone_back_behind(root, team, text):
+@pytest.mark.parametrize("told", [5, 6])
+@pytest.mark.parametrize("model", ["m1", "old", "told"])
+def test_a_generation_that_was_told_is_not_gone_back_behind(root, team, told, model):
     """
     W12: what is read while another program is at work, and so is not kept, counts as well: where an older number is put
-    over it, what comes next has a higher one, for every reader.
+    over it, it is told on, and what comes next has a higher number, for every reader; it is in the history.
     """
     root.write(TEXT, 4)
     team.get()
-    root.write(TEXT.replace("m1", "m6"), 6)
+    root.write(TEXT.replace("m1", "told"), told)
     root.lock.write_text("config-runtime-lock")
-    assert team.get().generation == 6
-    root.lock.unlink()
-    root.write(text, 4)
+    assert team.get().generation == told
+    root.write(TEXT.replace("m1", model), 4)
+    os.utime(root.lock)
     with root.connect() as other:
         snapshot = other.realm("team").get()
-    assert snapshot.generation == 7 == root.number() == team.get().generation
-    assert [one.code for one in snapshot.warnings] == ["working_copy_overwritten"]
-    assert team.set_value("agent.model", "m8").generation == 8
+    assert (snapshot.generation, snapshot.document["agent"]["model"]) == (told, "told")
+    root.lock.unlink()
+    with root.connect() as other:
+        snapshot = other.realm("team").get()
+    following = told if model == "told" else told + 1
+    assert snapshot.generation == following == root.number() == team.get().generation
+    assert snapshot.document["agent"]["model"] == model
+    if model != "told":
+        assert [one.code for one in snapshot.warnings] == ["working_copy_overwritten"]
+        assert f"generation {told} was no longer in the files" in team.history()[0].message
+    assert team.at(told).document["agent"]["model"] == "told"
+    assert [one.generation for one in team.history()][-1] == (4 if told == 5 else 6)
+    assert team.set_value("agent.model", "m8").generation == following + 1
+    assert team.verify().generation == following + 1
+
+
+def test_what_was_told_is_no_hiding_place(root, client, team):
+    """What was told and not kept is forgotten with the next revision: a purge erases every copy of it."""
+    root.write(TEXT, 4)
+    team.get()
+    root.write(TEXT.replace("m1", "confidential"), 5)
+    root.lock.write_text("config-runtime-lock")
+    assert team.get().generation == 5
+    root.lock.unlink()
+    team.set_value("agent.model", "m6")
+    client.purge("team", 5)
+    for path in root.folder.parent.rglob("journal.db*"):
+        assert b"confidential" not in path.read_bytes()
+
+
+def test_a_deletion_behind_what_was_told(root, team):
+    """W12: a folder that is removed after a generation that was only told is a deletion of that one."""
+    root.write(TEXT, 4)
+    team.delete()
+    root.write(TEXT.replace("m1", "told"), 6)
+    root.lock.write_text("config-runtime-lock")
+    assert team.get().generation == 6
+    for path in root.folder.iterdir():
+        path.unlink()
+    root.folder.rmdir()
+    assert (team.get().generation, team.get().document) == (7, None)
+    assert team.set({"agent": {"model": "m8"}}).generation == 8
 
 
 def test_a_broken_file_keeps_the_last_good_one(root, team):
@@ -551,6 +591,24 @@ def test_a_text_that_was_there_for_an_instant(root, team, monkeypatch, is_lost):
         snapshot = team.get()
         assert (snapshot.generation, snapshot.document["limits"]) == (5, {"budget": 1})
     assert len(done) == 1
+
+
+def test_a_resolution_that_was_there_for_an_instant(root, team, monkeypatch):
+    """G6: the same for what settles a broken file: refused when it is tried again, it may be there all the same."""
+    root.write(TEXT, 4)
+    team.get()
+    root.config.write_text("x = [")
+
+    def overtaken(self, expected):
+        root.lock.unlink()
+        root.write(TEXT.replace("m1", "m2"), 5)
+        raise files.OvertakenError(was_there=True)
+
+    monkeypatch.setattr(files.Replacement, "put_over", overtaken)
+    with pytest.raises(OutcomeUnknown) as unknown:
+        team.resolve({"agent": {"model": "m2"}}, expected_generation=4)
+    assert unknown.value.reason == OVERTAKEN
+    assert team.get().generation == 5
 
 
 def test_a_number_put_over_anothers_is_no_success(root, team, monkeypatch):

@@ -165,9 +165,7 @@ def _changed(events: Events, causes: Causes) -> Iterator[str]:
         before = first.setdefault(one.generation, one)
         if before.digest == one.digest:
             continue
-        if before.kind == one.kind == "adopt" and causes.is_torn(
-            one.generation, before.counters, one.counters
-        ):
+        if before.kind == one.kind == "adopt" and causes.is_torn(before, one):
             yield TORN
         else:
             yield f"generation {one.generation} is another revision than before"
@@ -180,9 +178,7 @@ def _reread(events: Events, causes: Causes) -> Iterator[str]:
         known = None if read.generation is None else recorded.get(read.generation)
         if read.side != OURS or known is None or read.counters == known.counters:
             continue
-        if known.kind == "adopt" and causes.is_torn(
-            known.generation, read.counters, known.counters
-        ):
+        if known.kind == "adopt" and causes.is_torn(read, known):
             yield TORN
         else:
             yield f"{read.writer} read of generation {read.generation} what its revision does not say"

@@ -244,6 +244,11 @@ def test_reverts_over_several_writes():
     assert workfile.reverts({"a": 1}, newest_first, author="person") == ("/a",)
     assert workfile.reverts({}, newest_first, author="person") == ("/a",)
     assert workfile.reverts({"a": 4}, newest_first, author="person") == ()
+    other = revision(3, {"a": {"b": 1, "z": 1}})
+    own = revision(2, {"a": {"b": 1}}).replace(author="person")
+    older = revision(1, {"a": 5}).replace(author="person")
+    assert workfile.reverts({"a": 5}, [other, own, older], author="person") == ("/a", "/a/z")
+    assert workfile.reverts({"a": 5}, [own, older], author="person") == ()
     mine = [newest_first[0].replace(author="person"), *newest_first[1:]]
     assert workfile.reverts({"a": 2}, mine, author="person") == ()
     assert workfile.reverts({"a": 1}, mine, author="person") == ("/a",)

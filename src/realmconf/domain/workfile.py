@@ -292,9 +292,9 @@ def reverts(
 
 
 def _is_put_back(change: Change, newest_first: Sequence[Revision], author: str) -> bool:
-    """Whether the value was there before, and the last time before somebody else wrote over it."""
+    """Whether the value stood there before, and somebody else's write came after the last time that it did."""
     is_over_anothers = False
-    after = change.before
+    after = change.pointer.resolve(newest_first[0].document or {})
     for newer, older in pairwise(newest_first):
         before = change.pointer.resolve(older.document or {})
         is_over_anothers |= newer.author != author and not same(before, after)

@@ -28,8 +28,9 @@ from realmconf.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
-from realmconf.stores.meerkat import places
+from realmconf.stores.meerkat import places, tellings
 from realmconf.stores.meerkat.lockfile import LostLockError
+from realmconf.stores.meerkat.tellings import Told
 from realmconf.stores.protocol import Receipt
 
 TYPE_CHECKING = False
@@ -48,8 +49,6 @@ BUSY_MILLISECONDS = 5_000
 RECEIPTS_KEPT = 100_000
 """Per realm; the oldest goes first."""
 KEY_SHOWN = 16
-TOLD = "told:"
-"""How the rows of ``meta`` begin that say which generation of a realm somebody was told without its being kept."""
 FINISHED_SEARCHED = 256
 """Revisions among which one is looked for that somebody else may have finished meanwhile."""
 
@@ -102,13 +101,24 @@ class Known(Record):
     position: int
     place: Place | None = None
     """Where its files are not what its history is; None as a rule."""
-    told: int = 0
-    """The highest generation that a reader was told without its being kept, since another program was at work."""
+    told: Told | None = None
+    """What is newer still, and not kept; None as a rule."""
 
     @property
     def moved_to(self) -> str | None:
         """The store that the realm lives in, if not in this one."""
         return None if self.place is None else self.place.to
+
+    @property
+    def last(self) -> Revision:
+        """The newest that anybody was told."""
+        return self.revision if self.told is None else self.told.revision
+
+    @property
+    def last_floor(self) -> int:
+        """From where on the history up to ``last`` is known."""
+        is_next = self.told is None or self.told.revision.previous == self.revision.digest
+        return self.floor if is_next else self.last.generation
 
 
 class Intent(Record):
@@ -196,21 +206,30 @@ class Journal:
                 return None
             row = connection.execute(
                 "SELECT record, text, is_stamped, floor, position, (SELECT value FROM meta WHERE name = ?), "
-                "coalesce((SELECT value FROM meta WHERE name = ?), 0) "
+                "(SELECT value FROM meta WHERE name = ?) "
                 "FROM revision JOIN realm ON realm.name = realm WHERE realm = ? ORDER BY generation DESC LIMIT 1",
-                (f"{places.PREFIX}{realm}", f"{TOLD}{realm}", realm),
+                (f"{places.PREFIX}{realm}", f"{tellings.PREFIX}{realm}", realm),
             ).fetchone()
             if row is None:
                 return None
+            newest = self._revision(row[0])
             return Known(
-                revision=self._revision(row[0]),
+                revision=newest,
                 text=row[1],
                 is_stamped=bool(row[2]),
                 floor=row[3],
                 position=row[4],
                 place=places.parsed(row[5]),
-                told=row[6],
+                told=self._told(row[6], newest),
             )
+
+    def _told(self, value: object, newest: Revision) -> Told | None:
+        if value is None:
+            return None
+        stated = json.loads(str(value))
+        revision = self._revision(json.dumps(stated["record"]))
+        is_newer = revision.generation > newest.generation
+        return Told(revision=revision, text=stated["text"]) if is_newer else None
 
     def intents(self, realm: RealmName) -> list[Intent]:
         """The commits that were begun for *realm* and of which nobody has said yet what became of them."""
@@ -376,13 +395,18 @@ class Journal:
             _leave_out(connection, realm, known, revision.generation)
             return True
 
-    def tell(self, realm: RealmName, generation: int) -> None:
-        """Remember that a reader was told *generation*, which cannot be kept: nobody is told a lower one after it."""
+    def tell(self, realm: RealmName, told: Told) -> None:
+        """Remember what a reader is told that cannot be kept yet, until something newer is kept."""
         with self._writing() as connection:
-            connection.execute(
-                "INSERT INTO meta VALUES(?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
-                (f"{TOLD}{realm}", generation),
-            )
+            tellings.put(connection, realm, told, record=record_of(told.revision))
+
+    def keep_told(self, realm: RealmName, known: Known) -> None:
+        """Keep what was told beyond the newest revision, *known*: an older one stands in the files again."""
+        assert known.told is not None
+        told = known.told.revision
+        if self.note(realm, told, text=known.told.text) and known.last_floor == told.generation:
+            # It was told behind another one.
+            self.set_floor(realm, told.generation)
 
     def restyled(self, realm: RealmName, generation: int, *, text: str) -> None:
         """The newest revision stands in another text of the same document from now on."""
@@ -494,6 +518,7 @@ class Journal:
         )
         # The files say it.
         places.clear(connection, realm)
+        tellings.forget(connection, realm, generation)
 
     @staticmethod
     def insert_receipt(

@@ -80,7 +80,7 @@ class Pair:
             self.is_visible = overtaken.was_there and _is_lost(held)
             raise
         except OSError:
-            self.is_visible = not self._is_as_before()
+            self.is_visible = not self._is_as_before() or _is_lost(held)
             raise
 
     def _is_as_before(self) -> bool:

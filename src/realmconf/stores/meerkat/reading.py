@@ -27,6 +27,7 @@ from realmconf.stores.meerkat.lockfile import LostLockError
 from realmconf.stores.meerkat.look import PACE_SECONDS, PATIENCE_SECONDS, are_recent, stamps_of
 from realmconf.stores.meerkat.look import look as look_at
 from realmconf.stores.meerkat.sidecar import Sidecar
+from realmconf.stores.meerkat.tellings import Told
 from realmconf.stores.meerkat.view import View
 from realmconf.stores.protocol import Head, Notice
 
@@ -167,7 +168,7 @@ class Reading:
             return self._elsewhere(realm, seen, known)
         if known is not None and not seen.is_settled and not patience_seconds:
             # Whoever is at work may have changed one file and not yet the other.
-            return self._remembered(realm, seen, known.revision, known.floor, ())
+            return self._remembered(realm, seen, known.last, known.last_floor, ())
         found = self._settler.standing_of(seen, known, self._journal.intents(realm))
         notices: tuple[Notice, ...] = ()
         if adopts and seen.is_settled and _is_to_be_settled(found, seen):
@@ -210,8 +211,8 @@ class Reading:
         found: Standing,
         notices: tuple[Notice, ...],
     ) -> Head:
-        revision = None if known is None else known.revision
-        floor = 1 if known is None else known.floor
+        revision = None if known is None else known.last
+        floor = 1 if known is None else known.last_floor
         try:
             if found.kind == standing.UNFINISHED and _is_numbered(seen, found.generation):
                 assert found.intent is not None
@@ -227,9 +228,11 @@ class Reading:
                 elif (moved := self._journal.newest(realm)) and moved.moved_to is not None:
                     return self._elsewhere(realm, seen, moved)
                 else:
-                    self._tell(realm, found.generation, known)
+                    floor = 1 if known is None else known.floor
                     if known is None or known.revision.generation + 1 != found.generation:
                         floor = found.generation
+                    if known is not None and not seen.is_settled:
+                        self._tell(realm, revision, seen)
             elif found.kind == standing.UNKNOWN:
                 raise self._settler.unknown(realm)
             elif found.kind in standing.ADOPTED:
@@ -267,12 +270,14 @@ class Reading:
             return False
         return True
 
-    def _tell(self, realm: RealmName, generation: int, known: Known | None) -> None:
-        """Remember the number of what could not be noted, where that can be done."""
-        if self._read_only or known is None or known.told >= generation:
+    def _tell(self, realm: RealmName, revision: Revision, seen: Look) -> None:
+        """Remember what is told and cannot be noted, as somebody is at work, where that can be done."""
+        known = self._journal.newest(realm)
+        if self._read_only or known is None or known.last.generation >= revision.generation:
             return
+        told = Told(revision=revision, text=self._journal.digest(seen.text))
         with suppress(StoreReadOnly, StoreFull, StoreUnavailable):
-            self._journal.tell(realm, generation)
+            self._journal.tell(realm, told)
 
     def _finished(self, realm: RealmName, intent: Intent) -> Known | None:
         """Both files say that what was begun is committed: so does the journal, if it can be written."""
@@ -298,7 +303,7 @@ class Reading:
         if known is None:
             raise broken
         notice = Notice(code=broken.code, message=str(broken), path=self._layout.config(realm))
-        return self._remembered(realm, seen, known.revision, known.floor, (notice,))
+        return self._remembered(realm, seen, known.last, known.last_floor, (notice,))
 
     def _remembered(
         self,

@@ -258,6 +258,10 @@ class Settler:
             # What is written in its files from now on is for a person to look at.
             return ()
         found = self.standing_of(look, known, intents)
+        if found.kind == standing.REWOUND and known is not None and known.told is not None:
+            self._journal.keep_told(realm, known)
+            known = self._journal.newest(realm)
+            found = self.standing_of(look, known, intents)
         if found.kind == standing.UNFINISHED:
             assert found.intent is not None
             self._number(realm, look, held, found.generation, found.intent.text)
@@ -493,13 +497,17 @@ class Settler:
         and the next write goes on from there.  Without that it would give a number out again.
         """
         known = self._journal.newest(realm)
+        number = look.state.generation if isinstance(look.state, Sidecar) else 0
+        if known is not None and known.told is not None and number <= known.last.generation:
+            self._journal.keep_told(realm, known)
+            known = self._journal.newest(realm)
         newest = 0 if known is None else known.revision.generation
-        if not isinstance(look.state, Sidecar) or look.state.generation <= newest:
+        if number <= newest:
             return
         revision = self._written_elsewhere(
             realm,
             look,
-            look.state.generation,
+            number,
             known,
             None if known is None else known.revision.document,
             message="written by another program, and no document when it was looked at",

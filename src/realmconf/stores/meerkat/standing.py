@@ -28,7 +28,7 @@ EDITED = "edited"
 OVERWRITTEN = "overwritten"
 """The number is the newest one, its digest is gone and the text is another: by a holder that outlived its lock."""
 REWOUND = "rewound"
-"""The number is below one that somebody has read, gone or unreadable, and not just the number of what is known."""
+"""The number is gone, unreadable, or below one that was told, and the text is not that of the newest revision."""
 RENUMBERED = "renumbered"
 """As ``REWOUND``, with the text of the newest revision: nothing is lost but the number."""
 UNFINISHED = "unfinished"
@@ -77,10 +77,10 @@ def judge(
     is_ahead = known.place is not None and (text, number) in known.place.kept
     if is_ahead and (text, number) != (known.text, newest):
         return Standing(kind=DUE, generation=newest)
-    if state is None and not is_there and known.revision.tombstone:
+    told = known.last.generation
+    if state is None and not is_there and known.revision.tombstone and told == newest:
         # Deleted, and its folder with it: there is nothing to put a number beside.
         return Standing(kind=CLEAN, generation=newest)
-    told = max(newest, known.told)
     if number is None or number < told:
         same = text == known.text and told == newest
         return Standing(

@@ -168,10 +168,7 @@ class MeerkatStore:
         if len(set(realms)) > 1:
             raise Unsupported("Meerkat's files hold one realm each: no write can be of several")
         (realm,) = set(realms)
-        doubt: str | None = None
-        if getattr(self._doubts, "last", (None, None, None))[:2] == (realm, deadline):
-            # The same write is tried again, after an attempt whose outcome is unknown.
-            doubt = self._doubts.last[2]
+        doubt = self._doubt(realm, deadline)
         if precheck is not None and doubt is None:
             until = min(deadline, time.monotonic() + PATIENCE_SECONDS)
             precheck(self._reading.point({realm: self._reading.known_head(realm, until)}))
@@ -182,8 +179,19 @@ class MeerkatStore:
                 self._refuse_moved(realm)
             return [self._carried_out(realm, held, one, notices) for one in judgements]
 
-        try:
+        with self._remembering(realm, deadline):
             return self._turns.run_one(realm, deadline, write)
+
+    def _doubt(self, realm: RealmName, deadline: float) -> str | None:
+        """The write, by its id, that is tried again now, after an attempt of it whose outcome is unknown."""
+        last: tuple[object, object, str | None] = getattr(self._doubts, "last", (None, None, None))
+        return last[2] if last[:2] == (realm, deadline) else None
+
+    @contextmanager
+    def _remembering(self, realm: RealmName, deadline: float) -> Iterator[None]:
+        """Keep in mind that an attempt has an unknown outcome, for the next one."""
+        try:
+            yield
         except OutcomeUnknown as unknown:
             self._doubts.last = (realm, deadline, unknown.write_id)
             raise
@@ -318,6 +326,7 @@ class MeerkatStore:
     ) -> Sequence[Applied]:
         """See the protocol: what is no document is kept beside the file, and the newest revision is gone on from."""
         self._check_open()
+        doubt = self._doubt(realm, deadline)
 
         def write(locks: Mapping[RealmName, Held]) -> Sequence[Applied]:
             held = locks[realm]
@@ -335,15 +344,17 @@ class MeerkatStore:
                     text = f"what was no document is kept as {aside}"
                     notices = (Notice(code="working_copy_set_aside", message=text, path=aside),)
                 self._settler.count_on(realm, broken)
-            judgements = judge(self._reading.point({realm: self._reading.own(realm)}))
-            self._refuse_moved(realm)
+            with self._honest(realm, doubt):
+                judgements = judge(self._reading.point({realm: self._reading.own(realm)}))
+                self._refuse_moved(realm)
             done = [self._carried_out(realm, held, one, notices) for one in judgements]
             if broken is not None and not any(isinstance(one.decision, Append) for one in done):
                 # What was chosen is what is in force already: no write has put it into the file.
                 self._settler.restyle(realm, broken, held, None)
             return done
 
-        return self._turns.run([realm], deadline, write)
+        with self._remembering(realm, deadline):
+            return self._turns.run([realm], deadline, write)
 
     # --- watching -------------------------------------------------------------------------------
 
