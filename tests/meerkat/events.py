@@ -289,8 +289,10 @@ class _Reader:
         self._leaving = math.inf
         events = self._events
         (events.own_tenures if tenure.side == OURS else events.tenures).append(tenure)
-        if self._call is not None:
-            self._call.tenure = tenure
+        call = self._call
+        if call is not None and (isinstance(call, Read) or call.text_at is None):
+            # One that tries again after it has written is looked for where it has written.
+            call.tenure = tenure
 
     def _step(self, line: dict[str, Any]) -> None:
         step, at = line["step"], line["at"]
@@ -318,6 +320,7 @@ class _Reader:
         elif step == "write" and isinstance(self._call, Attempt):
             self._call.counters = line.get("counters", self._call.counters)
             self._call.text_at = at
+            self._call.tenure = self._tenure
         elif step == "overtaken" and isinstance(self._call, Attempt):
             since = at if self._call.text_at is None else self._call.text_at
             self._call.shown = Span(line["writer"], line["side"], begun=since, ended=at)

@@ -303,6 +303,16 @@ def test_a_deletion_behind_what_was_told(root, team):
     assert team.set({"agent": {"model": "m8"}}).generation == 8
 
 
+@pytest.mark.parametrize("number", [6, 7])
+def test_what_another_program_puts_back_is_listed(root, team, number):
+    """W6: a value that its writer has put back to what it was before ours, whether or not it was the next to write."""
+    root.write(TEXT, 4)
+    team.set_value("agent.model", "ours")
+    root.write(TEXT, number)
+    assert team.get().generation == number
+    assert team.history()[0].reverts == ("/agent/model",)
+
+
 def test_a_broken_file_keeps_the_last_good_one(root, team):
     """W14: reads go on, visibly; nothing is written over what somebody has yet to mend."""
     root.write(TEXT, 4)

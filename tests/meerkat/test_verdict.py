@@ -294,6 +294,23 @@ def test_a_text_of_ours_that_was_taken_back(story, entered, is_explained):
     assert bool(verdict.findings) is not is_explained
 
 
+def test_one_of_ours_that_tried_again(story):
+    """W6: what was lost was written in the first tenure of a write that was tried again, and is looked for there."""
+    story.original("slow", 1, 100, leaves=130, generation=1, counters={})
+    story._say(114.9, "o", "ours", do="write", value=1, expected=0, counters={"o": 1})
+    story._say(115, "o", "ours", step="lock", made=115)
+    for step in ("write", "number", "numbered"):
+        story._say(115.1, "o", "ours", step=step)
+    story._say(131, "o", "ours", step="unlink")
+    story._say(131, "o", "ours", step="released")
+    story.inside("o", 140, 141)
+    story._say(142, "o", "ours", done="written", value=1, generation=1)
+    story.revision(143, 1, {"o": 1})
+    story.revision(144, 2, {"slow": 1}, kind="adopt", message="generation 1 was overwritten in x")
+    verdict = story.end({"slow": 1})
+    assert (verdict.findings, [one.why for one in verdict.losses]) == ([], [OUTLIVED])
+
+
 @pytest.mark.parametrize("leaves", [119.5, 129.5])
 def test_one_that_was_stopped_before_it_wrote(story, leaves):
     """

@@ -126,7 +126,7 @@ class Settler:
             message=message,
             write_id=f"adopt-{generation}-{self._mark(look)[:24]}",
             created_at=_moment(look),
-            reverts=self._reverts(realm, document, FOREIGN_AUTHOR) if is_next else (),
+            reverts=self._reverts(realm, document, FOREIGN_AUTHOR),
             salt=sealed_salt(key, realm, generation, look.text),
             previous=before.digest if before is not None and is_next else GENESIS,
             policy=Policy() if before is None else before.policy,
@@ -134,7 +134,7 @@ class Settler:
         )
 
     def _reverts(self, realm: RealmName, document: Document | None, author: str) -> tuple[str, ...]:
-        """What of others' writes *document*, which follows the newest revision, puts back."""
+        """What of others' writes *document* puts back, which follows the newest revision, if not at once."""
         if document is None:
             return ()
         newest_first = self._journal.revisions(
@@ -360,7 +360,7 @@ class Settler:
             message=message or ("" if document is not None else "config.toml was removed"),
             write_id=f"adopt-{os.urandom(16).hex()}",
             created_at=_now(),
-            reverts=self._reverts(realm, document, author) if is_next else (),
+            reverts=self._reverts(realm, document, author),
             salt=os.urandom(16).hex(),
             previous=before.digest if before is not None and is_next else GENESIS,
             policy=Policy() if before is None else before.policy,
