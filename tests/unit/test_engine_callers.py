@@ -8,18 +8,38 @@ import threading
 
 import pytest
 
-from realmconf.errors import RealmMoved
+from realmconf.errors import OutcomeUnknown, RealmMoved, StoreTooNew
 from realmconf.runtime.aio import AsyncClient
 from realmconf.runtime.client import Client
 from realmconf.runtime.tokens import Tokens
-from realmconf.testing.conformance.base import TIMEOUT_SECONDS, soon
-from realmconf.testing.modelengine import ModelEngine, Storm
-from realmconf.testing.modelengine.weather import LOST
+from realmconf.stores.protocol import Arrival, Step
+from realmconf.testing.conformance.base import ONE, TIMEOUT_SECONDS, TWO, append, soon
+from realmconf.testing.modelengine import ModelEngine, Storm, Weather
+from realmconf.testing.modelengine.weather import ANSWER_LOST, LOST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
+
+    from realmconf.stores.engine.ledger import Changes
+
+ELSEWHERE = "sqlite:///elsewhere"
+
+
+class BroughtUp(Weather):
+    """The answer to a write is lost, and after it a later release brings the store up."""
+
+    def __init__(self) -> None:
+        self._is_later = False
+
+    def asking(self) -> None:
+        if self._is_later:
+            raise StoreTooNew("a later release has brought it up: planted")
+
+    def fate(self, changes: Changes) -> str:
+        self._is_later = True
+        return ANSWER_LOST
 
 
 @pytest.fixture
@@ -145,3 +165,33 @@ def test_a_watch_goes_on_in_a_child(client: Client) -> None:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
     watch.close()
+
+
+@pytest.mark.parametrize("what", ["void", "receive", "depart", "arrive"])
+def test_a_later_release_refuses_nothing_that_was_done(engine: ModelEngine, what: str) -> None:
+    """
+    G6: whoever makes an id void or moves a realm, and loses the answer, is not told that the store is too new, as if
+    nothing had been changed: it was done, and the outcome is unknown.
+    """
+    here, elsewhere = engine.open(), ModelEngine().open(name="elsewhere")
+    append(here, ONE, {"n": 1})
+    append(elsewhere, TWO, {"n": 1})
+    present, coming = here.head(ONE).revision, elsewhere.head(TWO).revision
+    assert present is not None
+    assert coming is not None
+    arrival = Arrival(
+        source=ELSEWHERE, floors={TWO: 1}, steps=(Step(position=1, realm=TWO, revision=coming),)
+    )
+    if what == "arrive":
+        here.depart(ONE, ELSEWHERE, finish=lambda _: None, deadline=soon())
+    late = engine.open(weather=BroughtUp())
+    acts: dict[str, Callable[[], object]] = {
+        "void": lambda: late.void(ONE, "mine", deadline=soon()),
+        "receive": lambda: late.receive(arrival, deadline=soon()),
+        "depart": lambda: late.depart(ONE, ELSEWHERE, finish=lambda _: None, deadline=soon()),
+        "arrive": lambda: late.arrive(ONE, digest=present.digest, deadline=soon()),
+    }
+    before = engine.state.version
+    with pytest.raises(OutcomeUnknown):
+        acts[what]()
+    assert engine.state.version > before

@@ -7,7 +7,13 @@ write whose answer was lost will never be carried out.  What is written is made 
 
 from __future__ import annotations
 
-from realmconf.errors import LockTimeout, OutcomeUnknown, RealmMoved, StoreUnavailable
+from realmconf.errors import (
+    LockTimeout,
+    OutcomeUnknown,
+    RealmconfError,
+    RealmMoved,
+    StoreUnavailable,
+)
 from realmconf.stores.engine.ledger import Changes, LostAnswerError
 from realmconf.stores.engine.noting import Noting
 from realmconf.stores.engine.patience import Patience
@@ -114,7 +120,8 @@ class Sending:
 
         try:
             self.until_done(touched, deadline=deadline)
-        except (StoreUnavailable, LockTimeout, OutcomeUnknown):
+        except RealmconfError:
+            # Whatever keeps this away, what was sent may have been carried out before.
             return False
         return True
 
