@@ -51,7 +51,7 @@ RECEIPTS_KEPT = 100_000
 class NatsLedger:
     """One stream, reached by one process; see ``Ledger`` for the contract."""
 
-    arrives_at_once = AtOnce(pieces=100, bytes=16 << 20)
+    arrives_at_once = AtOnce(pieces=100, bytes=4 << 20)
     """A realm's first revision may be six of a thousand messages, and rest on other rows besides."""
 
     def __init__(self, address: Address, known: Known, *, limits: Limits, read_only: bool) -> None:
