@@ -75,7 +75,9 @@ def write(folder: Path, name: str) -> None:
             except RealmMoved as moved:
                 client = homes[moved.to]
                 log.write(json.dumps({"told": moved.to}) + "\n")
-            except (LockTimeout, StoreUnavailable):
+            except (LockTimeout, StoreUnavailable) as late:
+                if not late.retryable:
+                    raise
                 # Nothing was written: a machine that does much else keeps one waiting for a turn, or for an answer.
                 log.write(json.dumps({"late": write_id}) + "\n")
             except OutcomeUnknown:

@@ -18,6 +18,7 @@ from realmconf.runtime.access import Grant
 from realmconf.runtime.aio import AsyncClient
 from realmconf.runtime.client import Client
 from realmconf.runtime.operations.session import Session
+from realmconf.stores.bell import Bells
 from realmconf.stores.engine import following
 from realmconf.stores.engine.following import BEAT_SECONDS, Following
 from realmconf.stores.engine.store import REALMS_AT_ONCE, EngineStore
@@ -29,9 +30,9 @@ from realmconf.testing.modelengine.weather import DOUBLED, ENDS, LOST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from realmconf.stores.engine.ledger import Row
+    from realmconf.stores.engine.ledger import News, Row
 
 WATCHERS = 1_000
 SETTLE_SECONDS = 0.05
@@ -287,16 +288,27 @@ def test_no_watcher_misses_repeats_or_reorders(seed: int) -> None:
 def test_a_lost_hint_costs_the_beat(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no hint comes at all, a watcher is told by the first look that begins after the commit."""
     looked: list[Following] = []
-    look = Following._look
+    told: dict[int, int] = {}
+    """How many looks had begun when the watcher was first rung with a generation at hand."""
+    look, ring = Following._look, Bells.ring
 
     def counting(following: Following) -> None:
         looked.append(following)
         look(following)
 
-    monkeypatch.setattr(Following, "_look", counting)
     engine = ModelEngine()
     deaf = Storm(seed=1, fates={}, hints={LOST: 1.0})
     with Client(engine.open(weather=deaf)) as client, Client(engine.open()) as other:
+        store, team = store_of(client), RealmName("team")
+
+        def ringing(bells: Bells, realms: Collection[RealmName] | None = None) -> None:
+            seen = store._followed.seen(team) if bells is store._bells else None
+            if seen is not None:
+                told.setdefault(seen.heads[team].generation, len(looked))
+            ring(bells, realms)
+
+        monkeypatch.setattr(Following, "_look", counting)
+        monkeypatch.setattr(Bells, "ring", ringing)
         other.realm("team").set({"n": 1})
         with client.realm("team").watch(after=1, view="own") as watch:
             time.sleep(SETTLE_SECONDS)
@@ -304,14 +316,25 @@ def test_a_lost_hint_costs_the_beat(monkeypatch: pytest.MonkeyPatch) -> None:
                 other.realm("team").set({"n": generation})
                 before = len(looked)
                 assert next(watch).generation == generation
-                assert len(looked) - before <= 1
-        assert set(looked) == {store_of(client)._following}
+                # A first question of the watcher's own needs no look.
+                assert told.get(generation, before) - before <= 1
+        assert 3 in told
+        assert set(looked) == {store._following}
 
 
 def test_the_own_commit_is_told_without_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
     """What this process has written is told to its watchers at once, from what it made, also where no hint comes."""
     # So far away that whoever is told was not told by it.
     monkeypatch.setattr(following, "BEAT_SECONDS", 3_600.0)
+    listens = threading.Event()
+    hinted = EngineStore._hinted
+
+    def noting(store: EngineStore, heard: Sequence[News] | None) -> None:
+        hinted(store, heard)
+        listens.set()
+
+    # Whoever begins to listen wakes all who watch.
+    monkeypatch.setattr(EngineStore, "_hinted", noting)
     engine = ModelEngine()
     deaf = Storm(seed=1, fates={}, hints={LOST: 1.0})
     with Client(engine.open(weather=deaf)) as client:
@@ -320,6 +343,7 @@ def test_the_own_commit_is_told_without_a_question(monkeypatch: pytest.MonkeyPat
         with realm.watch(after=1, view="own") as watch:
             waiting = threading.Thread(target=lambda: next(watch), daemon=True)
             waiting.start()
+            assert listens.wait(TIMEOUT_SECONDS)
             time.sleep(SETTLE_SECONDS)
             realm.set({"n": 2})
             waiting.join(TIMEOUT_SECONDS)

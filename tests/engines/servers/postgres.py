@@ -24,7 +24,7 @@ from tests.engines.servers.ports import free_port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 USER = "realmconf"
@@ -33,6 +33,9 @@ GUARDED = "guarded"
 PASSWORD = "p@ss/w:rd? #1"
 DATABASE = "realms"
 START_SECONDS = 60.0
+GONE = frozenset("ZX")
+STILL = GONE | {"T"}
+"""States of a process that does nothing."""
 
 HBA = f"""
 local all all trust
@@ -169,11 +172,9 @@ class Postgres:
         """End every process of it at once, as a power cut does to programs."""
         assert self._process is not None
         # Held still first: it would answer the end of one process by beginning others.
-        self._process.send_signal(signal.SIGSTOP)
+        self._hold()
         children = self._children()
-        for process in (self._process.pid, *children):
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        _signal([self._process.pid, *children], signal.SIGKILL)
         self._process.wait(START_SECONDS)
         self._process = None
         # As long as one of them is there the next server refuses to use their memory.
@@ -184,18 +185,27 @@ class Postgres:
 
     def pause(self) -> None:
         """Hold it still: connections are there, and nothing answers."""
-        self._signal(signal.SIGSTOP)
+        # The first one makes no new children any more.
+        self._hold()
+        children = self._children()
+        _signal(children, signal.SIGSTOP)
+        # They are its children, and not ours to be waited for.
+        deadline = time.monotonic() + START_SECONDS
+        while any(_state(process) not in STILL for process in children):
+            assert time.monotonic() < deadline, "a process of the server cannot be held still"
+            time.sleep(0.001)
+
+    def _hold(self) -> None:
+        """Hold its first process still."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        # On a busy machine it goes on for a while.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         """Let it go on."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
-        # The first one makes no new children any more.
-        for process in (self._process.pid, *self._children()):
-            with suppress(ProcessLookupError):
-                os.kill(process, number)
+        _signal([self._process.pid, *self._children()], signal.SIGCONT)
 
     def _children(self) -> list[int]:
         assert self._process is not None
@@ -270,11 +280,21 @@ class Postgres:
 
 def _is_running(process: int) -> bool:
     """Whether it still holds anything; one that is dead and not yet waited for does not."""
+    return _state(process) not in GONE
+
+
+def _state(process: int) -> str:
+    """As the kernel tells it; that of a dead one if there is none."""
     try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in {"Z", "X"}
+        return "X"
+
+
+def _signal(processes: Iterable[int], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 def _end_with_parent() -> None:
