@@ -12,7 +12,7 @@ import pytest
 from tests.engines.servers.nats import Cluster, Nats, edit, new_stream, request, streams
 from tests.engines.servers.nats_credentials import Operated
 
-from realmconf.domain.names import LIMITS
+from realmconf.domain.names import LIMITS, RealmName
 from realmconf.errors import (
     InvalidArgument,
     LimitExceeded,
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from realmconf.domain.names import RealmName
     from realmconf.stores.nats.layout import Message
     from realmconf.stores.protocol import Judgement, ReadView, Store
 
@@ -122,6 +121,7 @@ def test_a_reader_makes_nothing(nats: Nats) -> None:
         ({"discard": "old", "max_bytes": 1 << 20}, "its discard policy must be new"),
         ({"allow_atomic": False}, "allow_atomic must be set"),
         ({"allow_direct": False}, "allow_direct must be set"),
+        ({"allow_rollup_hdrs": True}, "allow_rollup_hdrs must not be set"),
     ],
 )
 def test_a_stream_that_would_lose_something(
@@ -161,7 +161,7 @@ def test_replicas_that_cannot_be(nats: Nats) -> None:
 def test_a_stream_of_somebody_elses(nats: Nats) -> None:
     """A stream that is fit for a store and has other messages in it, or a bucket of keys and values, is left alone."""
     stream, bucket = new_stream(), new_stream()
-    flags = '"allow_atomic":true,"allow_direct":true,"allow_rollup_hdrs":true,"allow_msg_ttl":true'
+    flags = '"allow_atomic":true,"allow_direct":true,"allow_msg_ttl":true'
     for name, subjects, used in (
         (stream, f'"{stream}.m.*","{stream}.{FORMAT}.>"', f"{stream}.m.theirs"),
         (f"KV_{bucket}", f'"$KV.{bucket}.>"', f"$KV.{bucket}.theirs"),
@@ -395,6 +395,47 @@ def test_a_user_who_may_only_read(guarded: Nats) -> None:
     assert owner.head(ONE).generation == 1
     reader.close()
     owner.close()
+
+
+@pytest.mark.parametrize("what", ["all", "sub"])
+def test_no_message_removes_others(one_or_three: Nats | Cluster, what: str) -> None:
+    """
+    Whoever may put messages down in one place, as readers of replicated streams do, removes nothing by them: neither
+    there nor elsewhere.
+    """
+    stream = new_stream()
+    store = opened(one_or_three.url(stream))
+    append(store, ONE, {"n": 1})
+    port = one_or_three.port if isinstance(one_or_three, Nats) else one_or_three.servers[0].port
+    place = f"{stream}.{FORMAT}.b.somebody"
+    assert "seq" in request(port, place, b"")
+    told = request(port, place, b"", headers={"Nats-Rollup": what})
+    assert "rollup not permitted" in told["error"]["description"]
+    found = request(port, f"$JS.API.STREAM.INFO.{stream}", b'{"subjects_filter":">"}')["state"]
+    assert {place, f"{stream}.m.key", f"{stream}.{FORMAT}.r.{ONE}"} <= set(found["subjects"])
+    assert store.head(ONE).generation == 1
+    store.close()
+
+
+def test_what_only_carries_a_condition_does_not_stay(one_or_three: Nats | Cluster) -> None:
+    """Writes that rest on other realms leave nothing behind that nobody reads."""
+    stream = new_stream()
+    store = opened(one_or_three.url(stream))
+    append(store, TWO, {"n": 1})
+
+    def judge(view: ReadView) -> list[Judgement]:
+        assert view.head(TWO).generation == 1
+        return [appending(realm, {"n": 9})(view)[0] for realm in (ONE, RealmName("three"))]
+
+    for _ in range(5):
+        store.apply([ONE, RealmName("three")], judge, deadline=soon())
+    port = one_or_three.port if isinstance(one_or_three, Nats) else one_or_three.servers[0].port
+    asked = f'{{"subjects_filter":"{stream}.{FORMAT}.g.*"}}'.encode()
+    deadline = soon()
+    while request(port, f"$JS.API.STREAM.INFO.{stream}", asked)["state"].get("subjects"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    store.close()
 
 
 def test_a_user_who_may_nothing(guarded: Nats) -> None:

@@ -277,8 +277,21 @@ class Cluster:
             cable.close()
 
 
-def request(port: int, subject: str, body: bytes, *, seconds: float = 2.0) -> Mapping[str, Any]:
+def request(
+    port: int,
+    subject: str,
+    body: bytes,
+    *,
+    seconds: float = 2.0,
+    headers: Mapping[str, str] | None = None,
+) -> Mapping[str, Any]:
     """What an administrator is answered, spoken by hand; empty if nothing came."""
+    said = f"PUB {subject} here {len(body)}"
+    if headers is not None:
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"NATS/1.0\r\n{lines}\r\n".encode()
+        body = head + body
+        said = f"HPUB {subject} here {len(head)} {len(body)}"
     with (
         suppress(OSError, ValueError),
         socket.create_connection(("127.0.0.1", port), seconds) as wire,
@@ -288,7 +301,7 @@ def request(port: int, subject: str, body: bytes, *, seconds: float = 2.0) -> Ma
         file.readline()
         wire.sendall(
             b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\nSUB here 1\r\n'
-            + f"PUB {subject} here {len(body)}\r\n".encode()
+            + f"{said}\r\n".encode()
             + body
             + b"\r\n"
         )

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from realmconf.stores.nats.layout import Message, Subjects
     from realmconf.stores.protocol import Receipt
 
+GUARD_SECONDS = 1
+"""How long a message is kept that only carries a condition: nobody reads it, and servers know no shorter time."""
+
 
 class Found:
     """What has to be known before messages can be composed."""
@@ -246,7 +249,7 @@ def guarded(messages: list[Outgoing], changes: Changes, subjects: Subjects) -> N
         if free:
             carrier = free.pop()
         else:
-            carrier = Outgoing(subjects.guard(guards), b"", {"Nats-Rollup": "sub"})
+            carrier = Outgoing(subjects.guard(guards), b"", {"Nats-TTL": f"{GUARD_SECONDS}s"})
             guards += 1
             messages.insert(0, carrier)
         carrier.headers[EXPECTED_ON] = subjects.row(realm)

@@ -63,7 +63,6 @@ def wanted(address: Address, subjects: Subjects) -> dict[str, Any]:
         "num_replicas": address.replicas or 1,
         "allow_direct": True,
         "allow_atomic": True,
-        "allow_rollup_hdrs": True,
         "allow_msg_ttl": True,
     }
 
@@ -210,9 +209,13 @@ def _check(config: Mapping[str, Any], address: Address, subjects: Subjects) -> N
         for name in ("mirror", "sources", "subject_transform")
         if config.get(name)
     ]
+    if config.get("allow_rollup_hdrs"):
+        faults.append(
+            "allow_rollup_hdrs must not be set: whoever may put one message down anywhere could remove all others"
+        )
     faults += [
         f"{name} must be set"
-        for name in ("allow_atomic", "allow_direct", "allow_rollup_hdrs", "allow_msg_ttl")
+        for name in ("allow_atomic", "allow_direct", "allow_msg_ttl")
         if not config.get(name)
     ]
     if faults:
