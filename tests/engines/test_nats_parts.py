@@ -13,6 +13,7 @@ from nacl.signing import SigningKey
 from realmconf.errors import StoreUnavailable
 from realmconf.stores.nats import asking, credentials
 from realmconf.stores.nats.client import STATUS, _parsed
+from realmconf.stores.nats.failures import LostError
 from realmconf.stores.nats.layout import Entry, Subjects
 from realmconf.stores.nats.link import Choice, Link
 from realmconf.stores.nats.reading import Reading
@@ -161,28 +162,26 @@ def test_what_is_lost_on_the_way_is_asked_again(*, is_stale_ok: bool) -> None:
     """
     A question that goes to a replica which cannot be reached is asked again until one answers.  Whoever takes an old
     answer may speak to the only one that does, which one question of several gets to: with every silence it is asked
-    twice as often, up to a limit.
+    twice as often.  So many that nobody answers are enough, and a late answer to any of them counts.
     """
-    link = mock.Mock(spec=Link, place="here")
-    reading = Reading(link, "configs", Subjects("configs"), is_barred=True)
+    reading = read_at_once()
     rounds: list[int] = []
-
-    async def repeated(ask: Callable[..., Awaitable[object]], *, deadline: float) -> object:
-        return await ask(None, deadline)
+    late: list[asyncio.Future[None]] = []
 
     async def several(*_: object, **__: object) -> asking.Several:
         rounds[-1] += 1
-        if len(rounds) < 6:
-            await asyncio.get_running_loop().create_future()
+        late.append(asyncio.get_running_loop().create_future())
+        await late[-1]
         return asking.Several({}, 7)
 
     plain = asyncio.wait
 
     async def waited(asked: set[asyncio.Task[object]], **more: Any) -> Any:
         rounds.append(0)
+        if len(rounds) == 8:
+            late[0].set_result(None)
         return await plain(asked, **more)
 
-    link.repeated = repeated
     with (
         mock.patch.object(asking, "several", several),
         mock.patch.object(asyncio, "wait", waited),
@@ -190,4 +189,38 @@ def test_what_is_lost_on_the_way_is_asked_again(*, is_stale_ok: bool) -> None:
     ):
         found = asyncio.run(reading._several(["one"], 0, 0.0, is_stale_ok=is_stale_ok))
     assert found.up_to == 7
-    assert rounds == ([1, 2, 4, 8, 8, 8] if is_stale_ok else [1] * 6)
+    assert rounds == ([1, 2, 4, 8, 1, 0, 0, 0] if is_stale_ok else [1] * 8)
+
+
+def test_an_answer_counts_beside_failures() -> None:
+    """Where a question was asked of several replicas, and an answer comes along with failures, it is the answer."""
+    reading = read_at_once()
+    asked_for = 0
+    plain = asyncio.wait
+
+    async def several(*_: object, **__: object) -> asking.Several:
+        nonlocal asked_for
+        asked_for += 1
+        if asked_for != 5:
+            raise LostError("planted")
+        return asking.Several({}, 7)
+
+    async def waited(asked: set[asyncio.Task[object]], **more: Any) -> Any:
+        if asked_for + len(asked) < 5:
+            return set(), asked
+        return await plain(asked)
+
+    with mock.patch.object(asking, "several", several), mock.patch.object(asyncio, "wait", waited):
+        found = asyncio.run(reading._several(["one"], 0, 0.0, is_stale_ok=True))
+    assert found.up_to == 7
+
+
+def read_at_once() -> Reading:
+    """What reads a replicated stream, each question of which goes to the servers once."""
+    link = mock.Mock(spec=Link, place="here")
+
+    async def repeated(ask: Callable[..., Awaitable[object]], *, deadline: float) -> object:
+        return await ask(None, deadline)
+
+    link.repeated = repeated
+    return Reading(link, "configs", Subjects("configs"), is_barred=True)

@@ -41,6 +41,8 @@ AGAIN_SECONDS = 0.25
 """Until it is asked again what no replica has answered."""
 AT_ONCE_MAX = 8
 """How many times it is asked then, at most, of whoever may be cut off from all the others."""
+UNANSWERED_MAX = 16
+"""So many questions without an answer are enough: a server that is only slow is not given more and more of them."""
 LOOK_BACK = (1, 16, 256)
 """Messages looked at in one question for the newest of a kind; then as many as at last."""
 
@@ -178,7 +180,7 @@ class Reading:
         Which of them is to answer the servers choose anew for each question, and for a while they may choose one that
         is cut off; so as long as nobody answers it is asked again, and the first answer counts.  Where an old answer
         will do, it may be the server spoken to that is cut off, and that chooses itself for one question in three, or
-        in five: what goes the other way is lost, and the next time it is asked twice as often.
+        in five: what goes the other way is lost, and the next time it is asked twice as often, up to a limit.
         """
         if not self.is_barred:
             return await self.link.repeated(ask, deadline=deadline)
@@ -188,12 +190,14 @@ class Reading:
             at_once = 1
             try:
                 while True:
-                    asked |= {asyncio.create_task(ask(wire, until)) for _ in range(at_once)}
+                    more = min(at_once, UNANSWERED_MAX - len(asked))
+                    asked |= {asyncio.create_task(ask(wire, until)) for _ in range(more)}
                     done, _ = await asyncio.wait(
                         asked, timeout=AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
                     )
                     if done:
-                        return done.pop().result()
+                        # One that failed tells nothing where another one has the answer.
+                        return min(done, key=_has_failed).result()
                     if is_stale_ok:
                         at_once = min(2 * at_once, AT_ONCE_MAX)
             finally:
@@ -444,3 +448,8 @@ def _entries(by_subject: Mapping[str, str], messages: Mapping[str, Message]) -> 
         message = messages.get(subject)
         found[realm] = Entry(realm, history="") if message is None else entry_in(message)
     return found
+
+
+def _has_failed(asked: asyncio.Task[Any]) -> bool:
+    """Whether *asked*, which is done, has no answer."""
+    return asked.cancelled() or asked.exception() is not None
