@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 from tests.engines.servers.nats import Cluster, Nats, edit, new_stream, request, streams
@@ -34,7 +36,7 @@ from realmconf.testing.conformance.base import ONE, TWO, append, appending, grow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any
 
@@ -261,11 +263,19 @@ def test_a_store_of_a_later_release(nats: Nats) -> None:
         opened(nats.url(stream))
 
 
+def last_of(port: int, stream: str) -> int:
+    """The sequence of the last message in *stream*."""
+    found = request(port, f"$JS.API.STREAM.INFO.{stream}", b"")["state"]["last_seq"]
+    assert isinstance(found, int)
+    return found
+
+
 def test_a_store_that_is_brought_up_while_it_is_open(one_or_three: Nats | Cluster) -> None:
     """
     A later release that makes the stream take its own subjects alone shuts out who has the store open and knows only
-    this format: nothing that they write arrives, and once it says so, and has taken away what is of this format, they
-    are told ``store_too_new`` by every write and every read.
+    this format: nothing that they write arrives.  Once it says so every write and every read tells ``store_too_new``,
+    before what is of this format is taken away and afterwards; and so does who reads on at an earlier point, once the
+    word of this format is gone.
     """
     stream = new_stream()
     url = one_or_three.url(stream)
@@ -275,8 +285,10 @@ def test_a_store_that_is_brought_up_while_it_is_open(one_or_three: Nats | Cluste
     else:
         port = one_or_three.servers[0].port
         stores.append(opened(one_or_three.url(stream, reads="stale")))
-    for n, store in enumerate(stores, start=1):
-        assert append(store, ONE, {"n": n}).generation == n
+
+    def wait_for_all() -> None:
+        if isinstance(one_or_three, Cluster):
+            one_or_three.wait_for_all(stream)
 
     def write(store: Store, *realms: RealmName, seconds: float = 30.0) -> None:
         def judge(view: ReadView) -> list[Judgement]:
@@ -284,33 +296,73 @@ def test_a_store_that_is_brought_up_while_it_is_open(one_or_three: Nats | Cluste
 
         store.apply(list(realms), judge, deadline=time.monotonic() + seconds)
 
-    later = [f"{stream}.m.*", f"{stream}.{FORMAT + 1}.>"]
-    assert "error" not in edit(port, stream, subjects=later)
-    for store in stores:
-        with pytest.raises((StoreUnavailable, LockTimeout, OutcomeUnknown)):
-            write(store, ONE, seconds=0.5)
-    assert "seq" in request(port, f"{stream}.m.format", str(FORMAT + 1).encode())
-    for store in stores:
-        for realms in ([ONE], [TWO], [ONE, TWO]):
-            with pytest.raises(StoreTooNew, match=f"format {FORMAT + 1}"):
-                write(store, *realms)
-    purged = request(
-        port,
-        f"$JS.API.STREAM.PURGE.{stream}",
-        f'{{"filter":"{stream}.{FORMAT}.>"}}'.encode(),
-    )
-    assert purged["success"]
-    for store in stores:
-        for realm in (ONE, TWO):
-            with pytest.raises(StoreTooNew):
-                store.head(realm)
-        with pytest.raises(StoreTooNew), store.view() as view:
-            view.head(ONE)
+    def purge(subject: str, **more: int) -> None:
+        fields = json.dumps({"filter": subject, **more}).encode()
+        assert request(port, f"$JS.API.STREAM.PURGE.{stream}", fields)["success"]
+
+    def refuse_everything() -> None:
+        for store in stores:
+            for realms in ([ONE], [TWO], [ONE, TWO]):
+                with pytest.raises(StoreTooNew, match=f"format {FORMAT + 1}.*upgrade realmconf"):
+                    write(store, *realms)
+            moving: Any = store
+            reads: list[Callable[[ReadView], object]] = [
+                lambda view: view.head(ONE),
+                lambda view: view.head(TWO),
+                lambda view: view.realms(),
+                lambda view: view.children(ONE),
+                lambda view: view.revisions(ONE),
+                lambda view: view.receipt(ONE, "given-1"),
+                lambda view: view.schema("0" * 64),
+                lambda _, store=store: store.head(ONE),  # type: ignore[misc]
+                lambda _, store=store: store.head(TWO),  # type: ignore[misc]
+                lambda _, moving=moving: moving.receipts(ONE),  # type: ignore[misc]
+                lambda _, moving=moving: moving.request_keys(),  # type: ignore[misc]
+            ]
+            for read in reads:
+                with pytest.raises(StoreTooNew), store.view() as view:
+                    read(view)
         with pytest.raises(StoreTooNew):
-            write(store, ONE)
+            opened(url)
+
+    for n in (1, 2, 3):
+        assert append(stores[n % len(stores)], ONE, {"n": n}, write_id=f"given-{n}").generation == n
+    with ExitStack() as views:
+        early = [views.enter_context(store.view()) for store in stores]
+        assert [view.head(ONE).generation for view in early] == [3] * len(stores)
+        before = last_of(port, stream)
+        later = [f"{stream}.m.*", f"{stream}.{FORMAT + 1}.>"]
+        assert "error" not in edit(port, stream, subjects=later)
+        for store in stores:
+            with pytest.raises((StoreUnavailable, LockTimeout, OutcomeUnknown)):
+                write(store, ONE, seconds=0.5)
+        # Who comes now is not told to take that back.
+        with pytest.raises(StoreTooNew):
+            opened(url)
+        assert last_of(port, stream) == before
+        assert "seq" in request(port, f"{stream}.m.format", str(FORMAT + 1).encode())
+        wait_for_all()
+        refuse_everything()
+        for view in early:
+            assert view.revision(ONE, 1).document == {"n": 1}
+        purge(f"{stream}.m.format", keep=1)
+        purge(f"{stream}.{FORMAT}.>")
+        wait_for_all()
+        for view in early:
+            for read in (
+                lambda view: view.head(TWO),
+                lambda view: view.realms(),
+                lambda view: view.newest(),
+                lambda view: view.last_position(),
+                lambda view: view.revision(ONE, 1),
+                lambda view: view.receipt(ONE, "given-1"),
+            ):
+                with pytest.raises(StoreTooNew):
+                    read(view)
+    refuse_everything()
+    assert last_of(port, stream) == before + 1
+    for store in stores:
         store.close()
-    with pytest.raises(StoreTooNew):
-        opened(url)
     left = request(port, f"$JS.API.STREAM.INFO.{stream}", b'{"subjects_filter":">"}')["state"][
         "subjects"
     ]

@@ -224,3 +224,18 @@ def read_at_once() -> Reading:
 
     link.repeated = repeated
     return Reading(link, "configs", Subjects("configs"), is_barred=True)
+
+
+@pytest.mark.parametrize(
+    ("taken", "found"),
+    [
+        ([], 0),
+        (["configs.m.*", "configs.1.>"], 1),
+        (["configs.m.*", "configs.12.>", "configs.2.>"], 12),
+        (["others.3.>", "configs.3.r.>", "configs.x3.>", "configs.3", "c.configs.4.>"], 0),
+        (["configs." + "9" * 5_000 + ".>"], 0),
+    ],
+)
+def test_the_format_that_a_stream_takes(taken: list[str], found: int) -> None:
+    """Which format's messages a stream takes is told by its subjects."""
+    assert Subjects("configs").format_taken(taken) == found

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 START_SECONDS = 30.0
 NOBODYS_PORT = 9
 LEADER_SECONDS = 60.0
+STATE = ("messages", "first_seq", "last_seq")
+"""By which it is seen what a server has of a stream."""
 
 _numbers = count(1)
 _libc = ctypes.CDLL(None)
@@ -61,7 +63,7 @@ class Nats:
         """
         *settings* are lines of its configuration; *jetstream* lines inside JetStream's part of it.
 
-        One that is *monitored* can be asked for its ``connections``.
+        One that is *monitored* can be asked for its ``connections``, and for what it has of a stream.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="realmconf-nats-"))
         self.port = free_port()
@@ -147,6 +149,17 @@ class Nats:
         with urlopen(f"http://127.0.0.1:{self._monitor_port}/connz", timeout=10) as answer:
             return [one for one in json.load(answer)["connections"] if one.get("name")]
 
+    def state_of(self, stream: str) -> Mapping[str, Any]:
+        """What this very server has of *stream*, whoever leads it; empty if it has nothing of it."""
+        url = f"http://127.0.0.1:{self._monitor_port}/jsz?streams=true"
+        with urlopen(url, timeout=10) as answer:
+            accounts = json.load(answer).get("account_details") or []
+        for one in (one for account in accounts for one in account.get("stream_detail") or []):
+            if one["name"] == stream:
+                found: Mapping[str, Any] = one["state"]
+                return found
+        return {}
+
     @property
     def is_running(self) -> bool:
         return self._process is not None
@@ -204,6 +217,7 @@ class Cluster:
                 self.servers.append(
                     Nats(
                         is_synced=is_synced,
+                        monitored=True,
                         settings=f"""
                             server_name: "n{number}"
                             cluster {{
@@ -257,6 +271,21 @@ class Cluster:
                         return self.servers[int(name[1:])]
             assert time.monotonic() < deadline, "the stream has no leader"
             time.sleep(0.05)
+
+    def wait_for_all(self, stream: str) -> None:
+        """Wait until each server has carried out what the leader of *stream* has, so that any may be asked for it."""
+        deadline = time.monotonic() + LEADER_SECONDS
+        while True:
+            leader = self.leader_of(stream)
+            state = request(leader.port, f"$JS.API.STREAM.INFO.{stream}", b"").get("state", {})
+            known = [[one.get(what) for what in STATE] for one in [state, *self._states(stream)]]
+            if known[0][0] is not None and all(one == known[0] for one in known):
+                return
+            assert time.monotonic() < deadline, f"the servers do not come to have the same: {known}"
+            time.sleep(0.02)
+
+    def _states(self, stream: str) -> Sequence[Mapping[str, Any]]:
+        return [one.state_of(stream) for one in self.servers]
 
     def part(self, server: Nats) -> None:
         """Let *server* hear nothing of the others, and they nothing of it; clients reach them all."""

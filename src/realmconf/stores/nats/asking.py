@@ -19,10 +19,12 @@ from realmconf.stores.nats.layout import Message
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, NamedTuple
 
     from realmconf.stores.nats.client import Heard
     from realmconf.stores.nats.wire import Wire
+else:
+    from typing import NamedTuple
 
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_ON = "Nats-Expected-Last-Subject-Sequence-Subject"
@@ -70,11 +72,11 @@ class Several:
 
     __slots__ = ("messages", "up_to")
 
-    def __init__(self, messages: Mapping[str, Message], up_to: int | None) -> None:
+    def __init__(self, messages: Mapping[str, Message], up_to: int) -> None:
         self.messages = messages
         """By subject."""
         self.up_to = up_to
-        """The last sequence that the answer speaks of; None where it found nothing at all and does not say."""
+        """The last sequence that the answer speaks of; 0 where it found nothing at all and does not say."""
 
 
 async def several(
@@ -95,7 +97,7 @@ async def several(
         end = answers[-1].headers or {}
         status = end.get(STATUS)
         if status == "404":
-            return Several(messages, up_to or None)
+            return Several(messages, up_to)
         if status != "204":
             raise _unexpected(end)
         messages.update((one.subject, one) for one in map(_message, answers[:-1]))
@@ -159,7 +161,14 @@ async def stretch(
     return [_message(answer) for answer in answers[:-1]]
 
 
-async def subjects_under(wire: Wire, stream: str, subject: str, *, deadline: float) -> list[str]:
+class Names(NamedTuple):
+    """Subjects that have messages, and those that the stream took when it was asked for the last of them."""
+
+    found: list[str]
+    taken: frozenset[str]
+
+
+async def subjects_under(wire: Wire, stream: str, subject: str, *, deadline: float) -> Names:
     """All subjects that match *subject*, with wildcards, as the stream's leader has them."""
     found: list[str] = []
     while True:
@@ -171,7 +180,7 @@ async def subjects_under(wire: Wire, stream: str, subject: str, *, deadline: flo
         page = answer["state"].get("subjects") or {}
         found += page
         if len(page) < NAMES_AT_ONCE:
-            return found
+            return Names(found, frozenset(answer["config"].get("subjects") or ()))
 
 
 async def put(

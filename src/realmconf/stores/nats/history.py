@@ -106,6 +106,8 @@ class Histories:
         subject = self._subject_at(entry, entry.position)
         found = await self._carrying(subject, entry.position, deadline, is_stale_ok=is_stale_ok)
         if found is None or found.packed is None:
+            # Unless all that is of this format was taken away since.
+            await self._reading.point(deadline)
             raise StoreCorrupt(
                 f"realm {entry.realm}: the stream has lost generation {entry.generation}"
             )

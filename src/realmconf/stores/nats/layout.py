@@ -21,6 +21,15 @@ and without it, since every release has to find them::
 
 A *history* is the key that a realm's receipts are kept under: it goes along when the realm is renamed.  Of the messages
 before the rename the row remembers on whose subject they are, and up to where (``trail``).
+
+A release that brings a store up to its own format has to do so in this order, each step once the one before is done:
+
+1. The stream takes the subjects of its format in the place of the older one's: no write of an older release arrives.
+2. It puts its number down as the format, and then removes the older message with it (a purge that keeps one): who knows
+   the older format alone is told so, whatever point is read at, before anything is missing.
+3. It copies what there is.  Sequences that rows, their trails and what tells of erased revisions hold are absolute:
+   those of the copies are other ones.
+4. It purges what is of the older format, and only then writes anything else.
 """
 
 from __future__ import annotations
@@ -286,6 +295,12 @@ class Subjects:
         self.rows = f"{self._prefix}.r.>"
         self.rows_prefix = f"{self._prefix}.r."
 
+    def format_taken(self, subjects: Iterable[str]) -> int:
+        """The highest format whose messages a stream with *subjects* takes; 0 if it takes those of none."""
+        own = re.compile(re.escape(self._stream) + r"\.([1-9][0-9]{0,8})\.>")
+        found = (own.fullmatch(one) for one in subjects)
+        return max((int(one[1]) for one in found if one is not None), default=0)
+
     def row(self, realm: str) -> str:
         """What is said of a realm."""
         return f"{self._prefix}.r.{token(realm)}"
@@ -349,10 +364,20 @@ def check_format(body: bytes, place: str) -> None:
         raise StoreCorrupt(
             f"{place}: the stream holds something else, or is damaged; name another stream"
         ) from None
+    check_number(found, place)
+
+
+def check_number(found: int, place: str) -> None:
+    """
+    See that this release may use what is of the format with the number *found*.
+
+    Raises:
+        StoreTooNew: It is a later one.
+    """
     if found > FORMAT:
         raise StoreTooNew(
             f"{place}: a later release of realmconf has made it, or has brought it up (format {found}; this one knows "
-            f"{FORMAT})"
+            f"formats up to {FORMAT}): upgrade realmconf"
         )
 
 

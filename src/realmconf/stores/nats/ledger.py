@@ -162,7 +162,14 @@ class NatsLedger:
         def run(work: Callable[[float], Coroutine[Any, Any, T]]) -> T:
             return self._run(work, deadline)
 
-        yield View(run, self._reading, self._histories, self._known, self._minted)
+        yield View(
+            run,
+            self._reading,
+            self._histories,
+            self._known,
+            self._minted,
+            is_stale_ok=self._is_stale_ok,
+        )
 
     # --- writing ---------------------------------------------------------------------------------
 

@@ -5,6 +5,9 @@ Decides how the newest is known to be the newest.  A stream on one server answer
 of several messages is one point.  Of a replicated one an old leader may not know yet that it is none, and a replica may
 lag: so whoever reads first puts down a message of their own, which only a leader with a majority can acknowledge, and
 takes no answer but from a replica that has it.
+
+Whatever is asked for, the store's format is asked for along with it, so that nothing of a store that was brought up to
+a later one is taken for the newest, nor what was taken away then for what never was.
 """
 
 from __future__ import annotations
@@ -78,22 +81,8 @@ class Reading:
         """A sequence up to which everything is there that was acknowledged before this was called."""
         if self.is_barred:
             return await self._barred(deadline)
-        return await self._anchored(deadline)
-
-    async def _anchored(self, deadline: float, *, is_stale_ok: bool = False) -> int:
-        """
-        Up to where that is known which a store is never without; it tells the format.
-
-        Raises:
-            StoreTooNew: The stream was brought up to a later one.
-        """
-        found = await self._several([self._anchor], 0, deadline, is_stale_ok=is_stale_ok)
-        if found.up_to is None:
-            raise StoreUnavailable(
-                "the stream is empty: it was purged, or made anew; open the store again",
-                retryable=False,
-            )
-        check_format(found.messages[self._anchor].body, self.place)
+        found = await self._several([], 0, deadline)
+        await self._check_there(found, deadline)
         return found.up_to
 
     async def _barred(self, deadline: float) -> int:
@@ -139,15 +128,19 @@ class Reading:
         self, subjects: Sequence[str], point: int, deadline: float
     ) -> Mapping[str, Message]:
         if not self.is_barred:
-            return (await self._several(subjects, point, deadline)).messages
+            found = await self._several(subjects, point, deadline)
+            await self._check_there(found, deadline)
+            return found.messages
         since = time.monotonic()
         while True:
-            found = dict(
-                (await self._several([*subjects, self._barrier], point, deadline)).messages
-            )
-            raised = found.pop(self._barrier, None)
+            found = await self._several([*subjects, self._barrier], point, deadline)
+            raised = found.messages.get(self._barrier)
             if raised is not None and raised.sequence == point:
-                return found
+                await self._check_there(found, deadline)
+                return found.messages
+            if self._anchor not in found.messages:
+                # It may be that this is gone, too, and will never come.
+                await self._several([], 0, deadline)
             if time.monotonic() + LAG_SECONDS >= deadline:
                 raise StoreUnavailable(
                     "the replicas of the stream have not caught up in time, or the point that was read at is older "
@@ -162,10 +155,39 @@ class Reading:
     async def _several(
         self, subjects: Sequence[str], up_to: int, deadline: float, *, is_stale_ok: bool = False
     ) -> asking.Several:
-        async def ask(wire: Wire, until: float) -> asking.Several:
-            return await asking.several(wire, self.stream, subjects, up_to=up_to, deadline=until)
+        """
+        The newest messages on *subjects* up to *up_to* (0: that there are), and along with them that of the format.
 
-        return await self._of_any(ask, deadline, is_stale_ok=is_stale_ok)
+        Raises:
+            StoreTooNew: The stream was brought up to a later one.
+        """
+        wanted = [*subjects, self._anchor]
+
+        async def ask(wire: Wire, until: float) -> asking.Several:
+            return await asking.several(wire, self.stream, wanted, up_to=up_to, deadline=until)
+
+        found = await self._of_any(ask, deadline, is_stale_ok=is_stale_ok)
+        form = found.messages.get(self._anchor)
+        if form is not None:
+            check_format(form.body, self.place)
+        return found
+
+    async def _check_there(
+        self, found: asking.Several, deadline: float, *, is_stale_ok: bool = False
+    ) -> None:
+        """
+        See that *found* has what a store is never without, so that what is missing in it was never there.
+
+        Raises:
+            StoreTooNew: The stream was brought up to a later format since.
+            StoreUnavailable: Everything was taken away.
+        """
+        if self._anchor not in found.messages:
+            await self._several([], 0, deadline, is_stale_ok=is_stale_ok)
+            raise StoreUnavailable(
+                "the stream is empty: it was purged, or made anew; open the store again",
+                retryable=False,
+            )
 
     async def _of_any(
         self,
@@ -212,29 +234,20 @@ class Reading:
 
     async def newest_entries(
         self, realms: Sequence[str], deadline: float, *, is_stale_ok: bool = False
-    ) -> tuple[Mapping[str, Entry], int | None]:
-        """The newest rows of *realms*, or what any replica takes for them, at one point; and that, if it is known."""
+    ) -> tuple[Mapping[str, Entry], int]:
+        """The newest rows of *realms*, or what any replica takes for them, at one point; and that."""
         point = await self._barred(deadline) if self.is_barred and not is_stale_ok else 0
         if point or len(realms) > SUBJECTS_AT_ONCE:
             point = point or await self.point(deadline)
             return await self.entries(realms, point, deadline), point
         by_subject = {self.subjects.row(realm): realm for realm in realms}
         found = await self._several(list(by_subject), 0, deadline, is_stale_ok=is_stale_ok)
-        if found.up_to is None:
-            # Nothing of them: they were never written, or everything of this format was taken away.
-            await self._anchored(deadline, is_stale_ok=is_stale_ok)
+        if is_stale_ok and self._anchor not in found.messages:
+            # A replica has answered that has nothing yet, perhaps: of a stream that was just made.
+            await asyncio.sleep(AGAIN_SECONDS)
+            found = await self._several(list(by_subject), 0, deadline, is_stale_ok=True)
+        await self._check_there(found, deadline, is_stale_ok=is_stale_ok)
         return _entries(by_subject, found.messages), found.up_to
-
-    async def entries_now(
-        self, realms: Iterable[str], deadline: float
-    ) -> tuple[Mapping[str, Entry], int]:
-        """The newest rows of *realms*, and the point that they are of."""
-        wanted = list(realms)
-        entries, point = await self.newest_entries(wanted, deadline)
-        if point is None:
-            point = await self.point(deadline)
-            entries = await self.entries(wanted, point, deadline)
-        return entries, point
 
     async def entries(
         self, realms: Iterable[str], point: int, deadline: float
@@ -250,8 +263,12 @@ class Reading:
             return await asking.last_message(wire, self.stream, self.subjects.rows, deadline=until)
 
         found = await self.link.repeated(ask, deadline=deadline)
-        if found is None or found.sequence <= point:
-            return 0 if found is None else found.sequence
+        if found is None:
+            # There was none at that point either, unless all are gone since.
+            await self._at([], point, deadline)
+            return 0
+        if found.sequence <= point:
+            return found.sequence
         before = await self.last_before(point, deadline, only_heads=False)
         return 0 if before is None else before.sequence
 
@@ -397,26 +414,23 @@ class Reading:
                 else:
                     best, low = message, message.sequence + 1
             return None if best is None else entry_in(best)
-        found = (await self._several([subject], last, deadline)).messages.get(subject)
+        found = (await self._at([subject], last, deadline)).get(subject)
         return None if found is None or found.sequence < first else entry_in(found)
 
     # --- what was erased -------------------------------------------------------------------------
 
     async def newest(self, subject: str, deadline: float) -> Message | None:
         """The newest message on *subject*."""
-        if self.is_barred:
-            # An old leader would tell what was the newest once.
-            return (await self._at([subject], await self._barred(deadline), deadline)).get(subject)
+        # An old leader would tell what was the newest once.
+        point = await self._barred(deadline) if self.is_barred else 0
+        return (await self._at([subject], point, deadline)).get(subject)
 
-        async def ask(wire: Wire, until: float) -> Message | None:
-            return await asking.last_message(wire, self.stream, subject, deadline=until)
-
-        return await self.link.repeated(ask, deadline=deadline)
-
-    async def unchanging(self, subject: str, deadline: float) -> Message | None:
+    async def unchanging(
+        self, subject: str, deadline: float, *, is_stale_ok: bool = False
+    ) -> Message | None:
         """The message on *subject*, on which there is never another one: whatever replica has it has the newest."""
         if self.is_barred:
-            found = await self._several([subject], 0, deadline, is_stale_ok=True)
+            found = await self._several([subject], 0, deadline, is_stale_ok=is_stale_ok)
             if subject in found.messages:
                 return found.messages[subject]
         return await self.newest(subject, deadline)
@@ -436,10 +450,14 @@ class Reading:
     async def subjects_under(self, subject: str, deadline: float) -> list[str]:
         """All subjects that match."""
 
-        async def ask(wire: Wire, until: float) -> list[str]:
+        async def ask(wire: Wire, until: float) -> asking.Names:
             return await asking.subjects_under(wire, self.stream, subject, deadline=until)
 
-        return await self.link.repeated(ask, deadline=deadline)
+        names = await self.link.repeated(ask, deadline=deadline)
+        if not names.taken.issuperset(self.subjects.all):
+            # A later release brings it up: before it takes anything away that would be listed, it says so.
+            await self.point(deadline)
+        return names.found
 
 
 def _entries(by_subject: Mapping[str, str], messages: Mapping[str, Message]) -> Mapping[str, Entry]:

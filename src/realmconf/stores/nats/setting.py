@@ -14,7 +14,7 @@ from realmconf.errors import StoreCorrupt, StoreReadOnly, StoreUnavailable
 from realmconf.stores.nats import failures
 from realmconf.stores.nats.asking import EXPECTED, last_message, put
 from realmconf.stores.nats.failures import LostError, RefusedError, UnsentError
-from realmconf.stores.nats.layout import FORMAT, check_format
+from realmconf.stores.nats.layout import FORMAT, check_format, check_number
 from realmconf.stores.nats.wire import DeniedError
 
 TYPE_CHECKING = False
@@ -83,8 +83,11 @@ async def opened(
     await _check_jetstream(wire, address, deadline)
     found = await _found(link, address, subjects, read_only=read_only, deadline=deadline)
     config = found["config"]
-    if not set(subjects.all) <= set(config.get("subjects", ())):
-        # One that a later release has brought up takes other subjects; that is to be said of it.
+    taken = config.get("subjects", ())
+    # Who brings a store up begins with these: to say what they should be would be to advise taking that back.
+    check_number(subjects.format_taken(taken), address.place)
+    if not set(subjects.all) <= set(taken):
+        # A later release may name its subjects otherwise; what it has brought up is said to be so.
         await _check_later(link, address, subjects, deadline)
     _check(config, address, subjects)
     body_bytes_max = _body_bytes_max(wire, config)

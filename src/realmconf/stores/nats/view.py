@@ -79,12 +79,15 @@ class View:
         histories: Histories,
         known: Known,
         minted: Minted,
+        *,
+        is_stale_ok: bool,
     ) -> None:
         self._run = run
         self._reading = reading
         self._histories = histories
         self._known = known
         self._minted = minted
+        self._is_stale_ok = is_stale_ok
         self._point: int | None = None
         self._rows: dict[str, Entry] = {}
 
@@ -98,7 +101,7 @@ class View:
         if missing:
             if self._point is None and not self._reading.is_barred:
                 # One question for the rows and for their point.
-                found, self._point = await self._reading.entries_now(missing, deadline)
+                found, self._point = await self._reading.newest_entries(missing, deadline)
             else:
                 found = await self._reading.entries(missing, await self._at(deadline), deadline)
             self._rows.update(found)
@@ -358,7 +361,7 @@ class View:
     def schema(self, digest: str) -> Document:
         async def ask(deadline: float) -> Document:
             subject = self._reading.subjects.schema(digest)
-            found = await self._reading.unchanging(subject, deadline)
+            found = await self._reading.unchanging(subject, deadline, is_stale_ok=self._is_stale_ok)
             if found is None:
                 raise lost_schema(digest)
             return load_document(found.body.decode())

@@ -239,16 +239,15 @@ class Writing:
 
     async def _look(self, rests_on: Mapping[RealmName, int], deadline: float) -> int:
         """A sequence at which all rows are at their versions; 0 if they are not any more."""
-        entries, at = await self._reading.entries_now(rests_on, deadline)
+        entries, at = await self._reading.newest_entries(list(rests_on), deadline)
         if any(entries[realm].sequence != version for realm, version in rests_on.items()):
             return 0
         self._seen.note(at, {realm: entry.sequence for realm, entry in entries.items()})
         return at
 
-    def note(self, entries: Mapping[str, Entry], at: int | None) -> None:
+    def note(self, entries: Mapping[str, Entry], at: int) -> None:
         """The rows of *entries* were seen at that sequence."""
-        if at:
-            self._seen.note(at, {realm: entry.sequence for realm, entry in entries.items()})
+        self._seen.note(at, {realm: entry.sequence for realm, entry in entries.items()})
 
     # --- messages --------------------------------------------------------------------------------
 
