@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import pytest
+from tests.engines.proxy import Proxy
+
+from realmconf.domain.names import LIMITS
+from realmconf.stores.registry import open_store
+
+# So that a failed assertion of what modules share shows its values.
+pytest.register_assert_rewrite("tests.engines.faults", "tests.engines.watched")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.engines.faults import Server
     from tests.engines.servers import etcd as etcd_servers
     from tests.engines.servers.nats import Cluster, Nats
     from tests.engines.servers.postgres import Postgres
+
+    from realmconf.stores.protocol import Store
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +71,19 @@ def etcd_cluster() -> Iterator[etcd_servers.Cluster]:
     servers = Cluster()
     yield servers
     servers.close()
+
+
+@pytest.fixture
+def proxy(engine: Server) -> Iterator[Proxy]:
+    """A relay before the server that a module is about."""
+    with Proxy("127.0.0.1", engine.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def through(engine: Server, proxy: Proxy) -> Iterator[Store]:
+    """A store that is reached through the relay."""
+    store = open_store(engine.url(port=proxy.port), limits=LIMITS)
+    yield store
+    proxy.passes()
+    store.close()
