@@ -2,10 +2,11 @@
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 
-from realmconf.domain.record import Record
+from realmconf.domain.record import OFTEN, Record
 
 
 class Point(Record):
@@ -94,3 +95,37 @@ def test_a_record_matches_patterns() -> None:
     match Point(x=1, y=2):
         case Point(x=x, y=y):
             assert (x, y) == (1, 2)
+
+
+@pytest.mark.parametrize("kind", [Point, Named])
+def test_a_kind_that_is_made_often_stays_what_it_is(kind: type[Point]) -> None:
+    """However many of a kind were made, and of those that inherit from it, its fields and defaults are the same."""
+    given: dict[str, Any] = {"x": 1} if kind is Point else {"x": 1, "name": "n"}
+    first = kind(**given)
+    for number in range(2 * OFTEN):
+        assert kind(**{**given, "x": number}).x == number
+    assert kind(**given) == first
+    assert kind(**given, y=7).y == 7
+    for wrong in ({}, {**given, "z": 1}):
+        with pytest.raises(TypeError):
+            kind(**wrong)
+    assert Named(x=1, name="n").y == 5
+
+    class Later(kind):  # type: ignore[misc,valid-type]
+        more: int
+
+    assert Later(**given, more=2).more == 2
+
+
+def test_a_constructor_that_is_written_out_is_kept() -> None:
+    """A kind that is made in a way of its own is made so always, and so are those that inherit from it."""
+
+    class Doubled(Point):
+        def __init__(self, *, x: int) -> None:
+            super().__init__(x=2 * x)
+
+    class Heir(Doubled):
+        pass
+
+    for kind in (Doubled, Heir):
+        assert {kind(x=3).x for _ in range(2 * OFTEN)} == {6}

@@ -89,7 +89,7 @@ class Origins(Generic[Config]):
         for snapshots, _ in list(self._given.values()):
             for snapshot in snapshots:
                 # No call for each: every write of a whole document asks all that are remembered.
-                if getattr(snapshot, "_config", None) is config:
+                if snapshot._config is config:
                     return snapshot
         return None
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _set = object.__setattr__
 
+UNTYPED: Any = object()
+"""In the place of a configuration that nobody has asked for."""
+
 
 class LineageMember(Record):
     """One realm of a composition, and the generation it contributed."""
@@ -89,6 +92,7 @@ class ConfigSnapshot(Generic[Config]):
         _set(self, "_record", record)
         _set(self, "_warnings", warnings)
         _set(self, "_point", point)
+        _set(self, "_config", UNTYPED)
 
     @property
     def warnings(self) -> tuple[Notice, ...]:
@@ -158,12 +162,11 @@ class ConfigSnapshot(Generic[Config]):
             SchemaViolation: It does not fit the type.
             LineageCycle, LineageTooDeep, ParentNotFound: The realm's parents cannot be used.
         """
-        try:
-            return self._config
-        except AttributeError:
+        config = self._config
+        if config is UNTYPED:
             config = self._source.typed(self)
             _set(self, "_config", config)
-            return config
+        return config
 
     @property
     def document(self) -> Mapping[str, Any] | None:

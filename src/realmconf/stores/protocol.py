@@ -134,13 +134,6 @@ class Proof(Record):
     words: Sequence[int]
     mark: int
 
-    def __init__(self, *, heads: tuple[Head, ...], words: Sequence[int], mark: int) -> None:
-        # One is made after every commit for every chain that is read: in a third of the time that any record takes.
-        put = object.__setattr__
-        put(self, "heads", heads)
-        put(self, "words", words)
-        put(self, "mark", mark)
-
 
 class ReadView(Protocol):
     """The committed state at one point; every method answers from that same point."""
