@@ -129,3 +129,25 @@ def test_a_constructor_that_is_written_out_is_kept() -> None:
 
     for kind in (Doubled, Heir):
         assert {kind(x=3).x for _ in range(2 * OFTEN)} == {6}
+
+
+def test_what_is_worked_out_is_no_part_of_a_record() -> None:
+    """A record may keep what it works out of its fields: that is neither compared nor carried over to another one."""
+
+    class Sum(Record):
+        __slots__ = ("_total",)
+        numbers: tuple[int, ...]
+
+        @property
+        def total(self) -> int:
+            try:
+                return self._total  # type: ignore[attr-defined]
+            except AttributeError:
+                object.__setattr__(self, "_total", sum(self.numbers))
+                return self.total
+
+    one = Sum(numbers=(1, 2))
+    assert one.total == one.total == 3
+    assert one == Sum(numbers=(1, 2))
+    assert one.replace(numbers=(5,)).total == 5
+    assert copy.copy(one).total == 3

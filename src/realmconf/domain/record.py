@@ -46,7 +46,7 @@ def _any_fields(self: Any, **given: Any) -> None:
     for field, value in given.items():
         _set(self, field, value)
     _made[kind] = _made.get(kind, 0) + 1
-    if _made[kind] == OFTEN and kind.__takes_fields__:
+    if _made[kind] == OFTEN and names and kind.__takes_fields__:
         kind.__init__ = _constructor(kind)
 
 
@@ -57,7 +57,7 @@ def _constructor(kind: Any) -> Any:
     known |= {f"default_{field}": value for field, value in defaults.items()}
     taken = [f"{field}=default_{field}" if field in defaults else field for field in fields]
     source = f"def __init__(self, *, {', '.join(taken)}):\n"
-    source += "\n".join(f" put_{field}(self, {field})" for field in fields) or " pass"
+    source += "\n".join(f" put_{field}(self, {field})" for field in fields)
     exec(source, known)  # noqa: S102 - names of our own classes' fields
     made = known["__init__"]
     made.__qualname__ = f"{kind.__qualname__}.__init__"
@@ -80,7 +80,11 @@ class RecordMeta(type):
         for field in own:
             if field in namespace:
                 defaults[field] = namespace.pop(field)
-        namespace["__slots__"] = tuple(field for field in own if field not in inherited)
+        # What a class asks for besides holds what is worked out of the fields, and is no part of the record.
+        namespace["__slots__"] = (
+            *(field for field in own if field not in inherited),
+            *namespace.get("__slots__", ()),
+        )
         namespace["__fields__"] = tuple(dict.fromkeys([*inherited, *own]))
         namespace["__names__"] = frozenset(namespace["__fields__"])
         namespace["__defaults__"] = defaults

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 _set = object.__setattr__
 
-UNTYPED: Any = object()
-"""In the place of a configuration that nobody has asked for."""
+
+class Untyped:
+    """Stands where the configuration will be that nobody has asked for; a class, so that it travels as itself."""
 
 
 class LineageMember(Record):
@@ -69,7 +70,7 @@ class ConfigSnapshot(Generic[Config]):
     _source: Source[Config]
     _record: stored.Revision | None
     _point: Point | None
-    _config: Config
+    _config: Config | type[Untyped]
     _document: Mapping[str, Any] | None
     _composed: Document
     _cursor: str
@@ -92,7 +93,7 @@ class ConfigSnapshot(Generic[Config]):
         _set(self, "_record", record)
         _set(self, "_warnings", warnings)
         _set(self, "_point", point)
-        _set(self, "_config", UNTYPED)
+        _set(self, "_config", Untyped)
 
     @property
     def warnings(self) -> tuple[Notice, ...]:
@@ -162,10 +163,9 @@ class ConfigSnapshot(Generic[Config]):
             SchemaViolation: It does not fit the type.
             LineageCycle, LineageTooDeep, ParentNotFound: The realm's parents cannot be used.
         """
-        config = self._config
-        if config is UNTYPED:
-            config = self._source.typed(self)
-            _set(self, "_config", config)
+        if self._config is Untyped:
+            _set(self, "_config", self._source.typed(self))
+        config: Config = self._config  # type: ignore[assignment]
         return config
 
     @property

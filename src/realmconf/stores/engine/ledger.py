@@ -68,6 +68,9 @@ class Changes(Record):
     """One conditional write: what must still stand, and what is put down, all or nothing."""
 
     __hidden__ = frozenset({"puts", "schemas", "keys"})
+    __slots__ = ("_realms",)
+    if TYPE_CHECKING:
+        _realms: frozenset[RealmName]
 
     rests_on: Mapping[RealmName, int] = {}
     """The versions of rows that must be unchanged."""
@@ -102,20 +105,24 @@ class Changes(Record):
     @property
     def realms(self) -> frozenset[RealmName]:
         """Every realm whose row changes."""
-        usual = [put.realm for put in self.puts] + [receipt.realm for receipt in self.receipts]
-        if not (self.touched or self.schemas or self.told or self.floors or self.moved):
-            return frozenset([*usual, *(self.renamed or ())])
-        return frozenset(
-            [
-                *usual,
-                *(receipt.realm for receipt in self.told),
-                *self.schemas,
-                *self.touched,
-                *(self.renamed or ()),
-                *self.floors,
-                *self.moved,
-            ]
-        )
+        try:
+            return self._realms
+        except AttributeError:
+            realms = frozenset(
+                [
+                    *(put.realm for put in self.puts),
+                    *(receipt.realm for receipt in self.receipts),
+                    *(receipt.realm for receipt in self.told),
+                    *self.schemas,
+                    *self.touched,
+                    *(self.renamed or ()),
+                    *self.floors,
+                    *self.moved,
+                ]
+            )
+            # Each step of a write asks for them.
+            object.__setattr__(self, "_realms", realms)
+            return realms
 
 
 class Told(Record):

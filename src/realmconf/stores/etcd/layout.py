@@ -43,6 +43,8 @@ PUTS_AT_ONCE_MAX = 128
 """Revisions of one write have positions of their own: the server's revision times this, and a number."""
 GENERATION_MAX = 2**53
 
+_json = json.JSONEncoder(separators=(",", ":"))
+
 
 def trusted_name(text: str) -> RealmName:
     """A realm's name as the store has it."""
@@ -176,7 +178,7 @@ class Entry:
         if self.exists:
             fields["x"] = 1
         if fields:
-            usual += "," + json.dumps(fields, separators=(",", ":"))[1:-1]
+            usual += "," + _json.encode(fields)[1:-1]
         line = usual.encode() + b"}"
         return line if self.packed is None else line + b"\n" + self.packed
 
@@ -238,7 +240,7 @@ def position_in(found: Found) -> int:
 
 def receipt_value(receipt: Receipt) -> bytes:
     """A receipt as bytes; its realm is that of the history."""
-    return json.dumps(receipt_fields(receipt), separators=(",", ":")).encode()
+    return _json.encode(receipt_fields(receipt)).encode()
 
 
 def receipt_fields(receipt: Receipt) -> list[object]:
@@ -275,7 +277,7 @@ def receipts_in(value: bytes) -> Mapping[str, list[object]]:
 
 def together_value(receipts: Mapping[str, list[object]]) -> bytes:
     """*receipts*, by history, as one key holds them."""
-    return json.dumps(receipts, separators=(",", ":")).encode()
+    return _json.encode(receipts).encode()
 
 
 def together_in(value: bytes, history: str, realm: RealmName, write_id: str) -> Receipt | None:

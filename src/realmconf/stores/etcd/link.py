@@ -377,6 +377,7 @@ class Link:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        # As text: a look for other encodings takes longer than the rest.
+        return json.loads(body.decode())
     except ValueError:
         return None

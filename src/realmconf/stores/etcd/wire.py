@@ -45,6 +45,8 @@ class Wire:
         host = f"[{server[0]}]" if ":" in server[0] else server[0]
         self._host = f"{host}:{server[1]}".encode()
         self.is_over = False
+        self._listener = select.poll()
+        self._listener.register(link, select.POLLIN)
 
     @classmethod
     def connected(
@@ -156,9 +158,7 @@ class Wire:
         """Whether it is open and silent, as one must be that nothing was asked of."""
         if self.is_over or self._rest:
             return False
-        poll = select.poll()
-        poll.register(self._link, select.POLLIN)
-        return not poll.poll(0)
+        return not self._listener.poll(0)
 
     # --- reading -------------------------------------------------------------------------------
 
