@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 
 
 def _commit() -> str:
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    return said.stdout.strip() or "unknown"
+    """What is attacked; what was written of earlier parts is no change of it."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    is_changed = _git("status", "--porcelain", "--", ".", f":!{record.RECORD}", f":!{record.PAGE}")
+    return f"{commit}-dirty" if is_changed else commit or "unknown"
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(record.PROJECT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _do(harness: Harness, seed: int, size: int) -> dict[str, Any]:
