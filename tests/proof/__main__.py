@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def _commit() -> str:
     """What is attacked; what was written of earlier parts is no change of it."""
     commit = _git("rev-parse", "--short", "HEAD")
-    is_changed = _git("status", "--porcelain", "--", ".", f":!{record.RECORD}", f":!{record.PAGE}")
+    written = [f":!{one.relative_to(record.PROJECT)}" for one in (record.RECORD, record.PAGE)]
+    is_changed = _git("status", "--porcelain", "--", ".", *written)
     return f"{commit}-dirty" if is_changed else commit or "unknown"
 
 
