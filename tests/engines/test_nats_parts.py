@@ -12,7 +12,7 @@ from nacl.signing import SigningKey
 
 from realmconf.errors import StoreUnavailable
 from realmconf.stores.nats import asking, credentials
-from realmconf.stores.nats.client import STATUS, _parsed
+from realmconf.stores.nats.client import STATUS, DirectClient, _parsed
 from realmconf.stores.nats.failures import LostError
 from realmconf.stores.nats.layout import Entry, Subjects
 from realmconf.stores.nats.link import Choice, Link
@@ -119,6 +119,73 @@ def test_clients_spread_over_servers() -> None:
 def test_headers(raw: bytes, found: dict[str, str]) -> None:
     """The server's word and its headers are read as they stand."""
     assert _parsed(raw) == found
+
+
+CAME = (
+    b"MSG inbox.1 1 5\r\nfirst\r\n"
+    b"HMSG inbox.2 1 there.7 16 22\r\nNATS/1.0 204\r\n\r\nsecond\r\n"
+    b"MSG inbox.3 1 7\r\n\r\nthird\r\n"
+    b"PONG\r\n"
+    b"MSG elsewhere 2 6\r\nothers\r\n"
+    b"MSG inbox.4 1 there.8 0\r\n\r\n"
+)
+"""What a server may send in one piece, or in any."""
+
+
+@pytest.mark.parametrize("is_read", [True, False], ids=["read in between", "in one round"])
+def test_messages_come_in_order_however_they_are_cut(*, is_read: bool) -> None:
+    """Each message is told once, as a whole and in order, wherever what comes is cut, and what is not ours is left."""
+
+    async def told_of(*pieces: bytes) -> list[tuple[str, bytes, str]]:
+        client = DirectClient()
+        told: list[tuple[str, bytes, str]] = []
+        client._hearing[1] = lambda one: told.append((one.subject, one.data, one.reply))
+        client._pongs.append(asyncio.get_running_loop().create_future())
+        reader = asyncio.StreamReader()
+        client._transport = mock.Mock(_io_reader=reader)
+        client.hear_at_once()
+
+        async def read() -> None:
+            while data := await reader.read(65_536):
+                await client._ps.parse(data)
+
+        library = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        for piece in pieces:
+            reader.feed_data(piece)
+            for _ in range(3 if is_read else 0):
+                await asyncio.sleep(0)
+        reader.feed_eof()
+        await library
+        assert client._pongs_received == 1
+        return told
+
+    expected = [
+        ("inbox.1", b"first", ""),
+        ("inbox.2", b"second", "there.7"),
+        ("inbox.3", b"\r\nthird", ""),
+        ("inbox.4", b"", "there.8"),
+    ]
+    assert asyncio.run(told_of(CAME)) == expected
+    for cut in range(1, len(CAME)):
+        assert asyncio.run(told_of(CAME[:cut], CAME[cut:])) == expected
+        assert asyncio.run(told_of(CAME[:cut], CAME[cut : cut + 3], CAME[cut + 3 :])) == expected
+
+
+def test_messages_need_no_task_of_the_librarys() -> None:
+    """A message that comes as a whole is told in the very call that brings it; one that is cut, once it is read."""
+
+    async def told_of(piece: bytes) -> int:
+        client = DirectClient()
+        told: list[object] = []
+        client._hearing[1] = told.append
+        client._transport = mock.Mock(_io_reader=asyncio.StreamReader())
+        client.hear_at_once()
+        client._transport._io_reader.feed_data(piece)
+        return len(told)
+
+    assert asyncio.run(told_of(CAME)) == 3
+    assert asyncio.run(told_of(CAME[:20])) == 0
 
 
 def test_a_last_position_is_that_of_its_point() -> None:

@@ -3,15 +3,18 @@ The library's client, with a shorter way for what is said often, and with what i
 
 Decides that nothing is said of who we are before a connection is encrypted that is to be; that whoever has to know
 is told when it is over; and that a message goes from the socket to whoever hears it, and from whoever says it to the
-socket, without the library's queues and tasks between, which took longer than the server.
+socket, without the library's queues and tasks between, which took longer than the server.  What is no message of ours,
+or has not come as a whole, is the library's to read, as ever.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.protocol.parser import AWAITING_CONTROL_LINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 STATUS = "Status"
 _FIRST_LINE = b"NATS/1.0"
+_LINE_END = b"\r\n"
+_PLAIN = re.compile(rb"MSG (\S+) (\d+) (?:(\S+) )?()(\d+)")
+_WITH_HEADERS = re.compile(rb"HMSG (\S+) (\d+) (?:(\S+) )?(\d+) (\d+)")
 
 
 class Heard:
@@ -98,6 +104,47 @@ class DirectClient(Client):
         self._hearing[self._sid] = heard
         # Past the library's queue, like all that is said here: else the first question could be there before it.
         self._write(f"SUB {subject} {self._sid}\r\n".encode())
+
+    def hear_at_once(self) -> None:
+        """
+        Be told of messages by the socket, in the round of the loop in which they come.
+
+        The library's task would be told first, which reads them in the next round.
+        """
+        reader: Any = getattr(self._transport, "_io_reader", None)
+        read_on = reader.feed_data
+
+        def fed(data: bytes) -> None:
+            is_between = not reader._buffer and not self._ps.buf
+            if is_between and self._ps.state == AWAITING_CONTROL_LINE:
+                taken = self._taken(data)
+                if taken == len(data):
+                    return
+                data = data[taken:]
+            # In order: whatever comes behind what the library has not read yet is read by it, too.
+            read_on(data)
+
+        reader.feed_data = fed
+
+    def _taken(self, data: bytes) -> int:
+        """Tell of the messages that *data* begins with, as a whole and of those that are heard here; where they end."""
+        at = 0
+        while (line_end := data.find(_LINE_END, at)) > 0:
+            form = _WITH_HEADERS if data.startswith(b"H", at) else _PLAIN
+            found = form.fullmatch(data, at, line_end)
+            if found is None:
+                break
+            subject, number, reply, header_size, size = found.groups()
+            heard = self._hearing.get(int(number))
+            begin = line_end + len(_LINE_END)
+            end = begin + int(size)
+            if heard is None or len(data) < end + len(_LINE_END):
+                break
+            body = begin + int(header_size or 0)
+            headers = _parsed(data[begin:body]) if header_size else None
+            heard(Heard(subject.decode(), data[body:end], headers, (reply or b"").decode()))
+            at = end + len(_LINE_END)
+        return at
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes

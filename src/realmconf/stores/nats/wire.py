@@ -111,6 +111,7 @@ class Wire:
                 )
                 wire._over = None
                 wire._client.at_end(lambda: wire._end("the connection was lost"))
+                wire._client.hear_at_once()
                 wire._inbox = wire._client.new_inbox()
                 wire._client.hear(f"{wire._inbox}.*", wire._answered)
         except TimeoutError:
