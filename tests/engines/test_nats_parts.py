@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import threading
+import time
 from unittest import mock
 
 import pytest
 from nacl.signing import SigningKey
 
+from realmconf.domain.names import RealmName
 from realmconf.errors import StoreUnavailable
 from realmconf.stores.nats import asking, credentials
-from realmconf.stores.nats.client import STATUS, DirectClient, _parsed
+from realmconf.stores.nats.client import STATUS, DirectClient, Heard, _parsed
 from realmconf.stores.nats.failures import LostError
 from realmconf.stores.nats.layout import Entry, Subjects
 from realmconf.stores.nats.link import Choice, Link
+from realmconf.stores.nats.listening import AT_ONCE_BYTES, Ear
 from realmconf.stores.nats.reading import Reading
 
 TYPE_CHECKING = False
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
     from typing import Any
+
+    from realmconf.stores.engine.ledger import News
 
 SEED = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
 NAME = b"UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4"
@@ -306,3 +312,82 @@ def read_at_once() -> Reading:
 def test_the_format_that_a_stream_takes(taken: list[str], found: int) -> None:
     """Which format's messages a stream takes is told by its subjects."""
     assert Subjects("configs").format_taken(taken) == found
+
+
+def pushed(number: int, *, size: int = 0) -> Heard:
+    """The consumer's message with that number, about a realm."""
+    entry = Entry("team", history="h")
+    entry.generation, entry.digest, entry.is_alone = number, "d" * 64, True
+    entry.packed = b"x" * size
+    reply = f"$JS.ACK.stream.consumer.1.{number + 100}.{number}.0.0"
+    return Heard("stream.1.r.team", entry.body(), None, reply)
+
+
+class Listening:
+    """Somebody who waits at an ear, in a thread, while this one hears."""
+
+    def __init__(self, tell: Callable[[News], bool] | None) -> None:
+        self.told: list[News] = []
+        self.ear = Ear("there", tell)
+
+    def wait(self, seconds: float = 30.0) -> None:
+        self.told += self.ear.wait(seconds)
+
+    def waits(self) -> threading.Thread:
+        thread = threading.Thread(target=self.wait, daemon=True)
+        thread.start()
+        while not self.ear._is_awaited:
+            time.sleep(0.001)
+        return thread
+
+
+def test_what_is_told_at_once_wakes_nobody_else() -> None:
+    """G7: of what is heard while somebody waits, each is told once, in order: at once, or by the one who waits."""
+    at_once: list[News] = []
+
+    def tell(news: News) -> bool:
+        at_once.append(news)
+        return news.version != 103
+
+    listening = Listening(tell)
+    waiting = listening.waits()
+    for number in (1, 2):
+        listening.ear._heard(pushed(number))
+    assert waiting.is_alive()
+    with listening.ear._changed:
+        # It cannot go on before all of these are heard.
+        for number in (3, 4, 5):
+            listening.ear._heard(pushed(number))
+    waiting.join()
+    assert [news.version for news in at_once] == [101, 102, 103]
+    assert [news.version for news in listening.told] == [103, 104, 105]
+    assert listening.told[0] is at_once[-1]
+    assert [news.before for news in listening.told] == [102, 103, 104]
+
+
+def test_nothing_is_told_at_once_while_nobody_waits() -> None:
+    """What comes while the one who listens looks at something is told behind that."""
+    at_once: list[News] = []
+    listening = Listening(lambda news: not at_once.append(news))  # type: ignore[func-returns-value]
+    listening.ear._heard(pushed(1))
+    listening.wait(0)
+    assert [news.version for news in listening.told] == [101]
+    assert not at_once
+
+
+def test_what_is_large_or_fails_is_left_to_the_one_who_waits() -> None:
+    """The thread that hears reads nothing that takes it long, and does not end with what telling raises."""
+
+    sizes: list[int] = []
+
+    def tell(news: News) -> bool:
+        sizes.append(len(news.heads[RealmName("team")].packed))
+        raise ValueError
+
+    for size in (AT_ONCE_BYTES, 10):
+        listening = Listening(tell)
+        waiting = listening.waits()
+        listening.ear._heard(pushed(1, size=size))
+        waiting.join()
+        assert [news.version for news in listening.told] == [101]
+    assert sizes == [10]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Hearing:
-    """What one store hears; used by the thread that listens."""
+    """What one store hears; used by one thread at a time."""
 
     def __init__(self, followed: Followed, known: Known, limits: Limits) -> None:
         self._followed = followed

@@ -185,6 +185,10 @@ class Ledger(Protocol):
     ``StoreCorrupt``), and then nothing was changed.
 
     A ledger may have ``arrives_at_once: AtOnce`` (``parting``): how much of what moves here it takes in one write.
+
+    And ``on_news: Callable[[News], bool] | None``, to be set before it listens: what its own thread may tell at once of
+    what it hears, in order, and only while somebody waits for hints.  Where that gives False, whoever waits is given
+    the same ``News``.
     """
 
     url: str

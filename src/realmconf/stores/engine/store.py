@@ -93,12 +93,16 @@ class EngineStore:
         self._bells = Bells()
         self._followed = Followed()
         self._answers: dict[RealmName, _Answer] = {}
+        if hasattr(ledger, "on_news"):
+            ledger.on_news = self._told_at_once
         self._begin()
         _stores.add(self)
 
     def _begin(self) -> None:
         self._turns = Turns()
         self._hearing = Hearing(self._followed, self._known, self._limits)
+        self._heard: tuple[News, Sequence[RealmName]] | None = None
+        """What was heard by whoever could not ask, and whom to ask for."""
         self._following = Following(self._ledger, on_hint=self._hinted, on_beat=self._beat)
         self._newest = -1
         """The store's newest version at the last beat, and since when it is."""
@@ -294,9 +298,30 @@ class EngineStore:
         self._following.start()
         return signal
 
+    def _told_at_once(self, news: News) -> bool:
+        """
+        Wake who watches, if *news* tells enough; else whoever may ask is to come back with it.
+
+        Called by a thread that must not wait, while the one that listens does: a wake-up of that one less.
+        """
+        untold = self._hearing.hear(news)
+        if untold:
+            self._heard = (news, untold)
+            return False
+        self._bells.ring(news.realms)
+        return True
+
+    def _untold(self, news: News) -> Sequence[RealmName]:
+        """Whom *news* concerns without telling enough."""
+        heard, self._heard = self._heard, None
+        if heard is not None and heard[0] is news:
+            return heard[1]
+        return self._hearing.hear(news)
+
     def _hinted(self, heard: Sequence[News] | None) -> None:
         """Bring up to date what is remembered of those that *heard* concerns, or of all; then wake who watches."""
         if heard is None:
+            self._heard = None
             self._hearing.begin()
             self._look_at(self._followed.realms)
             self._bells.ring()
@@ -306,7 +331,7 @@ class EngineStore:
             # What was answered may lack what was committed before it was asked for.
             self._look_at(self._followed.concerned(told_of))
         else:
-            untold = {realm: None for news in heard for realm in self._hearing.hear(news)}
+            untold = {realm: None for news in heard for realm in self._untold(news)}
             self._look_at(list(untold))
         self._bells.ring(told_of)
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from realmconf.domain.names import Limits, RealmName
     from realmconf.domain.revision import Revision
     from realmconf.stores.engine.known import Known
-    from realmconf.stores.engine.ledger import Changes, Committed, Heard, LedgerView, Row
+    from realmconf.stores.engine.ledger import Changes, Committed, Heard, LedgerView, News, Row
     from realmconf.stores.nats.address import Address
     from realmconf.stores.protocol import Compaction
 
@@ -61,6 +61,7 @@ class NatsLedger:
         self._subjects = Subjects(address.stream)
         self._link = Link(address)
         self._ears: set[Ear] = set()
+        self.on_news: Callable[[News], bool] | None = None
         try:
             found = self._run(
                 lambda deadline: setting.opened(
@@ -192,7 +193,8 @@ class NatsLedger:
 
     @contextmanager
     def listening(self) -> Iterator[Callable[[float], Heard]]:
-        ear = Ear(self._address.place)
+        # What any replica takes for the newest is no ground to go on from.
+        ear = Ear(self._address.place, None if self._is_stale_ok else self.on_news)
         self._ears.add(ear)
         try:
             self._run(

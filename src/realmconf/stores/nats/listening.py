@@ -5,6 +5,9 @@ realm in its subject and, as a rule, its head.
 The server counts what it pushes, so that a gap is seen.  Of several rows that were put down together none is taken
 for the whole of it: their realms are told, and no head.
 
+Decides who is told by whom: while somebody waits, the thread that hears tells at once whoever can make use of it there,
+and only the rest waits for the one who does.
+
 Decides how it is noticed that nothing would be heard any more.  The server says every second that it is there; the
 connection that was lost, or silence, ends the listening, and whoever listens begins anew.
 """
@@ -17,14 +20,13 @@ import time
 
 from realmconf.errors import StoreCorrupt, StoreUnavailable
 from realmconf.stores.engine.ledger import News, Told
-from realmconf.stores.nats.client import STATUS
+from realmconf.stores.nats.client import STATUS, Heard
 from realmconf.stores.nats.layout import Message, entry_in, row_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from realmconf.stores.nats.client import Heard
     from realmconf.stores.nats.layout import Subjects
     from realmconf.stores.nats.link import Link
     from realmconf.stores.nats.wire import Wire
@@ -34,15 +36,20 @@ SILENCE_SECONDS = 3.0
 """Without a word from the server the consumer is taken for lost."""
 FORGOTTEN_SECONDS = 10
 """After so long without anybody who hears it the server forgets a consumer."""
+AT_ONCE_BYTES = 65_536
+"""What is larger is read by the one who waits: the thread that hears has everybody's answers to bring."""
 
 
 class Ear:
     """One who listens.  Thread-safe."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, tell: Callable[[News], bool] | None = None) -> None:
+        """*tell* may be called with what is heard, by the thread that hears: whether nobody need be told any more."""
         self._place = place
+        self._tell = tell
         self._changed = threading.Condition()
-        self._pushed: list[Heard] = []
+        self._is_awaited = False
+        self._pushed: list[Heard | News] = []
         self._number = self._last = 0
         """Of the message that was told last: the consumer's own, and the stream's."""
         self._end: StoreUnavailable | None = None
@@ -95,8 +102,22 @@ class Ear:
         with self._changed:
             self._alive_at = time.monotonic()
             if not is_beat:
-                self._pushed.append(message)
-                self._changed.notify_all()
+                # In order: behind what waits, or is being looked at, everything waits.
+                is_next = self._is_awaited and not self._pushed and self._end is None
+                rest = self._rest_of(message) if is_next else message
+                if rest is not None:
+                    self._pushed.append(rest)
+                    self._changed.notify_all()
+
+    def _rest_of(self, message: Heard) -> Heard | News | None:
+        """What of *message* is left for the one who waits."""
+        if self._tell is None or len(message.data) > AT_ONCE_BYTES:
+            return message
+        news = self._news(message)
+        try:
+            return None if self._tell(news) else news
+        except Exception:  # noqa: BLE001 - whatever it is, the one who waits meets it, too
+            return news
 
     def end(self, why: str, *, retryable: bool = True) -> None:
         """Nothing more is heard."""
@@ -112,13 +133,15 @@ class Ear:
             StoreUnavailable: Nothing more will be heard.
         """
         with self._changed:
+            self._is_awaited = True
             self._changed.wait_for(lambda: self._pushed or self._end, seconds)
+            self._is_awaited = False
             if self._end is not None:
                 raise self._end
             pushed, self._pushed = self._pushed, []
             if not pushed and time.monotonic() - self._alive_at > SILENCE_SECONDS:
                 raise StoreUnavailable(f"{self._place} has been silent for too long")
-        return [self._news(message) for message in pushed]
+        return [self._news(one) if isinstance(one, Heard) else one for one in pushed]
 
     def _news(self, message: Heard) -> News:
         name = row_name(message.subject)
