@@ -56,6 +56,11 @@ TOLD = (
     "callback's own, as a checked and composed snapshot; by hand the thread that reads the socket calls. Where the "
     "server tells at the moment of its answer, by hand next to nothing is left to compare with"
 )
+TOLD_AT_ONCE = (
+    "the document comes with the push on both sides, and the thread that reads the socket reads it; ours is checked "
+    "against what it follows, composed, and told by the callback's own thread, whose wake-up is most of the rest. By "
+    "hand the thread of the socket calls, at about the moment of the answer, so that little is left to compare with"
+)
 TOLD_BEHIND = (
     "the notification follows the commit in a transaction of its own, since one in the same holds a lock of the whole "
     "server until it is on the disk; and it goes from the thread that listens to the callback's"
@@ -143,7 +148,7 @@ REASONS: dict[tuple[str, str], str] = {
     (
         "M27",
         "NATS: commit acknowledged to callback elsewhere / a subscription, json.loads",
-    ): TOLD,
+    ): TOLD_AT_ONCE,
     (
         "M28",
         "etcd: compare-and-swap of 2 KB / a transaction of two comparisons and three puts over gRPC",
