@@ -7,9 +7,7 @@ Moves between two stores that are killed at any instant, while processes write a
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -18,127 +16,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.crash.killedmoves import STEPS, killed_at
 from tests.crash.scenarios import PROJECT
 
-from realmconf.domain.lineage import SECTION
 from realmconf.domain.names import RealmName
 from realmconf.errors import OutcomeUnknown, RealmMoved
 from realmconf.runtime.client import Client, connect
-from realmconf.runtime.migrating import migrate
 from realmconf.stores.embedded.store import EmbeddedStore
 
-REALM, PARENT = "team", "company"
+REALM = "team"
 ROUNDS = 10
 WRITERS = 4
 PAUSE_SECONDS = 0.015
 """Between two writes of one writer: together they make some 200 a second."""
 KILLS_PER_ROUND = 3
-STEPS = ("receive", "depart", "arrive", "purge")
+
+
+def old_and_new(folder: Path) -> tuple[str, str]:
+    return str(folder / "old"), str(folder / "new")
 
 
 # --- at every step of a move ------------------------------------------------------------------------
 
 
-def filled(folder: Path) -> None:
-    with connect(str(folder / "old"), author="ada") as client:
-        client.realm(PARENT).set({"retries": 1})
-        client.realm(REALM).set({SECTION: {REALM: {"parent": PARENT}}}, write_id="first")
-        client.realm("alone").set({"x": 1})
-        client.realm("alone").set({"x": 2})
-        client.realm(PARENT).patch({"retries": 2})
-
-
-def in_a_child(act: Any) -> int:
-    """What a process of its own, in which *act* is done, ended with: a signal's number or 0."""
-    child = os.fork()
-    if child == 0:
-        try:
-            act()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
-
-
-def dying_at(folder: Path, number: int, *, is_before: bool) -> None:
-    """Move everything, and die before or after the step with that number."""
-    steps = 0
-
-    def dying(name: str) -> Any:
-        act = getattr(EmbeddedStore, name)
-
-        def perform(self: EmbeddedStore, *args: Any, **how: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            is_last = steps == number
-            if is_last and is_before:
-                os.kill(os.getpid(), signal.SIGKILL)
-            done = act(self, *args, **how)
-            if is_last:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return done
-
-        return perform
-
-    for name in STEPS:
-        setattr(EmbeddedStore, name, dying(name))
-    with connect(str(folder / "old")) as source, connect(str(folder / "new")) as target:
-        migrate(source, target, live=number % 2 == 0)
-
-
-def lives_in(client: Client, realm: str) -> bool:
-    try:
-        return client.realm(realm).get().generation > 0
-    except RealmMoved:
-        return False
-
-
-def check_killed_at(folder: Path, number: int, *, is_before: bool) -> bool:
-    """Whether there was such a step; checks what is left then, and what the same call makes of it."""
-    filled(folder)
-    code = in_a_child(lambda: dying_at(folder, number, is_before=is_before))
-    if code == 0:
-        return False
-    assert code == -signal.SIGKILL
-    with connect(str(folder / "old"), author="ben") as old, connect(str(folder / "new")) as new:
-        homes = Counter({realm: int(lives_in(old, realm)) for realm in (REALM, PARENT, "alone")})
-        homes.update({realm: int(lives_in(new, realm)) for realm in homes})
-        assert max(homes.values()) <= 1, "a realm lives in two stores"
-        for realm in homes:
-            # Whoever is let in goes on writing: nothing of that may be lost by going on.
-            for client in (old, new):
-                if lives_in(client, realm):
-                    client.realm(realm).patch({"meanwhile": True})
-        histories = {realm: newest_history(old, new, realm) for realm in homes}
-        migrate(old, new)
-        for realm, history in histories.items():
-            found = new.realm(realm)
-            assert [one.digest for one in reversed(found.history())] == history
-            found.verify()
-            assert not lives_in(old, realm)
-        assert new.realm(REALM).get().config["retries"] == 2
-        again = new.realm(REALM).set({SECTION: {REALM: {"parent": PARENT}}}, write_id="first")
-        assert again.generation == 1
-    return True
-
-
-def newest_history(old: Client, new: Client, realm: str) -> list[str]:
-    """The digests of the longer of both histories, of which the other is a part."""
-    found = []
-    for client in (old, new):
-        with client.store.view() as view:
-            found.append([one.digest for one in view.revisions(RealmName(realm))])
-    found.sort(key=len)
-    assert found[1][: len(found[0])] == found[0]
-    return found[1]
-
-
 @pytest.mark.parametrize("is_before", [True, False])
 def test_a_move_that_is_killed_at_any_step_goes_on(tmp_path: Path, is_before: bool) -> None:
     """At no step does a realm live in two stores; the same call finishes, with every write of the meantime."""
+    points = [(EmbeddedStore, name) for name in STEPS]
     number = 1
-    while check_killed_at(tmp_path / str(number), number, is_before=is_before):
+    while killed_at(*old_and_new(tmp_path / str(number)), points, number, is_before=is_before):
         number += 1
     # Four things are done for each of three realms at least.
     assert number > 9
@@ -148,7 +54,7 @@ def test_a_move_that_is_killed_at_any_step_goes_on(tmp_path: Path, is_before: bo
 
 
 def homes_of(folder: Path) -> dict[str, Client]:
-    clients = [connect(str(folder / name), author="w") for name in ("old", "new")]
+    clients = [connect(url, author="w") for url in old_and_new(folder)]
     return {client.store.url: client for client in clients}
 
 

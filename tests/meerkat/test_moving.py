@@ -10,17 +10,15 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.crash.killedmoves import STEPS, digests, killed_at
 
-from realmconf.domain.lineage import SECTION
 from realmconf.domain.names import RealmName
 from realmconf.errors import (
     HistoryCompacted,
@@ -38,8 +36,6 @@ from realmconf.stores.meerkat.store import MeerkatStore
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEXT = "# kept by hand\n[agent]\nmodel = 'm1'  # the good one\n"
-STEPS = ("receive", "depart", "arrive", "purge")
-REALMS = ("alone", "company", "team")
 PAUSE_SECONDS = 0.02
 
 
@@ -90,12 +86,6 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
-
-
-def digests(client: Client, realm: str) -> list[str]:
-    with client.store.view() as view:
-        floor = view.head(RealmName(realm)).floor
-        return [one.digest for one in view.revisions(RealmName(realm), after=floor - 1)]
 
 
 # --- out, and back -----------------------------------------------------------------------------------
@@ -314,26 +304,6 @@ def _format(client: Client) -> object:
 # --- killed in each leg -------------------------------------------------------------------------------------
 
 
-def filled(client: Client) -> None:
-    client.realm("company").set({"retries": 1})
-    client.realm("team").set({SECTION: {"team": {"parent": "company"}}}, write_id="first")
-    client.realm("alone").set({"x": 1})
-    client.realm("alone").set({"x": 2})
-    client.realm("company").patch({"retries": 2})
-
-
-def in_a_child(act: Any) -> int:
-    child = os.fork()
-    if child == 0:
-        try:
-            act()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
-
-
 def points() -> list[tuple[type, str]]:
     """Each step of the move, and within the arrival in files each step of theirs."""
     steps: list[tuple[type, str]] = [
@@ -342,76 +312,18 @@ def points() -> list[tuple[type, str]]:
     return [*steps, (Pair, "put"), (Journal, "due"), (Journal, "rendered")]
 
 
-def dying_at(folder: Path, source: str, target: str, number: int, *, is_before: bool) -> None:
-    steps = 0
-
-    def dying(kind: type, name: str) -> Any:
-        act = getattr(kind, name)
-
-        def perform(self: Any, *arguments: Any, **how: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            is_last = steps == number
-            if is_last and is_before:
-                os.kill(os.getpid(), signal.SIGKILL)
-            done = act(self, *arguments, **how)
-            if is_last:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return done
-
-        return perform
-
-    for kind, name in points():
-        setattr(kind, name, dying(kind, name))
+def is_killed_at(folder: Path, source: str, target: str, number: int, *, is_before: bool) -> bool:
+    """Whether there was such a step; checks what is left then, and that files tell the numbers of what was moved."""
     urls = urls_of(folder)
-    with connect(urls[source]) as one, connect(urls[target]) as other:
-        migrate(one, other, live=number % 2 == 0)
-
-
-def lives_in(client: Client, realm: str) -> bool:
-    try:
-        return client.realm(realm).get().generation > 0
-    except RealmMoved:
+    histories = killed_at(urls[source], urls[target], points(), number, is_before=is_before)
+    if histories is None:
         return False
-
-
-def check_killed_at(
-    folder: Path, source: str, target: str, number: int, *, is_before: bool
-) -> bool:
-    """Whether there was such a step; checks what is left then, and what the same call makes of it."""
-    urls = urls_of(folder)
-    with connect(urls[source], author="ada") as client:
-        filled(client)
-    code = in_a_child(lambda: dying_at(folder, source, target, number, is_before=is_before))
-    if code == 0:
-        return False
-    assert code == -signal.SIGKILL
-    with connect(urls[source], author="ben") as old, connect(urls[target], author="ben") as new:
-        homes = Counter({realm: int(lives_in(old, realm)) for realm in REALMS})
-        homes.update({realm: int(lives_in(new, realm)) for realm in REALMS})
-        assert max(homes.values()) <= 1, "a realm lives in two stores"
-        for realm in REALMS:
-            # Whoever is let in goes on writing: nothing of that may be lost by going on.
-            for client in (old, new):
-                if lives_in(client, realm):
-                    client.realm(realm).patch({"meanwhile": True})
-        histories = {
-            realm: max(digests(old, realm), digests(new, realm), key=len) for realm in REALMS
-        }
-        migrate(old, new)
+    if target == "files":
         for realm, history in histories.items():
-            assert digests(new, realm) == history
-            new.realm(realm).verify()
-            assert not lives_in(old, realm)
-        assert new.realm("team").get().config["retries"] == 2
-        again = new.realm("team").set({SECTION: {"team": {"parent": "company"}}}, write_id="first")
-        assert again.generation == 1
-        if target == "files":
-            for realm in REALMS:
-                stated = json.loads(
-                    (folder / "realms" / realm / "config_state.json").read_text("utf-8")
-                )
-                assert stated["generation"] == len(histories[realm])
+            stated = json.loads(
+                (folder / "realms" / realm / "config_state.json").read_text("utf-8")
+            )
+            assert stated["generation"] == len(history)
     return True
 
 
@@ -423,7 +335,7 @@ def test_a_move_that_is_killed_at_any_step_goes_on(
 ) -> None:
     """At no step does a realm live in two stores; the same call finishes, with every write of the meantime."""
     number = 1
-    while check_killed_at(tmp_path / str(number), source, target, number, is_before=is_before):
+    while is_killed_at(tmp_path / str(number), source, target, number, is_before=is_before):
         number += 1
     assert number > 9
 
