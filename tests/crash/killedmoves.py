@@ -1,5 +1,5 @@
 """
-A move between two stores that is killed at each of its steps, before or after, and what the same call makes of the rest.
+A move between two stores that is killed at each of its steps, before or after, and what the same call makes of it.
 
 It claims the same of every pair of stores: at no step does a realm live in both, and nothing of the meantime is lost.
 """
