@@ -391,3 +391,27 @@ def test_what_is_large_or_fails_is_left_to_the_one_who_waits() -> None:
         waiting.join()
         assert [news.version for news in listening.told] == [101]
     assert sizes == [10]
+
+
+def test_what_cannot_be_read_ends_the_listening_alone() -> None:
+    """A pushed message whose place is none is told to be so to the one who waits, and the connection goes on."""
+    at_once: list[News] = []
+    listening = Listening(lambda news: not at_once.append(news))  # type: ignore[func-returns-value]
+    failures: list[ValueError] = []
+
+    def wait() -> None:
+        try:
+            listening.wait()
+        except ValueError as failure:
+            failures.append(failure)
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    while not listening.ear._is_awaited:
+        time.sleep(0.001)
+    one = pushed(1)
+    one.reply = one.reply.replace(".101.", ".nowhere.")
+    listening.ear._heard(one)
+    waiting.join()
+    assert failures
+    assert not at_once

@@ -113,11 +113,12 @@ class Ear:
         """What of *message* is left for the one who waits."""
         if self._tell is None or len(message.data) > AT_ONCE_BYTES:
             return message
-        news = self._news(message)
+        rest: Heard | News = message
         try:
-            return None if self._tell(news) else news
+            rest = news = self._news(message)
+            return None if self._tell(news) else rest
         except Exception:  # noqa: BLE001 - whatever it is, the one who waits meets it, too
-            return news
+            return rest
 
     def end(self, why: str, *, retryable: bool = True) -> None:
         """Nothing more is heard."""
