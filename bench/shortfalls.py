@@ -57,9 +57,9 @@ TOLD = (
     "server tells at the moment of its answer, by hand next to nothing is left to compare with"
 )
 TOLD_AT_ONCE = (
-    "the document comes with the push on both sides, and the thread that reads the socket reads it; ours is checked "
-    "against what it follows, composed, and told by the callback's own thread, whose wake-up is most of the rest. By "
-    "hand the thread of the socket calls, at about the moment of the answer, so that little is left to compare with"
+    "the document comes with the push on both sides, and the thread that reads the socket reads it; ours is also "
+    "checked against what it follows, composed, and told by the callback's own thread. By hand the thread of the "
+    "socket calls, at about the moment of the answer or before it, so that little is left to compare with"
 )
 TOLD_BEHIND = (
     "the notification follows the commit in a transaction of its own, since one in the same holds a lock of the whole "
@@ -144,7 +144,7 @@ REASONS: dict[tuple[str, str], str] = {
     (
         "M27",
         "NATS: compare-and-swap of 2 KB / one message that waits for the last sequence",
-    ): JUDGING,
+    ): f"{JUDGING}; the way to the thread of the connection and back is a tenth of the write",
     (
         "M27",
         "NATS: commit acknowledged to callback elsewhere / a subscription, json.loads",
