@@ -60,7 +60,7 @@ class Mutator:
             for _ in range(chance.randint(1, 2)):
                 line = chance.randrange(len(changed))
                 changed[line] = _changed(chance, changed[line])
-            return "\n".join(map(json.dumps, changed)).encode()
+            return "\n".join(map(json.dumps, changed)).encode()[:BYTES_MAX]
         made = seed
         for _ in range(chance.randint(1, CHANGES_MAX)):
             made = chance.choice(self._ways)(chance, made)[:BYTES_MAX]

@@ -85,7 +85,11 @@ def _one(read: Callable[[bytes], object], number: int, raw: bytes, outcome: Outc
     began = time.process_time()
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS_MAX)
     try:
-        read(raw)
+        try:
+            read(raw)
+        finally:
+            # Before anything is noted: what is noted may take its time.
+            signal.setitimer(signal.ITIMER_PROF, 0)
         outcome.accepted += 1
     except RealmconfError as refusal:
         outcome.refused[refusal.code] += 1
@@ -95,8 +99,6 @@ def _one(read: Callable[[bytes], object], number: int, raw: bytes, outcome: Outc
         outcome.findings.append(
             f"{number}: {type(defect).__name__}: {str(defect)[:200]}: {_shown(raw)}"
         )
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
     took = time.process_time() - began
     if took > outcome.slowest_seconds:
         outcome.slowest_seconds, outcome.slowest = took, number

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from tests.fuzz import parsers
-from tests.fuzz.mutation import Mutator
+from tests.fuzz.mutation import BYTES_MAX, Mutator
 from tests.fuzz.parsers import PARSERS, Parser
 from tests.fuzz.run import EVERY, run
 
@@ -27,6 +29,25 @@ def test_an_input_is_made_again_from_its_number() -> None:
     parser = PARSERS["toml"]
     made = [Mutator(parser.seeds, parser.words, seed="7").input(1234) for _ in range(2)]
     assert made[0] == made[1]
+
+
+def test_an_input_is_no_larger_than_any_reader_need_look_at() -> None:
+    """Values that are repeated within values make no input that only the memory of the machine ends."""
+    parser = PARSERS["merge_patch"]
+    made = Mutator(parser.seeds, parser.words, seed="0:merge_patch").input(51_413)
+    assert len(made) == BYTES_MAX
+
+
+class _SlowToTell(Exception):
+    def __str__(self) -> str:
+        until = time.process_time() + 0.3
+        while time.process_time() < until:
+            pass
+        return "at last"
+
+
+def _tell_slowly(raw: bytes) -> None:
+    raise _SlowToTell
 
 
 def _leak(raw: bytes) -> None:
@@ -61,6 +82,7 @@ def _overlook_everything(raw: bytes) -> None:
         (_hang, "still at it"),
         (_hoard, "MemoryError"),
         (_overlook_everything, "still at it"),
+        (_tell_slowly, "at last"),
     ],
 )
 def test_a_planted_bug_is_found(reads, finding, monkeypatch) -> None:
