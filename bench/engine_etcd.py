@@ -14,20 +14,21 @@ import json
 import queue
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from contextlib import ExitStack
-from threading import Thread
-from time import sleep
+from contextlib import ExitStack, closing
 from typing import Any
 
-import realmconf
 from bench import documents
-from bench.engine_postgres import REALM, Watcher, delivered
-from bench.harness import Spread, compete, each
-from bench.processes import Actor
-from bench.results import Figure, Workplace, at_most
-from bench.watching import Deliveries
-
-__all__ = ["HandWatcher", "Watcher", "measure"]
+from bench.engines import (
+    CAS_MAX,
+    READ_MAX,
+    WATCH_MAX,
+    Claims,
+    Ours,
+    delivered,
+    raced,
+    watched_by,
+)
+from bench.results import Figure, Workplace
 
 KEY = "by-hand/config"
 SECONDS = 10.0
@@ -175,21 +176,6 @@ def _coded(text: str) -> str:
     return b64encode(text.encode()).decode()
 
 
-class HandWatcher:
-    """An actor that watches by hand."""
-
-    def __init__(self, place: str) -> None:
-        self._deliveries = Deliveries()
-        ours = ByHand(place)
-        Thread(target=ours.listen, args=[self._deliveries.note], daemon=True).start()
-
-    def take(self, count: int) -> list[tuple[int, int]]:
-        return self._deliveries.take(count)
-
-    def close(self) -> None:
-        """It ends with its process."""
-
-
 def measure(place: Workplace) -> list[Figure]:
     """M28: a write, a read and a watch."""
     from tests.engines.servers.etcd import Etcd
@@ -199,80 +185,57 @@ def measure(place: Workplace) -> list[Figure]:
         stack.callback(server.close)
         hand, gateway = ByHand(server.place), ThroughGateway(server.place)
         url = server.url()
-        client = stack.enter_context(realmconf.connect(url))
-        realm = client.realm(REALM)
-        generation = realm.set(documents.agent(counter=0)).generation
-
-        def write() -> None:
-            nonlocal generation
-            document = documents.agent(counter=generation)
-            generation = realm.set(document, expected_generation=generation).generation
-
+        ours = stack.enter_context(closing(Ours(url)))
         for warm in (hand.write, gateway.write):
             warm()
-        count = place.effort.count(400)
-        rounds = compete(
+        rounds = raced(
+            place,
             {
-                "ours": lambda: each(write, count),
-                "by hand": lambda: each(hand.write, count),
-                "gateway": lambda: each(gateway.write, count),
-                "ours, read": lambda: each(realm.get, count),
-                "by hand, read": lambda: each(hand.read, count),
-                "gateway, read": lambda: each(gateway.read, count),
+                "ours": ours.write,
+                "by hand": hand.write,
+                "gateway": gateway.write,
+                "ours, read": ours.read,
+                "by hand, read": hand.read,
+                "gateway, read": gateway.read,
             },
-            rounds=place.effort.rounds,
-            slices=4,
         )
-        mine = stack.enter_context(Actor("bench.engine_etcd:Watcher", url=url))
-        theirs = stack.enter_context(Actor("bench.engine_etcd:HandWatcher", place=server.place))
-        sleep(1.0)
-        deliveries = compete(
-            {
-                "ours": lambda: delivered(mine, write, lambda: generation, count // 4),
-                "by hand": lambda: delivered(
-                    theirs, hand.write, lambda: hand.generation, count // 4
-                ),
-            },
-            rounds=place.effort.rounds,
-            slices=4,
-        )
-
-        def costs(*names: str) -> str:
-            return ", ".join(f"{rounds.cost(name):.0f} µs" for name in names)
-
-        return [
-            figure(
-                "compare-and-swap of 2 KB / a transaction of two comparisons and three puts over gRPC",
-                rounds.ratio("ours", "by hand"),
-                1.3,
-                costs("ours", "by hand"),
-            ),
-            figure(
-                "compare-and-swap of 2 KB / that transaction through the JSON gateway",
-                rounds.ratio("ours", "gateway"),
-                1.3,
-                costs("ours", "gateway"),
-            ),
-            figure(
-                "get / Range over gRPC, json.loads",
-                rounds.ratio("ours, read", "by hand, read"),
-                1.2,
-                costs("ours, read", "by hand, read"),
-            ),
-            figure(
-                "get / a range through the JSON gateway, json.loads",
-                rounds.ratio("ours, read", "gateway, read"),
-                1.2,
-                costs("ours, read", "gateway, read"),
-            ),
-            figure(
-                "commit acknowledged to callback elsewhere / a watch over gRPC that brings the document",
-                deliveries.ratio("ours", "by hand"),
-                1.3,
-                f"{deliveries.cost('ours'):.0f} µs, {deliveries.cost('by hand'):.0f} µs",
-            ),
-        ]
-
-
-def figure(claim: str, spread: Spread, limit: float, detail: str) -> Figure:
-    return Figure("M28", f"etcd: {claim}", spread, "x", at_most(limit), detail)
+        mine, theirs = watched_by(stack, url, "bench.engine_etcd:ByHand", server.place)
+        deliveries = delivered(place, {"ours": (ours, mine), "by hand": (hand, theirs)})
+    figure = Claims("M28", "etcd").figure
+    return [
+        figure(
+            "compare-and-swap of 2 KB / a transaction of two comparisons and three puts over gRPC",
+            rounds,
+            "ours",
+            "by hand",
+            limit=CAS_MAX,
+        ),
+        figure(
+            "compare-and-swap of 2 KB / that transaction through the JSON gateway",
+            rounds,
+            "ours",
+            "gateway",
+            limit=CAS_MAX,
+        ),
+        figure(
+            "get / Range over gRPC, json.loads",
+            rounds,
+            "ours, read",
+            "by hand, read",
+            limit=READ_MAX,
+        ),
+        figure(
+            "get / a range through the JSON gateway, json.loads",
+            rounds,
+            "ours, read",
+            "gateway, read",
+            limit=READ_MAX,
+        ),
+        figure(
+            "commit acknowledged to callback elsewhere / a watch over gRPC that brings the document",
+            deliveries,
+            "ours",
+            "by hand",
+            limit=WATCH_MAX,
+        ),
+    ]

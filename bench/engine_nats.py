@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import ExitStack
-from threading import Thread
-from time import sleep
+from contextlib import ExitStack, closing
 from typing import Any
 
-import realmconf
 from bench import documents
-from bench.engine_postgres import delivered
-from bench.harness import Spread, compete, each
-from bench.processes import Actor
-from bench.results import Figure, Workplace, at_most
-from bench.watching import Deliveries
+from bench.engines import (
+    CAS_MAX,
+    READ_MAX,
+    REALM,
+    WATCH_MAX,
+    Claims,
+    Ours,
+    delivered,
+    raced,
+    watched_by,
+)
+from bench.results import Figure, Workplace
 
-REALM = "measured"
 STREAM = "by_hand"
 SUBJECT = f"{STREAM}.{REALM}"
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
@@ -82,21 +85,6 @@ class ByHand:
         self._loop.close()
 
 
-class HandWatcher:
-    """An actor that listens by hand."""
-
-    def __init__(self, url: str) -> None:
-        self._deliveries = Deliveries()
-        ours = ByHand(url)
-        Thread(target=ours.listen, args=[self._deliveries.note], daemon=True).start()
-
-    def take(self, count: int) -> list[tuple[int, int]]:
-        return self._deliveries.take(count)
-
-    def close(self) -> None:
-        """It ends with its process."""
-
-
 def measure(place: Workplace) -> list[Figure]:
     """M27: a write, a read and a watch."""
     from tests.engines.servers.nats import Nats
@@ -104,64 +92,43 @@ def measure(place: Workplace) -> list[Figure]:
     with ExitStack() as stack:
         server = Nats()
         stack.callback(server.close)
-        plain, url = f"nats://127.0.0.1:{server.port}", server.url()
-        hand = ByHand(plain)
-        stack.callback(hand.close)
+        plain = f"nats://127.0.0.1:{server.port}"
+        hand = stack.enter_context(closing(ByHand(plain)))
         hand.make()
-        client = stack.enter_context(realmconf.connect(url))
-        realm = client.realm(REALM)
-        generation = realm.set(documents.agent(counter=0)).generation
-
-        def write() -> None:
-            nonlocal generation
-            document = documents.agent(counter=generation)
-            generation = realm.set(document, expected_generation=generation).generation
-
-        count = place.effort.count(400)
-        rounds = compete(
+        url = server.url()
+        ours = stack.enter_context(closing(Ours(url)))
+        rounds = raced(
+            place,
             {
-                "ours": lambda: each(write, count),
-                "by hand": lambda: each(hand.write, count),
-                "ours, read": lambda: each(realm.get, count),
-                "by hand, read": lambda: each(hand.read, count),
+                "ours": ours.write,
+                "by hand": hand.write,
+                "ours, read": ours.read,
+                "by hand, read": hand.read,
             },
-            rounds=place.effort.rounds,
-            slices=4,
         )
-        mine = stack.enter_context(Actor("bench.engine_postgres:Watcher", url=url))
-        theirs = stack.enter_context(Actor("bench.engine_nats:HandWatcher", url=plain))
-        sleep(1.0)
-        deliveries = compete(
-            {
-                "ours": lambda: delivered(mine, write, lambda: generation, count // 4),
-                "by hand": lambda: delivered(
-                    theirs, hand.write, lambda: hand.generation, count // 4
-                ),
-            },
-            rounds=place.effort.rounds,
-            slices=4,
-        )
-        return [
-            figure(
-                "compare-and-swap of 2 KB / one message that waits for the last sequence",
-                rounds.ratio("ours", "by hand"),
-                1.3,
-                f"{rounds.cost('ours'):.0f} µs, {rounds.cost('by hand'):.0f} µs",
-            ),
-            figure(
-                "get / the last message, json.loads",
-                rounds.ratio("ours, read", "by hand, read"),
-                1.2,
-                f"{rounds.cost('ours, read'):.0f} µs, {rounds.cost('by hand, read'):.0f} µs",
-            ),
-            figure(
-                "commit acknowledged to callback elsewhere / a subscription, json.loads",
-                deliveries.ratio("ours", "by hand"),
-                1.3,
-                f"{deliveries.cost('ours'):.0f} µs, {deliveries.cost('by hand'):.0f} µs",
-            ),
-        ]
-
-
-def figure(claim: str, spread: Spread, limit: float, detail: str) -> Figure:
-    return Figure("M27", f"NATS: {claim}", spread, "x", at_most(limit), detail)
+        mine, theirs = watched_by(stack, url, "bench.engine_nats:ByHand", plain)
+        deliveries = delivered(place, {"ours": (ours, mine), "by hand": (hand, theirs)})
+    figure = Claims("M27", "NATS").figure
+    return [
+        figure(
+            "compare-and-swap of 2 KB / one message that waits for the last sequence",
+            rounds,
+            "ours",
+            "by hand",
+            limit=CAS_MAX,
+        ),
+        figure(
+            "get / the last message, json.loads",
+            rounds,
+            "ours, read",
+            "by hand, read",
+            limit=READ_MAX,
+        ),
+        figure(
+            "commit acknowledged to callback elsewhere / a subscription, json.loads",
+            deliveries,
+            "ours",
+            "by hand",
+            limit=WATCH_MAX,
+        ),
+    ]

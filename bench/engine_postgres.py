@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from contextlib import ExitStack
-from threading import Thread
-from time import monotonic_ns, sleep
+from contextlib import ExitStack, closing
 from typing import Any
 
-import realmconf
 from bench import documents
-from bench.harness import Batch, Spread, compete, each
-from bench.processes import Actor
-from bench.results import Figure, Workplace, at_most
-from bench.watching import Deliveries
+from bench.engines import (
+    CAS_MAX,
+    READ_MAX,
+    REALM,
+    WATCH_MAX,
+    Claims,
+    Ours,
+    delivered,
+    raced,
+    watched_by,
+)
+from bench.results import Figure, Workplace
 
-REALM = "measured"
 TABLES = """
 CREATE TABLE config(name text PRIMARY KEY, generation bigint NOT NULL, document bytea NOT NULL);
 CREATE TABLE config_history(name text, generation bigint, document bytea, digest text, PRIMARY KEY (name, generation));
@@ -51,7 +54,7 @@ class ByHand:
 
         self._conninfo = conninfo
         self._connection: Any = psycopg.connect(conninfo, autocommit=True, prepare_threshold=0)
-        self._cursor = self._connection.cursor(binary=True)
+        self._cursor: Any = self._connection.cursor(binary=True)
         self.generation = 0
 
     def make(self) -> None:
@@ -89,7 +92,6 @@ class ByHand:
                 "WHERE name = %(name)s AND generation = %(generation)s RETURNING generation",
                 given,
             ).fetchone()
-            assert row is not None
             given["generation"] = row[0]
             ask(
                 "INSERT INTO config_history VALUES (%(name)s, %(generation)s, %(document)s, %(digest)s)",
@@ -114,38 +116,6 @@ class ByHand:
                 heard(self.read()[0])
 
 
-class HandWatcher:
-    """An actor that listens by hand."""
-
-    def __init__(self, conninfo: str) -> None:
-        self._deliveries = Deliveries()
-        ours = ByHand(conninfo)
-        Thread(target=ours.listen, args=[self._deliveries.note], daemon=True).start()
-
-    def take(self, count: int) -> list[tuple[int, int]]:
-        return self._deliveries.take(count)
-
-    def close(self) -> None:
-        """It ends with its process."""
-
-
-class Watcher:
-    """An actor with one callback on one realm."""
-
-    def __init__(self, url: str) -> None:
-        self._deliveries = Deliveries()
-        self._client = realmconf.connect(url)
-        self._client.realm(REALM).on_change(
-            lambda snapshot: self._deliveries.note(snapshot.generation)
-        )
-
-    def take(self, count: int) -> list[tuple[int, int]]:
-        return self._deliveries.take(count)
-
-    def close(self) -> None:
-        self._client.close()
-
-
 def measure(place: Workplace) -> list[Figure]:
     """M26: a write, a read and a watch."""
     from tests.engines.servers.postgres import DATABASE, USER, Postgres
@@ -154,97 +124,52 @@ def measure(place: Workplace) -> list[Figure]:
         server = Postgres()
         stack.callback(server.close)
         conninfo = f"host=127.0.0.1 port={server.port} user={USER} dbname={DATABASE}"
-        url = server.url()
         hand = ByHand(conninfo)
         hand.make()
-        client = stack.enter_context(realmconf.connect(url))
-        realm = client.realm(REALM)
-        generation = realm.set(documents.agent(counter=0)).generation
-
-        def write() -> None:
-            nonlocal generation
-            document = documents.agent(counter=generation)
-            generation = realm.set(document, expected_generation=generation).generation
-
-        count = place.effort.count(400)
-        rounds = compete(
+        url = server.url()
+        ours = stack.enter_context(closing(Ours(url)))
+        rounds = raced(
+            place,
             {
-                "ours": lambda: each(write, count),
-                "by hand": lambda: each(hand.write, count),
-                "at once": lambda: each(hand.write_at_once, count),
-                "ours, read": lambda: each(realm.get, count),
-                "by hand, read": lambda: each(hand.read, count),
-                "by hand, both": lambda: each(hand.read_both, count),
+                "ours": ours.write,
+                "by hand": hand.write,
+                "at once": hand.write_at_once,
+                "ours, read": ours.read,
+                "by hand, read": hand.read,
+                "by hand, both": hand.read_both,
             },
-            rounds=place.effort.rounds,
-            slices=4,
         )
-        mine = stack.enter_context(Actor("bench.engine_postgres:Watcher", url=url))
-        theirs = stack.enter_context(Actor("bench.engine_postgres:HandWatcher", conninfo=conninfo))
-        sleep(1.0)
-        deliveries = compete(
-            {
-                "ours": lambda: delivered(mine, write, lambda: generation, count // 4),
-                "by hand": lambda: delivered(
-                    theirs, hand.write, lambda: hand.generation, count // 4
-                ),
-            },
-            rounds=place.effort.rounds,
-            slices=4,
-        )
-        return [
-            figure(
-                "compare-and-swap of 2 KB / UPDATE, two INSERTs, NOTIFY in a transaction",
-                rounds.ratio("ours", "by hand"),
-                1.3,
-                f"{rounds.cost('ours'):.0f} µs, {rounds.cost('by hand'):.0f} µs",
-            ),
-            figure(
-                "compare-and-swap of 2 KB / all of that in one statement",
-                rounds.ratio("ours", "at once"),
-                None,
-                f"{rounds.cost('at once'):.0f} µs",
-            ),
-            figure(
-                "get / SELECT, json.loads",
-                rounds.ratio("ours, read", "by hand, read"),
-                1.2,
-                f"{rounds.cost('ours, read'):.0f} µs, {rounds.cost('by hand, read'):.0f} µs",
-            ),
-            figure(
-                "get / SELECT of it and its defaults, json.loads of both",
-                rounds.ratio("ours, read", "by hand, both"),
-                None,
-                f"{rounds.cost('by hand, both'):.0f} µs",
-            ),
-            figure(
-                "commit acknowledged to callback elsewhere / LISTEN, then SELECT, json.loads",
-                deliveries.ratio("ours", "by hand"),
-                1.3,
-                f"{deliveries.cost('ours'):.0f} µs, {deliveries.cost('by hand'):.0f} µs",
-            ),
-        ]
-
-
-def delivered(watcher: Actor, write: Any, generation: Any, count: int) -> Batch:
-    """How long after a write was acknowledged, or before, another process was told of its generation."""
-    costs = []
-    for _ in range(count):
-        write()
-        acknowledged = monotonic_ns()
-        found: Sequence[Any] = watcher.call("take", count=1)
-        moments = [moment for arrived, moment in found if arrived == generation()]
-        assert moments, f"generation {generation()} was not told: {found}"
-        costs.append(max(1.0, (moments[0] - acknowledged) / 1000))
-    return Batch(costs)
-
-
-def figure(claim: str, spread: Spread, limit: float | None, detail: str) -> Figure:
-    return Figure(
-        "M26",
-        f"PostgreSQL: {claim}",
-        spread,
-        "x",
-        None if limit is None else at_most(limit),
-        detail,
-    )
+        mine, theirs = watched_by(stack, url, "bench.engine_postgres:ByHand", conninfo)
+        deliveries = delivered(place, {"ours": (ours, mine), "by hand": (hand, theirs)})
+    figure = Claims("M26", "PostgreSQL").figure
+    return [
+        figure(
+            "compare-and-swap of 2 KB / UPDATE, two INSERTs, NOTIFY in a transaction",
+            rounds,
+            "ours",
+            "by hand",
+            limit=CAS_MAX,
+        ),
+        figure(
+            "compare-and-swap of 2 KB / all of that in one statement",
+            rounds,
+            "ours",
+            "at once",
+            limit=None,
+        ),
+        figure("get / SELECT, json.loads", rounds, "ours, read", "by hand, read", limit=READ_MAX),
+        figure(
+            "get / SELECT of it and its defaults, json.loads of both",
+            rounds,
+            "ours, read",
+            "by hand, both",
+            limit=None,
+        ),
+        figure(
+            "commit acknowledged to callback elsewhere / LISTEN, then SELECT, json.loads",
+            deliveries,
+            "ours",
+            "by hand",
+            limit=WATCH_MAX,
+        ),
+    ]
