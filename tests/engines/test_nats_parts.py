@@ -194,6 +194,18 @@ def test_messages_need_no_task_of_the_librarys() -> None:
     assert asyncio.run(told_of(CAME[:20])) == 0
 
 
+def test_a_library_that_keeps_its_reader_elsewhere_reads_as_ever() -> None:
+    """With a release of the library, or of Python, in which nothing is where it is looked for, nothing is changed."""
+    client = DirectClient()
+    client._transport = mock.Mock(spec=[])
+    client.hear_at_once()
+    reader = mock.Mock(spec=["feed_data"])
+    read_on = reader.feed_data
+    client._transport = mock.Mock(_io_reader=reader)
+    client.hear_at_once()
+    assert reader.feed_data is read_on
+
+
 def test_a_last_position_is_that_of_its_point() -> None:
     """Who asks at a point is not told of what came behind it, though somebody else is at the same moment."""
     link = mock.Mock(spec=Link, place="here")

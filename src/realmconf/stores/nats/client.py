@@ -109,9 +109,12 @@ class DirectClient(Client):
         """
         Be told of messages by the socket, in the round of the loop in which they come.
 
-        The library's task would be told first, which reads them in the next round.
+        The library's task would be told first, which reads them in the next round.  It reads all as ever where another
+        release of it, or of Python, keeps elsewhere what is looked at here.
         """
         reader: Any = getattr(self._transport, "_io_reader", None)
+        if not (hasattr(reader, "_buffer") and hasattr(self._ps, "buf")):
+            return
         read_on = reader.feed_data
 
         def fed(data: bytes) -> None:
