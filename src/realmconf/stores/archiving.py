@@ -1,15 +1,14 @@
 """
 Backups of stores that have no format of their own: an archive of every realm at one point.
 
-Decides that a backup is a new file, private to its owner, and durable; the form of a line is ``domain.archive``'s.
+Decides what is in one, and in which order; the form of a line is ``domain.archive``'s, the file ``newfile``'s.
 """
 
 from __future__ import annotations
 
-import os
-
 from realmconf.domain.archive import header_line, read_archive, revision_line, schema_line
-from realmconf.errors import InvalidArgument, StoreUnavailable
+from realmconf.errors import InvalidArgument
+from realmconf.stores.newfile import new_backup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def write_backup(path: str, view: ReadView, *, store: str) -> None:
 
     Raises:
         InvalidArgument: There is a file.
-        StoreUnavailable: It cannot be written.
+        StoreUnavailable: It cannot be written; nothing is left of it.
     """
     lines = [header_line(store=store)]
     for entry in view.realms():
@@ -35,16 +34,8 @@ def write_backup(path: str, view: ReadView, *, store: str) -> None:
         lines += [schema_line(realm, digest, view.schema(digest)) for digest in view.schemas(realm)]
         revisions = view.revisions(realm, after=view.head(realm).floor - 1)
         lines += [revision_line(realm, revision) for revision in revisions]
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise InvalidArgument(f"{path} exists; a backup is written to a new file") from None
-    except OSError as error:
-        raise StoreUnavailable(f"cannot write the backup {path}: {error.strerror}") from error
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.writelines(line + "\n" for line in lines)
-        file.flush()
-        os.fsync(file.fileno())
+    with new_backup(path) as file:
+        file.writelines(f"{line}\n".encode() for line in lines)
 
 
 def entries_in(path: str) -> Iterator[Entry]:

@@ -18,6 +18,7 @@ from realmconf.errors import (
 )
 from realmconf.stores.embedded import database, kinship, workrecord
 from realmconf.stores.embedded.pending import Pending
+from realmconf.stores.newfile import new_backup
 from realmconf.stores.protocol import Applied, Compaction, Head, Receipt
 
 TYPE_CHECKING = False
@@ -204,31 +205,14 @@ def purge(
 
 def backup(session: Session, path: str) -> None:
     """A consistent copy of the whole store in a new file of mode 0600."""
-    try:
-        descriptor = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
-    except FileExistsError:
-        raise InvalidArgument(f"{path} exists already; a backup never overwrites a file") from None
-    except OSError as error:
-        raise StoreUnavailable(f"cannot write the backup {path}: {error.strerror}") from error
-    os.fchmod(descriptor, 0o600)
-    os.close(descriptor)
-    connection = session.borrow_view()
-    try:
-        connection.execute("VACUUM INTO ?", (path,))
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    with new_backup(path):
+        connection = session.borrow_view()
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except BaseException as error:
-        os.unlink(path)
-        if isinstance(error, apsw.Error):
+            connection.execute("VACUUM INTO ?", (path,))
+        except apsw.Error as error:
             raise database.explain(error, path) from error
-        raise
-    finally:
-        session.return_view(connection)
+        finally:
+            session.return_view(connection)
 
 
 def revisions_in(layout: Layout, path: str) -> Iterator[Revision]:

@@ -7,11 +7,11 @@ Decides that a backup is private and new, and complete or not there at all.
 from __future__ import annotations
 
 import json
-import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from realmconf.domain.wire import COMPLETE
 from realmconf.errors import InvalidArgument, StoreUnavailable
+from realmconf.stores.newfile import new_backup
 from realmconf.stores.remote.codec import one_revision_of, realm_of
 from realmconf.stores.remote.connection import MISSHAPEN
 
@@ -38,23 +38,8 @@ def download(connection: Connection, path: str) -> None:
         InvalidArgument: Something is there.
         StoreUnavailable: It cannot be written, or did not come to its end; nothing is left of it.
     """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise InvalidArgument(f"{path} exists; a backup is written to a new file") from None
-    except OSError as error:
-        raise StoreUnavailable(f"cannot write the backup {path}: {error.strerror}") from error
-    try:
-        with open(descriptor, "wb") as file:
-            _receive(connection, file)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        _remove(path)
-        raise StoreUnavailable(f"cannot write the backup {path}: {error.strerror}") from error
-    except BaseException:
-        _remove(path)
-        raise
+    with new_backup(path) as file:
+        _receive(connection, file)
 
 
 def _receive(connection: Connection, file: Any) -> None:
@@ -68,11 +53,6 @@ def _receive(connection: Connection, file: Any) -> None:
                 tail = tail[-len(COMPLETE) :]
     if tail != COMPLETE:
         raise StoreUnavailable("the backup did not come to its end")
-
-
-def _remove(path: str) -> None:
-    with suppress(OSError):
-        os.unlink(path)
 
 
 def revisions_in(connection: Connection, path: str) -> Iterator[Revision]:
