@@ -607,6 +607,22 @@ def test_init_without_a_name_names_the_workspace(shell, tmp_path):
     assert 'realm = "ws-' in (tmp_path / ".realmconf" / "project.toml").read_text()
 
 
+def test_init_says_what_goes_before_the_project(shell, tmp_path, monkeypatch):
+    """A variable of the environment that names a store or a realm is said, since the project is not used then."""
+    assert "warning" not in shell.raw("init", "--realm", "web").err
+    for name, what, value in (
+        ("REALMCONF_STORE", "store", str(tmp_path / "elsewhere")),
+        ("REALMCONF_REALM", "realm", "api"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setenv(name, value)
+            answer = shell.raw("init")
+            assert answer.code == 0
+            assert f"warning: {name} is set and goes before the project" in answer.err
+            assert f"use the {what} that it names until it is unset" in answer.err
+            assert value not in answer.err
+
+
 def test_init_takes_a_first_document(shell, tmp_path):
     """``--from`` starts the realm, and never replaces a document."""
     (tmp_path / "first.toml").write_text("a = 1\n")

@@ -8,7 +8,7 @@ from realmconf.domain.document import check_document
 from realmconf.domain.names import workspace_realm
 from realmconf.errors import InvalidArgument
 from realmconf.runtime.client import connect
-from realmconf.runtime.locate import current_folder
+from realmconf.runtime.locate import current_folder, locate
 from realmconf.runtime.project import clone_copies, make_project, take_in
 from realmconf.surfaces.cli.schemas import given_schema
 
@@ -53,6 +53,13 @@ def init(call: Call) -> None:
         elif given is not None:
             realm.set(given, create=True, message=why)
         generation = realm.get().generation
+    found = locate(folder=folder)
+    for rule, what in ((found.store_by, "store"), (found.realm_by, "realm")):
+        if rule != "project":
+            call.say(
+                f"warning: {rule} is set and goes before the project: other commands here use the {what} that it "
+                "names until it is unset"
+            )
     if call.json:
         call.print_json(
             {
