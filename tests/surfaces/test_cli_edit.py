@@ -451,7 +451,8 @@ def test_resolve_needs_to_know_how(agent):
 def test_resolve_for_the_head(agent):
     """The hand edit is dropped, because somebody said so."""
     contest(agent)
-    agent.ok("resolve", "--head")
+    answer = agent.ok("resolve", "--head")
+    assert "the edit is dropped: the file shows what was in force all along" in answer.err
     state = agent.ok("status", "-o", "json").json
     assert (state["state"], state["kept"]) == ("clean", [])
     assert agent.head()[0]["agent"] == {"model": "haiku", "tokens": 12}

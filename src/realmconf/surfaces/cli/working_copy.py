@@ -106,7 +106,11 @@ def resolve(call: Call) -> None:
     if result is None:
         call.say("nothing was changed")
     else:
-        print_result(call, result)
+        print_result(
+            call,
+            result,
+            unchanged="the edit is dropped: the file shows what was in force all along",
+        )
 
 
 # --- states -----------------------------------------------------------------------------

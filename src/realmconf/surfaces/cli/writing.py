@@ -166,8 +166,14 @@ def refuse_options_of_writes(call: Call) -> None:
         raise InvalidArgument(f"{action} takes no {given[0]}: it writes nothing")
 
 
-def print_result(call: Call, result: Any, *, others: Sequence[RealmName] = ()) -> None:
-    """What a write or a dry run answers, in which values of *others* may be."""
+def print_result(
+    call: Call,
+    result: Any,
+    *,
+    others: Sequence[RealmName] = (),
+    unchanged: str = "nothing to change",
+) -> None:
+    """What a write or a dry run answers, in which values of *others* may be; *unchanged* says why nothing was."""
     is_planned = bool(getattr(call.request, "dry_run", False))
     if not is_planned:
         call.wrote(result)
@@ -179,7 +185,7 @@ def print_result(call: Call, result: Any, *, others: Sequence[RealmName] = ()) -
         _print_plan(call, result, veil=call.veil_of_plan(result, others=others))
         return
     if not result.changed:
-        call.say("nothing to change")
+        call.say(unchanged)
     elif result.rebased_from is not None:
         call.say(f"applied on top of newer changes (made against generation {result.rebased_from})")
     call.print(f"generation={result.generation}")
