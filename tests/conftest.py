@@ -2,6 +2,7 @@
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Hypothesis would have each example end within 200 ms, which other tests beside it prevent.
@@ -16,3 +17,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
+
+# What it claims of two stores is told as in a module of tests.
+pytest.register_assert_rewrite("tests.crash.killedmoves")

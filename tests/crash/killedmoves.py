@@ -23,6 +23,9 @@ STEPS = ("receive", "depart", "arrive", "purge")
 """What a move asks of a store."""
 HEIR = {SECTION: {"team": {"parent": "company"}}}
 
+FILLED = {"alone": 2, "company": 2, "team": 1}
+"""How many generations there are before the move."""
+
 Point = tuple[type, str]
 """A method that is a step."""
 
@@ -53,9 +56,12 @@ def killed_at(
                 if lives_in(client, realm):
                     client.realm(realm).patch({"meanwhile": True})
         histories = {realm: _newest_history(old, new, realm) for realm in REALMS}
+        for realm, generations in FILLED.items():
+            assert len(histories[realm]) >= generations, f"{realm} has lost some of its history"
         migrate(old, new)
         for realm, history in histories.items():
             assert digests(new, realm) == history
+            assert [one.digest for one in reversed(new.realm(realm).history())] == history
             new.realm(realm).verify()
             assert not lives_in(old, realm)
         assert new.realm("team").get().config["retries"] == 2
@@ -118,7 +124,7 @@ def lives_in(client: Client, realm: str) -> bool:
 
 
 def digests(client: Client, realm: str) -> list[str]:
-    """Those of all generations that are kept, the oldest first."""
+    """Those of all generations that are kept, the oldest first: of one that keeps a part of them, of that part."""
     name = RealmName(realm)
     with client.store.view() as view:
         return [one.digest for one in view.revisions(name, after=view.head(name).floor - 1)]

@@ -204,6 +204,13 @@ def test_a_library_that_keeps_its_reader_elsewhere_reads_as_ever() -> None:
     client._transport = mock.Mock(_io_reader=reader)
     client.hear_at_once()
     assert reader.feed_data is read_on
+    for parser in (mock.Mock(spec=["buf"]), mock.Mock(spec=["state"]), None):
+        client._ps = parser  # type: ignore[assignment]
+        client._transport = mock.Mock(_io_reader=mock.Mock(feed_data=read_on, _buffer=bytearray()))
+        client.hear_at_once()
+        assert client._transport._io_reader.feed_data is read_on
+    del client._ps
+    client.hear_at_once()
 
 
 def test_a_last_position_is_that_of_its_point() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ CHANGES_MAX = 6
 REPEATS_MAX = 3_000
 BYTES_MAX = 2 * 1_048_576
 """Beyond what any reader of ours accepts, and still quick to make."""
+VALUES_MAX = 10_000
+"""What has more may be far larger than that."""
 
 _DIGITS = (b"0", b"-1", b"1e309", b"007", b"18446744073709551616", b"2.", b"0x1", b"1_0")
 _ODD = (
@@ -60,7 +63,7 @@ class Mutator:
             for _ in range(chance.randint(1, 2)):
                 line = chance.randrange(len(changed))
                 changed[line] = _changed(chance, changed[line])
-            return "\n".join(map(json.dumps, changed)).encode()[:BYTES_MAX]
+            return _as_text(changed)
         made = seed
         for _ in range(chance.randint(1, CHANGES_MAX)):
             made = chance.choice(self._ways)(chance, made)[:BYTES_MAX]
@@ -107,6 +110,36 @@ class Mutator:
 
     def _end(self, chance: random.Random, text: bytes) -> bytes:
         return text[: chance.randint(0, len(text))]
+
+
+def _as_text(values: Sequence[Any]) -> bytes:
+    """
+    *values* as JSON, one a line, and no more of it than is kept.
+
+    Parts of them may be one large value many times over: all of that would be made first.
+    """
+    if not _is_large(values):
+        return "\n".join(map(json.dumps, values)).encode()[:BYTES_MAX]
+    pieces = chain.from_iterable(
+        chain(json.JSONEncoder().iterencode(value), ("\n",)) for value in values
+    )
+    made: list[str] = []
+    size = 0
+    while size < BYTES_MAX and (piece := next(pieces, None)) is not None:
+        made.append(piece)
+        size += len(piece)
+    return "".join(made).encode()[:BYTES_MAX]
+
+
+def _is_large(values: Sequence[Any]) -> bool:
+    left: list[Any] = list(values)
+    for _ in range(VALUES_MAX):
+        if not left:
+            return False
+        value = left.pop()
+        if isinstance(value, (dict, list)):
+            left += value.values() if isinstance(value, dict) else value
+    return True
 
 
 def _piece(chance: random.Random, text: bytes, *, most: int = 40) -> tuple[int, int]:

@@ -88,20 +88,29 @@ def _one(read: Callable[[bytes], object], number: int, raw: bytes, outcome: Outc
         try:
             read(raw)
         finally:
-            # Before anything is noted: what is noted may take its time.
+            # Before anything is noted, which may take a time of its own.
             signal.setitimer(signal.ITIMER_PROF, 0)
+            took = time.process_time() - began
+            if took > outcome.slowest_seconds:
+                outcome.slowest_seconds, outcome.slowest = took, number
         outcome.accepted += 1
     except RealmconfError as refusal:
         outcome.refused[refusal.code] += 1
     except TookTooLong:
         outcome.findings.append(f"{number}: still at it after {CPU_SECONDS_MAX} s: {_shown(raw)}")
     except Exception as defect:  # noqa: BLE001 - whatever it is, it is what is looked for
-        outcome.findings.append(
-            f"{number}: {type(defect).__name__}: {str(defect)[:200]}: {_shown(raw)}"
-        )
-    took = time.process_time() - began
-    if took > outcome.slowest_seconds:
-        outcome.slowest_seconds, outcome.slowest = took, number
+        outcome.findings.append(f"{number}: {_told(defect)}: {_shown(raw)}")
+
+
+def _told(defect: Exception) -> str:
+    kind = type(defect).__name__
+    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS_MAX)
+    try:
+        return f"{kind}: {str(defect)[:200]}"
+    except TookTooLong:
+        return f"{kind}, whose text takes more than {CPU_SECONDS_MAX} s"
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _shown(raw: bytes) -> str:

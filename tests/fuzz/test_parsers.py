@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from tests.fuzz import parsers
 from tests.fuzz.mutation import BYTES_MAX, Mutator
@@ -40,10 +38,9 @@ def test_an_input_is_no_larger_than_any_reader_need_look_at() -> None:
 
 class _SlowToTell(Exception):
     def __str__(self) -> str:
-        until = time.process_time() + 0.3
-        while time.process_time() < until:
+        while len(self.args) < 1:
             pass
-        return "at last"
+        return ""
 
 
 def _tell_slowly(raw: bytes) -> None:
@@ -82,7 +79,7 @@ def _overlook_everything(raw: bytes) -> None:
         (_hang, "still at it"),
         (_hoard, "MemoryError"),
         (_overlook_everything, "still at it"),
-        (_tell_slowly, "at last"),
+        (_tell_slowly, "whose text takes more than"),
     ],
 )
 def test_a_planted_bug_is_found(reads, finding, monkeypatch) -> None:

@@ -24,19 +24,18 @@ if TYPE_CHECKING:
 
 def _commit() -> str:
     """What is attacked; what was written of earlier parts is no change of it."""
-    commit = _git("rev-parse", "--short", "HEAD")
     written = [f":!{one.relative_to(record.PROJECT)}" for one in (record.RECORD, record.PAGE)]
-    is_changed = _git("status", "--porcelain", "--", ".", *written)
-    return f"{commit}-dirty" if is_changed else commit or "unknown"
+    is_changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *written)
+    return _git("rev-parse", "--short", "HEAD") + ("-dirty" if is_changed else "")
 
 
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(record.PROJECT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _do(harness: Harness, seed: int, size: int) -> dict[str, Any]:
-    began = time.monotonic()
+    began, commit = time.monotonic(), _commit()
     print(f"{harness.name}: seed {seed}, size {size} …", end="", flush=True)
     counts, findings = harness.part(seed, size)
     took = time.monotonic() - began
@@ -51,7 +50,7 @@ def _do(harness: Harness, seed: int, size: int) -> dict[str, Any]:
         "counts": counts,
         "findings": [finding[:500] for finding in findings],
         "seconds": round(took, 1),
-        "commit": _commit(),
+        "commit": commit if commit == _commit() else f"{commit}-changed",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),
     }

@@ -32,7 +32,16 @@ WATCHED = (*CHILDREN, *PARENTS, MOODS, RealmName(workers.REALM))
 class Onlooker:
     """The listening thread of one handle, which watches a few realms."""
 
-    def __init__(self, client: Client, engine: ModelEngine, pass_on: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        engine: ModelEngine,
+        pass_on: Callable[[], None],
+        *,
+        is_told_at_once: bool,
+    ) -> None:
+        """With *is_told_at_once* as on a ledger with ``on_news``."""
+        self._is_told_at_once = is_told_at_once
         assert isinstance(client.store, EngineStore)
         self._store = client.store
         self._pass_on = pass_on
@@ -63,7 +72,14 @@ class Onlooker:
     def _heard(self, wait: Callable[[float], Heard]) -> Heard:
         self._look()
         self._pass_on()
-        return wait(0.0)
+        heard = wait(0.0)
+        if isinstance(heard, bool) or not self._is_told_at_once:
+            return heard
+        left = list(heard)
+        while left and self._store._told_at_once(left[0]):
+            # By the thread that hears, while this one waits; behind what is left everything is.
+            del left[0]
+        return left
 
     def _look(self) -> None:
         for realm, sight in self._sights.items():

@@ -252,7 +252,14 @@ class Simulation:
     def _act(self, role: str, number: int) -> Callable[[], None]:
         client = self.client()
         if number in LISTENING:
-            self.onlookers.append(Onlooker(client, self.engine, self.baton.pass_on))
+            self.onlookers.append(
+                Onlooker(
+                    client,
+                    self.engine,
+                    self.baton.pass_on,
+                    is_told_at_once=len(self.onlookers) % 2 == 1,
+                )
+            )
         if role == "kin":
             return Kin(client, f"kin-{number}", self.baton.chance, self.watchful).act
         task = workers.Task(

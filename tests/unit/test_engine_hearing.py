@@ -12,7 +12,7 @@ from realmconf.domain.names import RealmName
 from realmconf.runtime.client import Client
 from realmconf.stores.engine.following import Following
 from realmconf.stores.engine.ledger import News
-from realmconf.stores.engine.store import EngineStore
+from realmconf.stores.engine.store import AT_ONCE_REALMS, EngineStore
 from realmconf.testing.modelengine import ModelEngine, Weather
 
 TYPE_CHECKING = False
@@ -35,7 +35,9 @@ class Counting(Weather):
 class Listener:
     """A handle that watches a realm with a parent, and is told what a test lets it hear."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_at_once: bool = False) -> None:
+        """With *is_at_once* the thread that hears tells what it can, as a ledger with ``on_news`` lets it."""
+        self.is_at_once = is_at_once
         self.engine = ModelEngine()
         self.told: list[News] = []
         self.numbers = count(1)
@@ -63,7 +65,14 @@ class Listener:
     def hear(self, news: Sequence[News]) -> int:
         """Let it hear *news*, all at once; how much it asked."""
         before = self.weather.questions
-        self.store._hinted(list(news))
+        waiting: list[News] = []
+        for one in news:
+            # Behind what waits everything waits.
+            if waiting or not (self.is_at_once and self.store._told_at_once(one)):
+                waiting.append(one)
+        assert self.weather.questions == before
+        if waiting:
+            self.store._hinted(waiting)
         return self.weather.questions - before
 
     def is_up_to_date(self) -> bool:
@@ -77,10 +86,10 @@ class Listener:
         )
 
 
-@pytest.fixture
-def listener() -> Iterator[Listener]:
+@pytest.fixture(params=[False, True], ids=["by who listens", "at once"])
+def listener(request: pytest.FixtureRequest) -> Iterator[Listener]:
     with mock.patch.object(Following, "start"):
-        found = Listener()
+        found = Listener(is_at_once=request.param)
         yield found
         found.client.close()
         found.writer.close()
@@ -253,3 +262,59 @@ def test_a_new_listening_begins_anew(listener: Listener) -> None:
     listener.store._hearing.begin()
     assert listener.hear(listener.write(TEAM)) > 0
     assert listener.is_up_to_date()
+
+
+@pytest.fixture
+def at_once() -> Iterator[Listener]:
+    with mock.patch.object(Following, "start"):
+        found = Listener(is_at_once=True)
+        yield found
+        found.client.close()
+        found.writer.close()
+
+
+def test_who_watches_is_woken_at_once(at_once: Listener) -> None:
+    """Whoever watches is woken by the thread that hears, where what is told is enough, else by the one that listens."""
+    bell = at_once.store.signal([TEAM])
+    try:
+        bell.wait(0)
+        first, _, third = at_once.write(TEAM, TEAM, TEAM)
+        assert at_once.store._told_at_once(first)
+        assert bell.wait(0)
+        assert not at_once.store._told_at_once(third)
+        assert not bell.wait(0)
+        at_once.store._hinted([third])
+        assert bell.wait(0)
+        assert at_once.is_up_to_date()
+    finally:
+        bell.close()
+
+
+def test_news_is_judged_once(at_once: Listener) -> None:
+    """What the thread that hears has judged is not judged again, by which a gap would be taken for none."""
+    told = at_once.write(TEAM, TEAM)
+    hearing = at_once.store._hearing
+    with mock.patch.object(hearing, "hear", wraps=hearing.hear) as judged:
+        assert at_once.hear(told[1:]) > 0
+    assert judged.call_count == 1
+
+
+def test_what_concerns_many_is_left_to_who_listens(at_once: Listener) -> None:
+    """The thread that brings everybody's answers goes through a few realms, and leaves more to the one that listens."""
+    heirs = [RealmName(f"heir-{number}") for number in range(AT_ONCE_REALMS)]
+    for heir in heirs:
+        at_once.writer.realm(heir).set({"realm": {heir: {"parent": BASE}}})
+    sights = [at_once.store.watched(heir) for heir in heirs]
+    at_once.store._hinted(None)
+    # Of the first it cannot be known what came before.
+    assert at_once.hear(at_once.write(BASE)) > 0
+    (news,) = at_once.write(BASE)
+    hearing = at_once.store._hearing
+    with mock.patch.object(hearing, "hear", wraps=hearing.hear) as judged:
+        assert not at_once.store._told_at_once(news)
+        assert judged.call_count == 0
+        assert at_once.hear([news]) == 0
+    assert at_once.is_up_to_date()
+    for sight in sights:
+        sight.close()
+    assert at_once.hear(at_once.write(BASE)) == 0

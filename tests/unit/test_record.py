@@ -97,38 +97,79 @@ def test_a_record_matches_patterns() -> None:
             assert (x, y) == (1, 2)
 
 
-@pytest.mark.parametrize("kind", [Point, Named])
-def test_a_kind_that_is_made_often_stays_what_it_is(kind: type[Point]) -> None:
-    """However many of a kind were made, and of those that inherit from it, its fields and defaults are the same."""
-    given: dict[str, Any] = {"x": 1} if kind is Point else {"x": 1, "name": "n"}
-    first = kind(**given)
-    for number in range(2 * OFTEN):
-        assert kind(**{**given, "x": number}).x == number
-    assert kind(**given) == first
-    assert kind(**given, y=7).y == 7
-    for wrong in ({}, {**given, "z": 1}):
-        with pytest.raises(TypeError):
-            kind(**wrong)
-    assert Named(x=1, name="n").y == 5
+def make_often(kind: type[Record], **given: Any) -> None:
+    for _ in range(2 * OFTEN):
+        assert kind(**given) == kind(**given)
 
-    class Later(kind):  # type: ignore[misc,valid-type]
+
+def test_a_kind_that_is_made_often_stays_what_it_is() -> None:
+    """However many of a kind were made, and of those that inherit from it, fields, defaults and errors are the same."""
+
+    class Place(Record):
+        x: int
+        put_x: int = 2
+        y: int = 0
+
+    class Titled(Place):
+        name: str
+        y: int = 5
+
+    class Empty(Record):
+        pass
+
+    first = Titled(x=1, name="n")
+    make_often(Place, x=1)
+    make_often(Titled, x=1, name="n")
+    make_often(Empty)
+    assert Titled(x=1, name="n") == first
+    assert (Place(x=3).x, Place(x=3).put_x, Place(x=3, y=7).y, Titled(x=1, name="n").y) == (
+        3,
+        2,
+        7,
+        5,
+    )
+    wrong: list[tuple[type[Place], dict[str, Any], str]] = [
+        (Place, {}, "Place needs x$"),
+        (Titled, {}, "Titled needs name, x$"),
+        (Place, {"x": 1, "z": 1, "a": 2}, "Place has no field a, z$"),
+    ]
+    for kind, given, fault in wrong:
+        with pytest.raises(TypeError, match=fault):
+            kind(**given)
+
+    class Later(Titled):
         more: int
 
-    assert Later(**given, more=2).more == 2
+    assert Later(x=1, name="n", more=2).more == 2
 
 
 def test_a_constructor_that_is_written_out_is_kept() -> None:
     """A kind that is made in a way of its own is made so always, and so are those that inherit from it."""
 
-    class Doubled(Point):
+    class Place(Record):
+        x: int
+
+    make_often(Place, x=1)
+
+    class Doubled(Place):
+        more: int = 0
+
         def __init__(self, *, x: int) -> None:
-            super().__init__(x=2 * x)
+            super().__init__(x=2 * x, more=1)  # type: ignore[call-arg]
 
     class Heir(Doubled):
         pass
 
-    for kind in (Doubled, Heir):
-        assert {kind(x=3).x for _ in range(2 * OFTEN)} == {6}
+    class Mixed:
+        def __init__(self, *, x: int) -> None:
+            super().__init__(x=3 * x)  # type: ignore[call-arg]
+
+    class Tripled(Mixed, Place):
+        pass
+
+    for kind, expected in ((Doubled, 6), (Heir, 6), (Tripled, 9), (Place, 3)):
+        make_often(kind, x=3)
+        assert kind(x=3).x == expected
 
 
 def test_what_is_worked_out_is_no_part_of_a_record() -> None:

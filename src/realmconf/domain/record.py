@@ -30,34 +30,52 @@ OFTEN = 64
 
 
 _made: dict[type, int] = {}
+_missing: Any = object()
 
 
-def _any_fields(self: Any, **given: Any) -> None:
+def _any_fields(self: Any, /, **given: Any) -> None:
     """The constructor of every kind at first."""
     kind = type(self)
-    names = kind.__names__
-    if given.keys() != names:
+    if given.keys() != kind.__names__:
         given = {**kind.__defaults__, **given}
-        if given.keys() != names:
-            unknown = ", ".join(sorted(given.keys() - names))
-            missing = ", ".join(sorted(names - given.keys()))
-            fault = f"has no field {unknown}" if unknown else f"needs {missing}"
-            raise TypeError(f"{kind.__name__} {fault}")
+        if given.keys() != kind.__names__:
+            raise _fault(kind, given)
     for field, value in given.items():
         _set(self, field, value)
     _made[kind] = _made.get(kind, 0) + 1
-    if _made[kind] == OFTEN and names and kind.__takes_fields__:
+    if _made[kind] == OFTEN and kind.__names__ and kind.__takes_fields__:
         kind.__init__ = _constructor(kind)
+
+
+def _fault(kind: Any, given: dict[str, Any]) -> TypeError:
+    unknown = ", ".join(sorted(given.keys() - kind.__names__))
+    needed = ", ".join(
+        sorted(field for field in kind.__names__ if given.get(field, _missing) is _missing)
+    )
+    return TypeError(
+        f"{kind.__name__} {f'has no field {unknown}' if unknown else f'needs {needed}'}"
+    )
 
 
 def _constructor(kind: Any) -> Any:
     """``_any_fields`` for the fields of *kind* alone."""
     fields, defaults = kind.__fields__, kind.__defaults__
-    known = {f"put_{field}": getattr(kind, field).__set__ for field in fields}
-    known |= {f"default_{field}": value for field, value in defaults.items()}
-    taken = [f"{field}=default_{field}" if field in defaults else field for field in fields]
-    source = f"def __init__(self, *, {', '.join(taken)}):\n"
-    source += "\n".join(f" put_{field}(self, {field})" for field in fields)
+    # No field's name begins like these.
+    known: dict[str, Any] = {"__missing": _missing, "__fault": _fault, "__kind": kind}
+    known |= {f"__put_{field}": getattr(kind, field).__set__ for field in fields}
+    known |= {f"__default_{field}": value for field, value in defaults.items()}
+    needed = [field for field in fields if field not in defaults]
+    taken = [f"{field}=__missing" for field in needed]
+    taken += [f"{field}=__default_{field}" for field in fields if field in defaults]
+    wrong = " or ".join(["__others", *(f"{field} is __missing" for field in needed)])
+    given = ", ".join(f"{field!r}: {field}" for field in fields)
+    source = "\n ".join(
+        [
+            f"def __init__(__self, /, *, {', '.join(taken)}, **__others):",
+            f"if {wrong}: raise __fault(__kind, {{{given}, **__others}})",
+            *(f"__put_{field}(__self, {field})" for field in fields),
+        ]
+    )
     exec(source, known)  # noqa: S102 - names of our own classes' fields
     made = known["__init__"]
     made.__qualname__ = f"{kind.__qualname__}.__init__"
@@ -89,9 +107,18 @@ class RecordMeta(type):
         namespace["__names__"] = frozenset(namespace["__fields__"])
         namespace["__defaults__"] = defaults
         namespace["__match_args__"] = namespace["__fields__"]
-        if all(getattr(base, "__takes_fields__", True) for base in bases):
-            # Also where a base got one of its own, which is for the fields of that one.
-            namespace.setdefault("__init__", _any_fields)
+        if "__init__" in namespace:
+            for base in bases:
+                if getattr(base, "__takes_fields__", False):
+                    # What is written out may hand it fields that the base does not have.
+                    base.__init__ = _any_fields  # type: ignore[misc]
+                    _made[base] = OFTEN
+        elif all(
+            getattr(base, "__takes_fields__", base.__init__ is object.__init__)  # type: ignore[misc]
+            for base in bases
+        ):
+            # Also where a base has a compiled one, which is for the fields of that base.
+            namespace["__init__"] = _any_fields
         namespace["__takes_fields__"] = namespace.get("__init__") is _any_fields
         return super().__new__(mcs, name, bases, namespace)
 

@@ -132,6 +132,11 @@ class Followed:
             self._let_go()
             return list({realm for name in names for realm in self._concerned.get(name, ())})
 
+    def number_concerned(self, names: Collection[RealmName]) -> int:
+        """About how many those are, each counted once for every one of *names*."""
+        with self._guard:
+            return sum(len(self._concerned.get(name, ())) for name in names)
+
     # --- what is heard ---------------------------------------------------------------------------
 
     def note(

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
     Judge = Callable[[ReadView], Sequence[Judgement]]
 
+AT_ONCE_REALMS = 16
+"""So many may hear of a write from the thread that brings everybody's answers as well."""
 REALMS_AT_ONCE = 256
 """In one question, on behalf of all who watch."""
 ANSWERS_KEPT = 4_096
@@ -304,6 +306,12 @@ class EngineStore:
 
         Called by a thread that must not wait, while the one that listens does: a wake-up of that one less.
         """
+        if self._ledger.info.reads == "stale":
+            # What any replica takes for the newest is no ground to go on from.
+            return False
+        if self._followed.number_concerned(news.realms) > AT_ONCE_REALMS:
+            # Nobody's answer comes in while each of them is gone through.
+            return False
         untold = self._hearing.hear(news)
         if untold:
             self._heard = (news, untold)

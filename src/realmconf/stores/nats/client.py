@@ -14,7 +14,6 @@ import re
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.protocol.parser import AWAITING_CONTROL_LINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,13 +112,15 @@ class DirectClient(Client):
         release of it, or of Python, keeps elsewhere what is looked at here.
         """
         reader: Any = getattr(self._transport, "_io_reader", None)
-        if not (hasattr(reader, "_buffer") and hasattr(self._ps, "buf")):
+        parser: Any = getattr(self, "_ps", None)
+        if not (hasattr(reader, "_buffer") and hasattr(parser, "buf") and hasattr(parser, "state")):
             return
+        # Nothing was asked yet: it waits for a line.
+        between = parser.state
         read_on = reader.feed_data
 
         def fed(data: bytes) -> None:
-            is_between = not reader._buffer and not self._ps.buf
-            if is_between and self._ps.state == AWAITING_CONTROL_LINE:
+            if parser.state == between and not reader._buffer and not parser.buf:
                 taken = self._taken(data)
                 if taken == len(data):
                     return

@@ -193,8 +193,7 @@ class NatsLedger:
 
     @contextmanager
     def listening(self) -> Iterator[Callable[[float], Heard]]:
-        # What any replica takes for the newest is no ground to go on from.
-        ear = Ear(self._address.place, None if self._is_stale_ok else self.on_news)
+        ear = Ear(self._address.place, self.on_news)
         self._ears.add(ear)
         try:
             self._run(
